@@ -1,0 +1,313 @@
+//! A sale's data and its sums.
+
+use super::data::{AccountIntent, Common, CustomerData, attributes, bounded, intent, short};
+use super::malformed;
+use crate::event::{Channel, Conversion, Discount, Line, Money, OrderName, Sale, Tender};
+use crate::limits;
+use crate::refusal::{Refusal, invalid};
+use crate::shop::{Shop, minor_units_of};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SaleData {
+    channel: Channel,
+    location: Option<String>,
+    device: Option<String>,
+    staff: Option<String>,
+    order: Option<OrderName>,
+    customer: Option<CustomerData>,
+    account_intent: Option<AccountIntent>,
+    currency: String,
+    #[serde(default)]
+    tax_included: bool,
+    lines: Vec<LineData>,
+    #[serde(default)]
+    discounts: Vec<DiscountData>,
+    #[serde(default)]
+    shipping: Money,
+    #[serde(default)]
+    tip: Money,
+    #[serde(default)]
+    rounding: Money,
+    #[serde(default)]
+    tax: Money,
+    total: Money,
+    #[serde(default)]
+    tenders: Vec<TenderData>,
+    payment_state: Option<PaymentState>,
+    origin: Option<String>,
+    note: Option<String>,
+    #[serde(default)]
+    historical: bool,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineData {
+    sku: Option<String>,
+    product: Option<String>,
+    variant: Option<String>,
+    name: Option<String>,
+    category: Option<String>,
+    #[serde(default)]
+    collections: Vec<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    quantity: Option<Quantity>,
+    unit_price: Option<Money>,
+    #[serde(default)]
+    discount: Money,
+    amount: Option<Money>,
+    #[serde(default)]
+    tax: Money,
+    #[serde(default)]
+    gift_card: bool,
+}
+
+/// `3`, or `"0.340"` for weighed goods.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Quantity {
+    Whole(i64),
+    Decimal(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiscountData {
+    code: Option<String>,
+    amount: Money,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenderData {
+    kind: String,
+    amount: Money,
+}
+
+#[derive(Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum PaymentState {
+    Paid,
+    Pending,
+}
+
+impl SaleData {
+    pub fn check(self, common: &mut Common, shop: &Shop) -> Result<Sale, Refusal> {
+        common.channel = Some(self.channel);
+        common.historical = self.historical;
+        common.location = self.location.map(|text| short(text, "/data/location")).transpose()?;
+        common.device = self.device.map(|text| short(text, "/data/device")).transpose()?;
+        common.staff = self.staff.map(|text| short(text, "/data/staff")).transpose()?;
+        common.customer = self.customer;
+        common.note = self.note.map(|note| bounded(note, limits::NOTE_BYTES_MAX, "/data/note")).transpose()?;
+        intent(self.account_intent, common);
+        if self.payment_state == Some(PaymentState::Pending) {
+            return Err(Refusal::NotYetSupported { kind: "a sale with payment_state \"pending\"".into() });
+        }
+        for (list, length, max) in [
+            ("lines", self.lines.len(), limits::LINES_MAX),
+            ("discounts", self.discounts.len(), limits::LIST_MAX),
+            ("tenders", self.tenders.len(), limits::LIST_MAX),
+        ] {
+            if length > max {
+                return invalid("too-many", format!("/data/{list}"), format!("{length} {list}, and {max} is the limit"));
+            }
+        }
+        let lines = self.lines.into_iter().enumerate().map(|(index, line)| line.check(index)).collect::<Result<Vec<_>, _>>()?;
+        let discounts = self.discounts.into_iter().map(|given| Discount { code: given.code, amount: given.amount }).collect();
+        let tenders = self.tenders.into_iter().map(|given| Tender { kind: given.kind, amount: given.amount }).collect();
+        let mut sale = Sale {
+            order: self.order,
+            origin: self.origin.map(|text| short(text, "/data/origin")).transpose()?,
+            lines,
+            discounts,
+            shipping: self.shipping,
+            tip: self.tip,
+            rounding: self.rounding,
+            tax: self.tax,
+            tax_included: self.tax_included,
+            total: self.total,
+            tenders,
+            payment_pending: false,
+            converted: None,
+            attributes: attributes(self.attributes)?,
+        };
+        check_signs(&sale)?;
+        check_sums(&sale)?;
+        if self.currency != shop.file.currency {
+            convert(&mut sale, &self.currency, shop)?;
+        }
+        apportion_discounts(&mut sale);
+        let unnamed = sale.lines.iter().filter(|line| line.variant.is_none() && line.sku.is_none()).count();
+        if unnamed > 0 {
+            common.notes.push(format!("{unnamed} lines have neither a variant nor a sku"));
+        }
+        Ok(sale)
+    }
+}
+
+impl LineData {
+    fn check(self, index: usize) -> Result<Line, Refusal> {
+        let at = |field: &str| format!("/data/lines/{index}/{field}");
+        let measured = matches!(self.quantity, Some(Quantity::Decimal(_)));
+        let quantity = match self.quantity {
+            Some(quantity) => quantity.thousandths().map_or_else(
+                || invalid("quantity", at("quantity"), "a quantity is an integer, or a decimal string with at most three decimals, at least 0"),
+                Ok,
+            )?,
+            None => 1_000,
+        };
+        let computed = self.unit_price.map(|price| line_amount(price, quantity, self.discount));
+        let amount = match (self.amount, computed) {
+            (Some(amount), _) => amount,
+            (None, Some(Some(computed))) => computed,
+            (None, Some(None)) => return invalid("overflow", at("unit_price"), "price times quantity is beyond 2^53 - 1"),
+            (None, None) => return invalid("line-without-price", at("amount"), "a line needs an amount or a unit_price"),
+        };
+        if self.collections.len() > limits::LIST_MAX || self.tags.len() > limits::LIST_MAX {
+            return invalid("too-many", at("tags"), format!("more than {} tags or collections", limits::LIST_MAX));
+        }
+        for (field, text) in [("sku", &self.sku), ("product", &self.product), ("variant", &self.variant), ("name", &self.name), ("category", &self.category)] {
+            if text.as_ref().is_some_and(|text| text.len() > limits::TEXT_BYTES_MAX) {
+                return malformed(&at(field), format!("longer than {} bytes", limits::TEXT_BYTES_MAX));
+            }
+        }
+        Ok(Line {
+            sku: self.sku,
+            product: self.product,
+            variant: self.variant,
+            name: self.name,
+            category: self.category,
+            collections: self.collections,
+            tags: self.tags,
+            quantity,
+            measured,
+            unit_price: self.unit_price.unwrap_or(0),
+            discount: self.discount,
+            amount,
+            net: amount,
+            tax: self.tax,
+            gift_card: self.gift_card,
+        })
+    }
+}
+
+impl Quantity {
+    fn thousandths(&self) -> Option<i64> {
+        let whole = |units: i64| units.checked_mul(1_000).filter(|value| (0..=limits::NUMBER_MAX).contains(value));
+        match self {
+            Quantity::Whole(units) => whole(*units),
+            Quantity::Decimal(text) => {
+                let (units, fraction) = text.split_once('.').unwrap_or((text, ""));
+                let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+                if units.is_empty() || fraction.len() > 3 || !all_digits(units) || !all_digits(fraction) {
+                    return None;
+                }
+                let fraction: i64 = format!("{fraction:0<3}").parse().ok()?;
+                whole(units.parse().ok()?)?.checked_add(fraction)
+            }
+        }
+    }
+}
+
+/// `unit_price × quantity − discount`, the product rounded half up to a minor unit.
+fn line_amount(price: Money, thousandths: i64, discount: Money) -> Option<Money> {
+    let product = i128::from(price) * i128::from(thousandths);
+    let rounded = (product + 500).div_euclid(1_000);
+    i64::try_from(rounded - i128::from(discount)).ok().filter(|amount| amount.abs() <= limits::NUMBER_MAX)
+}
+
+fn check_signs(sale: &Sale) -> Result<(), Refusal> {
+    if sale.total < 0 {
+        return invalid("negative-total", "/data/total", "a sale's total is at least 0; money given back is return.completed");
+    }
+    for (field, amount) in [("shipping", sale.shipping), ("tip", sale.tip), ("tax", sale.tax)] {
+        if amount < 0 {
+            return invalid("negative-amount", format!("/data/{field}"), format!("{field} is at least 0"));
+        }
+    }
+    if let Some(index) = sale.discounts.iter().position(|discount| discount.amount < 0) {
+        return invalid("negative-amount", format!("/data/discounts/{index}/amount"), "a discount is written as a positive amount");
+    }
+    Ok(())
+}
+
+/// `total = Σ line amounts − Σ discounts + shipping + tip + rounding + (tax_included ? 0 : tax)`,
+/// and tenders, where given, sum to it.
+fn check_sums(sale: &Sale) -> Result<(), Refusal> {
+    let wide = |amounts: &mut dyn Iterator<Item = Money>| amounts.map(i128::from).sum::<i128>();
+    let lines = wide(&mut sale.lines.iter().map(|line| line.amount));
+    let discounts = wide(&mut sale.discounts.iter().map(|discount| discount.amount));
+    let tax = if sale.tax_included { 0 } else { sale.tax };
+    let expected = lines - discounts + i128::from(sale.shipping) + i128::from(sale.tip) + i128::from(sale.rounding) + i128::from(tax);
+    if expected != i128::from(sale.total) {
+        return invalid(
+            "sum",
+            "/data/total",
+            format!(
+                "total is {}, but lines {lines} - discounts {discounts} + shipping {} + tip {} + rounding {} + tax {tax}{} = {expected}",
+                sale.total, sale.shipping, sale.tip, sale.rounding, if sale.tax_included { " (included)" } else { "" },
+            ),
+        );
+    }
+    let tendered = wide(&mut sale.tenders.iter().map(|tender| tender.amount));
+    if !sale.tenders.is_empty() && tendered != i128::from(sale.total) {
+        return invalid("tenders", "/data/tenders", format!("tenders sum to {tendered}, and the total is {}", sale.total));
+    }
+    Ok(())
+}
+
+/// Turns every amount into the shop's currency. What rounding each of them leaves over goes to
+/// `rounding` and the last tender, so that the sums still hold.
+fn convert(sale: &mut Sale, currency: &str, shop: &Shop) -> Result<(), Refusal> {
+    if minor_units_of(currency).is_none() {
+        return invalid("unknown-currency", "/data/currency", format!("{currency:?} is not an ISO 4217 code in use"));
+    }
+    let Some(rate) = shop.file.rates.get(currency).copied() else {
+        return invalid("foreign-currency", "/data/currency", format!("this shop's ledger is in {}; configure a rate for {currency} under [rates] in merchant.toml to accept it", shop.file.currency));
+    };
+    let into_shop = |amount: Money| -> Money {
+        let product = i128::from(amount) * i128::from(rate);
+        i64::try_from((product + 500_000).div_euclid(1_000_000)).unwrap_or(i64::MAX)
+    };
+    for line in &mut sale.lines {
+        (line.unit_price, line.discount) = (into_shop(line.unit_price), into_shop(line.discount));
+        (line.amount, line.tax) = (into_shop(line.amount), into_shop(line.tax));
+    }
+    sale.discounts.iter_mut().for_each(|discount| discount.amount = into_shop(discount.amount));
+    sale.tenders.iter_mut().for_each(|tender| tender.amount = into_shop(tender.amount));
+    for amount in [&mut sale.shipping, &mut sale.tip, &mut sale.rounding, &mut sale.tax, &mut sale.total] {
+        *amount = into_shop(*amount);
+    }
+    if sale.total > limits::NUMBER_MAX {
+        return invalid("overflow", "/data/total", "the total in the shop's currency is beyond 2^53 - 1");
+    }
+    let lines: Money = sale.lines.iter().map(|line| line.amount).sum();
+    let discounts: Money = sale.discounts.iter().map(|discount| discount.amount).sum();
+    let tax = if sale.tax_included { 0 } else { sale.tax };
+    sale.rounding = sale.total - (lines - discounts + sale.shipping + sale.tip + tax);
+    let tendered: Money = sale.tenders.iter().map(|tender| tender.amount).sum();
+    if let Some(last) = sale.tenders.last_mut() {
+        last.amount += sale.total - tendered;
+    }
+    sale.converted = Some(Conversion { currency: currency.to_owned(), rate_millionths: rate });
+    Ok(())
+}
+
+/// Takes the order's discounts off the lines in proportion to their amounts.
+fn apportion_discounts(sale: &mut Sale) {
+    let discounts: Money = sale.discounts.iter().map(|discount| discount.amount).sum();
+    if discounts == 0 {
+        return;
+    }
+    let weights: Vec<i64> = sale.lines.iter().map(|line| line.amount.max(0)).collect();
+    for (line, share) in sale.lines.iter_mut().zip(crate::points::apportion(discounts, &weights)) {
+        line.net = line.amount - share;
+    }
+}

@@ -1,0 +1,139 @@
+//! The catalogue: every kind of event, what it means, who sends it, and an example.
+//!
+//! One list for the code, the documentation and the API. A test sends every example through
+//! admission.
+
+/// One kind of event.
+pub struct Kind {
+    pub name: &'static str,
+    /// One sentence: what has happened.
+    pub meaning: &'static str,
+    /// Who tells us.
+    pub producer: &'static str,
+    pub support: Support,
+    /// The `data` of an example, as JSON.
+    pub example: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// Goes down the line today.
+    Processed,
+    /// Has its place in the contract, and is refused until the ledger can do it right.
+    NotYet,
+    /// Made by the host; refused from outside.
+    HostOnly,
+}
+
+use Support::{HostOnly, NotYet, Processed};
+
+macro_rules! kinds {
+    ($($name:literal, $support:ident, $producer:literal, $meaning:literal, $example:literal;)*) => {
+        pub const KINDS: &[Kind] = &[$(Kind {
+            name: $name, meaning: $meaning, producer: $producer, support: $support, example: $example,
+        }),*];
+    };
+}
+
+kinds! {
+    "sale.completed", Processed, "till, web store", "A basket was sold.",
+        r#"{"channel":"pos","location":"soho","currency":"USD","customer":{"phone":"(212) 555-0100"},"lines":[{"sku":"JKT-M","quantity":1,"unit_price":12900}],"total":12900}"#;
+    "sale.voided", NotYet, "till", "A sale was taken back before the day closed.",
+        r#"{"sale":{"source":"till-1","id":"1001"}}"#;
+    "order.edited", NotYet, "web store", "Lines of an order were changed after the sale.",
+        r#"{"order":{"system":"web","id":"1001"},"lines":[],"total":0}"#;
+    "payment.settled", NotYet, "payment provider", "A pending payment arrived.",
+        r#"{"order":{"system":"web","id":"1001"}}"#;
+    "payment.failed", NotYet, "payment provider", "A pending payment failed.",
+        r#"{"order":{"system":"web","id":"1001"}}"#;
+    "return.completed", NotYet, "till, web store", "Goods came back, or money was given back.",
+        r#"{"sale":{"source":"till-1","id":"1001"},"channel":"pos","currency":"USD","amount":12900}"#;
+    "exchange.completed", NotYet, "till", "Goods were exchanged for others.",
+        r#"{"sale":{"source":"till-1","id":"1001"},"currency":"USD","returned":[],"lines":[]}"#;
+    "pickup.collected", Processed, "till", "An online order was collected in a store.",
+        r#"{"customer":{"email":"ana@example.com"},"channel":"pos","location":"soho","order":{"system":"web","id":"1001"}}"#;
+    "checkout.started", Processed, "till, web store", "A basket is open and not paid; the answer may have prompts and discounts.",
+        r#"{"channel":"pos","location":"soho","currency":"USD","customer":{"card":"L-100"},"lines":[{"sku":"JKT-M","quantity":1,"unit_price":12900}],"total":12900}"#;
+    "checkout.updated", Processed, "till, web store", "An open basket changed.",
+        r#"{"channel":"online","currency":"USD","customer":{"email":"ana@example.com"},"lines":[{"sku":"JKT-M","quantity":2,"unit_price":12900}],"total":25800}"#;
+    "checkout.abandoned", Processed, "web store", "An open basket was left.",
+        r#"{"channel":"online","customer":{"email":"ana@example.com"},"total":25800}"#;
+    "customer.identified", Processed, "till, web store", "A customer was recognised; with `sale`, they claim a guest sale.",
+        r#"{"customer":{"email":"ana@example.com"},"channel":"online","method":"login"}"#;
+    "customer.created", Processed, "staff, web store", "A profile was made.",
+        r#"{"customer":{"email":"ana@example.com","phone":"+12125550100"},"given_name":"Ana","family_name":"Ruiz","birthday":"02-29"}"#;
+    "customer.updated", Processed, "staff, web store", "A profile was edited; null clears a field.",
+        r#"{"customer":{"email":"ana@example.com"},"language":"es","home_location":null}"#;
+    "customer.merged", NotYet, "staff", "Two profiles are one person.",
+        r#"{"keep":"cus_a","other":"cus_b"}"#;
+    "customer.unmerged", NotYet, "staff", "A merge was wrong.",
+        r#"{"customer":"cus_a"}"#;
+    "customer.archived", NotYet, "staff", "A profile is not used any more.",
+        r#"{"customer":"cus_a"}"#;
+    "customer.deleted", NotYet, "staff, customer", "A person wants to be forgotten.",
+        r#"{"customer":"cus_a"}"#;
+    "consent.changed", Processed, "till, web store", "The customer said yes or no to a purpose.",
+        r#"{"customer":{"email":"ana@example.com"},"purpose":"email","granted":true}"#;
+    "tag.added", Processed, "staff, till", "A tag was set.",
+        r#"{"customer":{"email":"ana@example.com"},"tag":"VIP","actor":"staff-7","reason":"regular"}"#;
+    "tag.removed", Processed, "staff, till", "A tag was cleared.",
+        r#"{"customer":{"email":"ana@example.com"},"tag":"VIP"}"#;
+    "note.added", NotYet, "staff", "Staff wrote a note about the customer.",
+        r#"{"customer":{"email":"ana@example.com"},"note":"Prefers linen."}"#;
+    "loyalty.enrolled", Processed, "till, web store", "The customer joined the programme.",
+        r#"{"customer":{"email":"ana@example.com"},"channel":"pos","location":"soho","staff":"staff-7"}"#;
+    "referral.signup", NotYet, "web store", "A referred friend joined.",
+        r#"{"customer":{"email":"bo@example.com"},"code":"ANA-10"}"#;
+    "points.adjusted", NotYet, "staff", "Staff gave or took points, with a reason.",
+        r#"{"customer":{"email":"ana@example.com"},"points":50,"actor":"staff-7","reason":"goodwill"}"#;
+    "points.imported", NotYet, "migration", "A balance came over from another programme.",
+        r#"{"customer":{"email":"ana@example.com"},"points":350}"#;
+    "points.expired", HostOnly, "host", "Points were not used in time.",
+        r#"{"customer":{"email":"ana@example.com"},"points":50}"#;
+    "tier.overridden", NotYet, "staff", "Staff placed the customer in a tier.",
+        r#"{"customer":{"email":"ana@example.com"},"tier":"gold","actor":"staff-7","reason":"press"}"#;
+    "redemption.reserved", NotYet, "till, web store", "Points were set aside for a reward.",
+        r#"{"customer":{"email":"ana@example.com"},"reward":"5-off"}"#;
+    "redemption.confirmed", NotYet, "till, web store", "The reward was given.",
+        r#"{"redemption":"red_1"}"#;
+    "redemption.cancelled", NotYet, "till, web store", "The reward was not given.",
+        r#"{"redemption":"red_1"}"#;
+    "visit.counted", Processed, "door counter", "People came in; nobody in particular.",
+        r#"{"location":"soho","count":3}"#;
+    "store_event.attended", Processed, "staff", "The customer came to an event in the store.",
+        r#"{"customer":{"email":"ana@example.com"},"location":"soho","store_event":"spring-party"}"#;
+    "receipt.reissued", Processed, "till", "A receipt was printed or sent again; nothing is earned.",
+        r#"{"customer":{"email":"ana@example.com"},"channel":"pos","location":"soho","order":{"system":"till","id":"1001"}}"#;
+    "page.viewed", Processed, "web store", "A customer who is logged in looked at a page.",
+        r#"{"customer":{"email":"ana@example.com"},"channel":"online","page":"/jackets"}"#;
+    "review.due", HostOnly, "host", "A time that a plugin asked for, or that the host keeps, has come.",
+        r#"{}"#;
+}
+
+/// The prefix of kinds that a shop makes up itself.
+pub const OWN_PREFIX: &str = "x.";
+
+pub fn find(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// The known name that is nearest to a misspelt one.
+pub fn nearest(name: &str) -> &'static str {
+    KINDS.iter().map(|kind| kind.name).min_by_key(|known| distance(name, known)).expect("the catalogue is not empty")
+}
+
+/// How many letters must change to turn one word into another (Levenshtein).
+pub fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, candidate) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *candidate);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[other.len()]
+}

@@ -1,0 +1,257 @@
+//! A change: everything that one event does, ready to be committed in one transaction.
+//!
+//! The line builds it, the store writes it as it is. There is no other way to change a customer.
+
+use crate::event::{
+    Channel, Event, EventName, Identifier, Instant, OrderName, Personal, Points, Position,
+};
+use crate::fold::{Fold, Moved};
+use crate::outcome::{DiscountView, Outcome};
+use crate::rules::{
+    AwardKind, Call, Coverage, FollowUpAnswer, OnReturn, PointAnswer, Purpose, Role, SegmentAnswer, TierAnswer, Value,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A customer's opaque, stable name: `cus_…`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CustomerId(pub String);
+
+/// What one event does.
+#[derive(Debug)]
+pub struct Change {
+    pub event: Arc<Event>,
+    pub personal: Personal,
+    /// Keyed hash of the canonical body: the same body sent again is a duplicate.
+    pub sameness: Sameness,
+    /// When it reached us; kept for people, never decided by.
+    pub received_at: Instant,
+    /// The number of the rule book by which it was decided, as the store gave it out when the
+    /// rule book was saved. Every `plugin: u32` below is an index into that book.
+    pub rule_book: i64,
+    /// Business keys that this event takes for ever.
+    pub orders: Vec<OrderName>,
+    /// A guest sale that this event gives to the customer.
+    pub claims: Option<EventName>,
+    /// `None` for a guest sale or a head count: kept, nothing decided.
+    pub customer: Option<CustomerChange>,
+    /// The answer. The store fills in the numbers of the entries when it has them.
+    pub outcome: Outcome,
+    /// False for a review that changed nothing that anybody can see: the fold moves, the journal
+    /// does not.
+    pub in_journal: bool,
+    /// What somebody should look at: suggestions to merge, events that came too late.
+    pub review_items: Vec<ReviewItem>,
+}
+
+/// Keyed hash of a body in its canonical form.
+pub type Sameness = [u8; 32];
+
+#[derive(Debug)]
+pub struct CustomerChange {
+    pub id: CustomerId,
+    pub is_new: bool,
+    /// What the customer's revision was when it was read; another one means: decide again.
+    pub revision: u64,
+    /// Identifiers that now name this customer.
+    pub links: Vec<Identifier>,
+    /// The customer after this change.
+    pub head: Fold,
+    /// Where the walk began. Rows numbered above `start.changes`, and history and checkpoints
+    /// after `start.last`, are replaced by what is here.
+    pub start: Start,
+    pub memberships: Vec<MembershipRow>,
+    pub tiers: Vec<TierRow>,
+    pub history: Vec<HistoryRow>,
+    pub follow_ups: Vec<FollowUpRow>,
+    pub lots: Vec<NewLot>,
+    pub entries: Vec<NewEntry>,
+    pub explanations: Vec<Explanation>,
+    pub checkpoints: Vec<Fold>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    pub last: Position,
+    pub changes: u32,
+    /// True if events after the start are decided again.
+    pub is_refold: bool,
+}
+
+/// A membership that began, or that ended. `number` is unique for the customer and rises along
+/// the fold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MembershipRow {
+    Entered { number: u32, segment: String, since: Instant, until: Option<Instant>, plugin: u32, reason: String },
+    /// A later answer moved the end of a membership that goes on.
+    Prolonged { segment: String, until: Option<Instant> },
+    Left { number: u32, segment: String, at: Instant, plugin: Option<u32>, reason: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TierRow {
+    pub number: u32,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub since: Instant,
+    pub keep_until: Option<Instant>,
+    pub plugin: u32,
+    pub reason: String,
+}
+
+/// One event's place in the customer's history and what it moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryRow {
+    pub position: Position,
+    /// `None` is the event of this change.
+    pub journal: Option<i64>,
+    pub moved: Moved,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowUpRow {
+    pub number: u32,
+    pub plugin: u32,
+    /// When the step that planned it happened.
+    pub at: Instant,
+    /// The event it was planned for; `None` is the event of this change or a review.
+    pub journal: Option<i64>,
+    pub channel: String,
+    pub template: String,
+    pub purpose: Purpose,
+    pub send_at: Instant,
+    pub expires_at: Option<Instant>,
+    pub data: Vec<(String, Value)>,
+    pub dedupe_key: String,
+    pub cancelled_by: Vec<String>,
+    pub offer: Option<DiscountView>,
+    pub reason: String,
+    pub state: Planned,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planned {
+    Planned,
+    /// The consent that it needs is missing.
+    Suppressed,
+    /// An event after it, already known, cancels it.
+    Cancelled,
+}
+
+/// Points that were earned together: they become available, expire and are taken back together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLot {
+    pub key: LotKey,
+    /// `None` is the event of this change or a review that it drove.
+    pub journal: Option<i64>,
+    pub plugin: u32,
+    /// The award apportioned to lines (number from 1, points); empty where there are none.
+    pub shares: Vec<(u32, Points)>,
+}
+
+/// What makes two awards of one step the same lot when a step is decided again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LotKey {
+    /// The event's position; a review has an empty source and id.
+    pub origin: Position,
+    /// The plugin's name.
+    pub plugin: String,
+    pub kind: AwardKind,
+    pub reason: String,
+    pub covers: Coverage,
+    pub available_from: Option<Instant>,
+    pub expires_at: Option<Instant>,
+    pub on_return: OnReturn,
+    /// Counts awards that are alike in everything else.
+    pub ordinal: u32,
+}
+
+/// One ledger entry to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEntry {
+    pub lot: LotRef,
+    pub kind: EntryKind,
+    pub amount: Points,
+    pub balance_after: Points,
+    pub reason: String,
+    pub plugin: u32,
+    /// When the event that it is for happened.
+    pub occurred_at: Instant,
+    /// The journal row of that event; `None` is the event of this change.
+    pub journal: Option<i64>,
+    pub channel: Option<Channel>,
+    pub location: Option<String>,
+    pub device: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LotRef {
+    /// An index into [`CustomerChange::lots`].
+    New(usize),
+    Existing(i64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryKind {
+    Base,
+    Bonus,
+    /// What a refold found different from what was booked.
+    Correction,
+}
+
+impl EntryKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            EntryKind::Base => "base",
+            EntryKind::Bonus => "bonus",
+            EntryKind::Correction => "correction",
+        }
+    }
+}
+
+/// Why one step came out as it did: each call with its input and its answer, and what the host
+/// itself did to them. It is kept as long as the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The step: an event's position, or a review's instant with empty source and id.
+    pub position: Position,
+    /// `None` is the event of this change (or no event, for a review).
+    pub journal: Option<i64>,
+    pub is_review: bool,
+    pub calls: Vec<RecordedCall>,
+    /// Caps that bit, answers that lost, keys that were not the plugin's: in words.
+    pub notes: Vec<String>,
+}
+
+/// One call as it was: it can be run again and must give the same answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedCall {
+    /// The index in the rule book of the commit.
+    pub plugin: u32,
+    pub role: Role,
+    /// The encoded [`crate::rules::Input`].
+    pub input: Vec<u8>,
+    pub answer: Answered,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answered {
+    Segments(Call<SegmentAnswer>),
+    Points(Call<PointAnswer>),
+    Tier(Call<TierAnswer>),
+    FollowUps(Call<FollowUpAnswer>),
+}
+
+/// Something for a person to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ReviewItem {
+    /// Identifiers of one event name different customers.
+    MergeSuggested { keep: CustomerId, other: CustomerId },
+    /// An event came after the late window; it was decided alone.
+    TooLate { days: i64 },
+    /// A late event would have changed the ledger, and the policy says to report only.
+    LateReported { points: Points },
+}

@@ -1,0 +1,315 @@
+//! An event as the line sees it: admitted, typed, in the shop's currency, without personal data.
+//!
+//! What an event says about a person (identifiers, names, notes) is split off at admission into
+//! [`Personal`] and lives in one room of the store; nothing in this file may hold it.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Instant(pub i64);
+
+/// Minor units of the shop's currency.
+pub type Money = i64;
+/// Loyalty points.
+pub type Points = i64;
+
+/// One thing that happened, in the form that the journal keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The system that sent it; with `id` it names the event for ever.
+    pub source: String,
+    pub id: String,
+    /// Its name in the catalogue, such as `sale.completed`.
+    pub kind: String,
+    pub at: Instant,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
+    /// The id of a location of the shop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staff: Option<String>,
+    /// From an import: it moves everything but sends nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub historical: bool,
+    pub body: Body,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Channel {
+    Pos,
+    Online,
+    Phone,
+    Other,
+}
+
+impl Channel {
+    pub const ALL: [Channel; 4] = [Channel::Pos, Channel::Online, Channel::Phone, Channel::Other];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Channel::Pos => "pos",
+            Channel::Online => "online",
+            Channel::Phone => "phone",
+            Channel::Other => "other",
+        }
+    }
+}
+
+/// The part of an event that depends on its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Body {
+    Sale(Sale),
+    Checkout(Sale),
+    Profile(ProfileChange),
+    Consent(Consent),
+    Tag(TagChange),
+    Visit(Visit),
+    /// Something was due; each plugin is told why it is asked.
+    Review,
+    /// The event's `data` as JSON text, for every other kind.
+    Other(String),
+}
+
+/// A sale whose sums have been checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sale {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderName>,
+    /// How the order came about within its channel, such as `marketplace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    pub lines: Vec<Line>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discounts: Vec<Discount>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shipping: Money,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tip: Money,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rounding: Money,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tax: Money,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tax_included: bool,
+    pub total: Money,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenders: Vec<Tender>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub payment_pending: bool,
+    /// The foreign currency that the till sent, and the rate that turned it into the shop's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub converted: Option<Conversion>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// An order's own name in the system that took it: a business key, unique for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderName {
+    pub system: String,
+    pub id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversion {
+    pub currency: String,
+    /// Shop minor units for one million foreign minor units.
+    pub rate_millionths: i64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collections: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Thousandths of a unit.
+    pub quantity: i64,
+    /// Weighed or measured: the till sent the quantity as a decimal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub measured: bool,
+    pub unit_price: Money,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub discount: Money,
+    pub amount: Money,
+    /// `amount` less the line's share of the order's discounts.
+    pub net: Money,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tax: Money,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gift_card: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discount {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    pub amount: Money,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tender {
+    pub kind: String,
+    pub amount: Money,
+}
+
+/// The customer was created, identified, enrolled or edited. What was said about the person is in
+/// [`Personal`]; here are the names of the fields and what is not personal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileChange {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Edit<String>>,
+    /// Month and day, which rules may see; a year of birth is personal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birthday: Option<Edit<MonthDay>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home_location: Option<Edit<String>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consents: Vec<Consent>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub enrolled: bool,
+    /// A guest sale that this event claims.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<EventName>,
+}
+
+/// A field of the profile that an event sets or clears.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edit<T> {
+    Set(T),
+    Clear,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonthDay {
+    pub month: u8,
+    pub day: u8,
+}
+
+/// What names an event for ever.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EventName {
+    pub source: String,
+    pub id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// `email`, `sms`, `push`, `post`, `phone` or `profiling`.
+    pub purpose: String,
+    pub granted: bool,
+    pub at: Instant,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagChange {
+    pub tag: String,
+    pub added: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visit {
+    pub count: u32,
+}
+
+/// What an event said about a person. It goes to the personal room of the store and nowhere else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Personal {
+    pub identifiers: Vec<Identifier>,
+    /// `given_name`, `family_name`, `address`, `birth_year`: set, or cleared with `None`.
+    pub fields: BTreeMap<String, Option<String>>,
+    /// A free note on the order or on the customer.
+    pub note: Option<String>,
+    /// Spellings that normalisation changed, kept for audit: (kind, as it was written).
+    pub as_written: Vec<(IdentifierKind, String)>,
+}
+
+/// Something that names a customer outside Stampcard, in its normal form.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Identifier {
+    pub kind: IdentifierKind,
+    /// E-mail in lower case, phone in E.164, card as printed, external id as `source/id`.
+    pub value: String,
+}
+
+/// In the order in which they decide: the first that is known names the customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentifierKind {
+    Email,
+    Phone,
+    Card,
+    External,
+}
+
+impl IdentifierKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            IdentifierKind::Email => "email",
+            IdentifierKind::Phone => "phone",
+            IdentifierKind::Card => "card",
+            IdentifierKind::External => "external",
+        }
+    }
+}
+
+impl Event {
+    pub fn sale(&self) -> Option<&Sale> {
+        match &self.body {
+            Body::Sale(sale) => Some(sale),
+            _ => None,
+        }
+    }
+
+    /// A sale, or a basket that may become one.
+    pub fn basket(&self) -> Option<&Sale> {
+        match &self.body {
+            Body::Sale(sale) | Body::Checkout(sale) => Some(sale),
+            _ => None,
+        }
+    }
+
+    pub fn position(&self) -> Position {
+        Position { at: self.at, source: self.source.clone(), id: self.id.clone() }
+    }
+}
+
+/// A place in one customer's history: the order of the fold, whatever the order of arrival.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Position {
+    pub at: Instant,
+    pub source: String,
+    pub id: String,
+}
+
+fn is_zero(amount: &Money) -> bool {
+    *amount == 0
+}

@@ -1,0 +1,257 @@
+//! Facts: what the host keeps about each customer, so that most rules need no state of their own.
+//!
+//! This is the only module that moves them. Windows are exact and cost the same for the largest
+//! customer: each keeps its sums, and what leaves it is read from the history.
+
+use crate::calendar::LocalTime;
+use crate::event::{Body, Channel, Edit, Event, Instant, Points, ProfileChange, Sale};
+use crate::fold::{Fold, Group, Moved, window_ms};
+use crate::limits;
+use crate::line::Context;
+use crate::offers;
+use crate::rules::{Fact, Rules, Tally};
+use crate::walk::{Step, Walk};
+use jiff::tz::TimeZone;
+use std::collections::{BTreeMap, VecDeque};
+
+/// The scopes that a manifest may ask for.
+pub const SCOPES: [&str; 6] = ["location", "category", "collection", "product", "tag", "staff"];
+
+/// Begins a customer with their first event.
+pub fn begin(fold: &mut Fold, event: &Event, with: Context) {
+    fold.created_at = event.at;
+    fold.origin = match (&event.body, event.channel) {
+        _ if event.historical => "import",
+        (_, Some(Channel::Pos)) => "pos",
+        (_, Some(Channel::Online)) => "online",
+        _ => "manual",
+    }
+    .into();
+    for scope in wanted_scopes(with.rules) {
+        fold.facts.entry(scope.to_owned()).or_default();
+    }
+}
+
+/// Whether every scope that a plugin asks for has been counted from this customer's first event.
+pub fn are_complete(fold: &Fold, rules: &dyn Rules) -> bool {
+    fold.events == 0 || wanted_scopes(rules).all(|scope| fold.facts.contains_key(scope))
+}
+
+fn wanted_scopes(rules: &dyn Rules) -> impl Iterator<Item = &str> {
+    rules.plugins().iter().flat_map(|plugin| plugin.facts.iter().map(String::as_str))
+}
+
+/// Counts the event before any rule sees it, and edits the profile.
+pub fn count(walk: &mut Walk, step: &mut Step) {
+    let now = step.event.at;
+    for window in 0..walk.leaving.len() {
+        leave(&mut walk.fold, &mut walk.leaving[window], window, now);
+    }
+    turn_the_calendar(&mut walk.fold, now, &walk.with.shop.zone);
+    walk.fold.maturing.retain(|available_from, _| *available_from > now);
+    let event = step.event.clone();
+    match &event.body {
+        Body::Sale(sale) => {
+            count_sale(&mut walk.fold, &event, sale, &mut step.moved);
+            offers::mark_used(&mut walk.fold, sale, now);
+            walk.refresh(step);
+        }
+        Body::Profile(change) => edit_profile(&mut walk.fold, &event, change),
+        Body::Consent(consent) => {
+            walk.fold.consents.insert(consent.purpose.clone(), consent.clone());
+        }
+        Body::Tag(change) => set_tag(&mut walk.fold, step, &change.tag, change.added),
+        Body::Checkout(_) | Body::Visit(_) | Body::Review | Body::Other(_) => {}
+    }
+    if matches!(event.body, Body::Profile(_) | Body::Consent(_) | Body::Tag(_)) {
+        walk.refresh(step);
+    }
+    for (scope, group) in &walk.fold.facts {
+        step.facts.insert(scope.clone(), facts_of(scope, group, &event));
+    }
+}
+
+/// Counts the points that the event has earned, before the tier rule looks.
+pub fn count_earned(walk: &mut Walk, step: &mut Step, earned: Points) {
+    step.moved.earned = earned;
+    let totals = &mut walk.fold.totals;
+    totals.lifetime.earned += earned;
+    if let Some(channel) = step.event.channel {
+        totals.channels[channel as usize].earned += earned;
+    }
+    for tally in totals.windows.iter_mut().chain([&mut totals.this_month, &mut totals.this_year]) {
+        tally.earned += earned;
+    }
+}
+
+/// Puts the event's move where later windows find it.
+pub fn keep(walk: &mut Walk, step: &mut Step) {
+    if step.moved.is_nothing() {
+        return;
+    }
+    let fold = &mut walk.fold;
+    for window in 0..walk.leaving.len() {
+        walk.leaving[window].push_back(step.moved);
+        let leaves = Instant(step.event.at.0 + window_ms(window));
+        fold.leaves_at[window].get_or_insert(leaves);
+    }
+}
+
+fn count_sale(fold: &mut Fold, event: &Event, sale: &Sale, moved: &mut Moved) {
+    moved.orders = 1;
+    moved.spend = sale.total;
+    fold.totals.previous_sale_at = fold.totals.lifetime.last_at;
+    add(&mut fold.totals.lifetime, moved);
+    if let Some(channel) = event.channel {
+        add(&mut fold.totals.channels[channel as usize], moved);
+    }
+    let totals = &mut fold.totals;
+    for tally in totals.windows.iter_mut().chain([&mut totals.this_month, &mut totals.this_year]) {
+        add(tally, moved);
+    }
+    fold.totals.largest_sale = fold.totals.largest_sale.max(sale.total);
+    for (scope, group) in &mut fold.facts {
+        for (key, spend) in keys_of(scope, event, sale) {
+            count_key(group, key, spend, moved.at);
+        }
+    }
+}
+
+/// Begins a new month or year where the shop's calendar has turned since the last step.
+fn turn_the_calendar(fold: &mut Fold, now: Instant, zone: &TimeZone) {
+    let today = LocalTime::at(now, zone);
+    let (year, month) = fold.calendar;
+    if (year, month) == (today.year, today.month) {
+        return;
+    }
+    let totals = &mut fold.totals;
+    totals.this_month = Tally::default();
+    if year != today.year {
+        let ended = std::mem::take(&mut totals.this_year);
+        totals.last_year = if year + 1 == today.year { ended } else { Tally::default() };
+    }
+    fold.calendar = (today.year, today.month);
+}
+
+fn add(tally: &mut Tally, moved: &Moved) {
+    tally.orders += moved.orders;
+    tally.spend += moved.spend;
+    tally.returns += moved.returns;
+    tally.returned += moved.returned;
+    if moved.orders > 0 {
+        tally.first_at.get_or_insert(moved.at);
+        tally.last_at = Some(moved.at);
+    }
+}
+
+/// Takes out of a window what is exactly its length old, or older.
+fn leave(fold: &mut Fold, leaving: &mut VecDeque<Moved>, window: usize, now: Instant) {
+    if fold.leaves_at[window].is_none_or(|leaves| leaves > now) {
+        return;
+    }
+    let tally = &mut fold.totals.windows[window];
+    let edge = Instant(now.0 - window_ms(window));
+    while let Some(oldest) = leaving.front().filter(|oldest| oldest.at <= edge) {
+        tally.orders -= oldest.orders;
+        tally.spend -= oldest.spend;
+        tally.returns -= oldest.returns;
+        tally.returned -= oldest.returned;
+        tally.earned -= oldest.earned;
+        leaving.pop_front();
+    }
+    tally.first_at = leaving.iter().find(|moved| moved.orders > 0).map(|moved| moved.at);
+    if tally.first_at.is_none() {
+        tally.last_at = None;
+    }
+    fold.leaves_at[window] = leaving.front().map(|oldest| Instant(oldest.at.0 + window_ms(window)));
+}
+
+/// The keys of one scope that a sale touches, each once, with the spend that is theirs.
+fn keys_of<'a>(scope: &str, event: &'a Event, sale: &'a Sale) -> Vec<(&'a str, i64)> {
+    let whole = |key: &'a Option<String>| key.as_deref().map(|key| (key, sale.total)).into_iter().collect();
+    let mut keys: BTreeMap<&str, i64> = BTreeMap::new();
+    for line in &sale.lines {
+        let of_line: Vec<&str> = match scope {
+            "location" => return whole(&event.location),
+            "staff" => return whole(&event.staff),
+            "category" => line.category.iter().map(String::as_str).collect(),
+            "product" => line.product.as_ref().or(line.sku.as_ref()).map(String::as_str).into_iter().collect(),
+            "collection" => line.collections.iter().map(String::as_str).collect(),
+            "tag" => line.tags.iter().map(String::as_str).collect(),
+            _ => return Vec::new(),
+        };
+        for key in of_line {
+            *keys.entry(key).or_default() += line.net;
+        }
+    }
+    keys.into_iter().collect()
+}
+
+fn count_key(group: &mut Group, key: &str, spend: i64, at: Instant) {
+    if !group.tallies.contains_key(key) && group.tallies.len() >= limits::FACT_KEYS_MAX {
+        group.truncated = true;
+        return;
+    }
+    let moved = Moved { at, orders: 1, spend, ..Moved::default() };
+    match group.tallies.get_mut(key) {
+        Some(tally) => add(tally, &moved),
+        None => {
+            let mut tally = Tally::default();
+            add(&mut tally, &moved);
+            group.tallies.insert(key.to_owned(), tally);
+        }
+    }
+}
+
+/// What a plugin is given of one scope: what this event touched first, then the most recent.
+fn facts_of(scope: &str, group: &Group, event: &Event) -> Vec<Fact> {
+    let touched = |tally: &Tally| event.sale().is_some() && tally.last_at == Some(event.at);
+    let mut tallies: Vec<(&String, &Tally)> = group.tallies.iter().collect();
+    tallies.sort_by_key(|(key, tally)| (!touched(tally), std::cmp::Reverse(tally.last_at), key.as_str().to_owned()));
+    // One more than is given, so that the call can tell that there were more.
+    tallies
+        .into_iter()
+        .take(limits::FACTS_MAX + 1)
+        .map(|(key, tally)| Fact { scope: scope.to_owned(), key: key.clone(), days: None, tally: *tally })
+        .collect()
+}
+
+fn edit_profile(fold: &mut Fold, event: &Event, change: &ProfileChange) {
+    fn put<T: Clone>(field: &mut Option<T>, edit: &Option<Edit<T>>) {
+        match edit {
+            Some(Edit::Set(value)) => *field = Some(value.clone()),
+            Some(Edit::Clear) => *field = None,
+            None => {}
+        }
+    }
+    put(&mut fold.language, &change.language);
+    if change.birthday.as_ref().is_some_and(|edit| *edit != fold.birthday.map_or(Edit::Clear, Edit::Set)) {
+        fold.birthday_known_since = event.at;
+    }
+    put(&mut fold.birthday, &change.birthday);
+    put(&mut fold.home_location, &change.home_location);
+    for consent in &change.consents {
+        fold.consents.insert(consent.purpose.clone(), consent.clone());
+    }
+    for tag in &change.tags {
+        if fold.tags.len() < limits::TAGS_MAX {
+            fold.tags.insert(tag.clone());
+        }
+    }
+    if change.enrolled {
+        fold.enrolled_at.get_or_insert(event.at);
+    }
+}
+
+/// Sets or clears a tag; only what really changes is told.
+pub fn set_tag(fold: &mut Fold, step: &mut Step, tag: &str, set: bool) {
+    if set {
+        if fold.tags.len() >= limits::TAGS_MAX && !fold.tags.contains(tag) {
+            step.note(format!("tag {tag:?} was not set: {} tags are the limit", limits::TAGS_MAX));
+        } else if fold.tags.insert(tag.to_owned()) {
+            step.so_far.tags_set.push(tag.to_owned());
+        }
+    } else if fold.tags.remove(tag) {
+        step.so_far.tags_cleared.push(tag.to_owned());
+    }
+}

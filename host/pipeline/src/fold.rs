@@ -1,0 +1,146 @@
+//! The fold: what we make of one customer's events in the order (`occurred_at`, source, id).
+//!
+//! It can be thrown away and built again from the journal at any time. [`crate::walk`] moves it;
+//! the store keeps it as bytes, once as the customer's head and now and then as a checkpoint.
+
+use crate::event::{Channel, Consent, Instant, Money, MonthDay, Points, Position};
+use crate::rules::{HeldOffer, NextTier, Role, Tally, Totals, WINDOW_DAYS};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Milliseconds of a day of 24 hours.
+pub const DAY_MS: i64 = 86_400_000;
+
+/// One customer at one place in their history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fold {
+    /// The last event that is in it. The default for a customer without events.
+    pub last: Position,
+    /// Timers due by then were driven, and the windows end there.
+    pub clock: Instant,
+    /// Events so far.
+    pub events: u32,
+    /// Membership, tier and follow-up changes so far: it numbers their rows, so that a refold
+    /// from here knows which rows came after.
+    pub changes: u32,
+    pub created_at: Instant,
+    pub origin: String,
+    pub enrolled_at: Option<Instant>,
+    pub tags: BTreeSet<String>,
+    pub memberships: BTreeMap<String, Member>,
+    pub standing: Option<Held>,
+    pub next_tier: Option<NextTier>,
+    pub totals: Totals,
+    /// When the oldest entry leaves each window of [`WINDOW_DAYS`].
+    pub leaves_at: [Option<Instant>; 4],
+    /// The month and the year of the shop's calendar that the calendar tallies are of.
+    pub calendar: (i32, u8),
+    /// Discounts offered to the customer, oldest first, with the plugin that did.
+    pub offers: Vec<(String, HeldOffer)>,
+    /// Tallies by scope ("location") and key, for the scopes that some plugin asks for. A scope
+    /// that is here is complete; one that is not has to be counted from the first event on.
+    pub facts: BTreeMap<String, Group>,
+    /// What each plugin remembers.
+    pub memory: BTreeMap<String, Remembered>,
+    /// When each plugin wants to be asked again.
+    pub reviews: BTreeMap<(String, Role), Instant>,
+    /// The day (since 1970, UTC) of the last review that a plugin asked for, and how many each
+    /// plugin had on it.
+    pub reviews_today: (i64, BTreeMap<String, u32>),
+    pub consents: BTreeMap<String, Consent>,
+    pub language: Option<String>,
+    pub birthday: Option<MonthDay>,
+    pub birthday_known_since: Instant,
+    pub home_location: Option<String>,
+    pub balance: Points,
+    /// Part of the balance that can be spent only from a later instant.
+    pub maturing: BTreeMap<Instant, Points>,
+    /// Everything earned, net of corrections and reversals.
+    pub earned: Points,
+    /// The same by earning channel, in the order of [`Channel::ALL`].
+    pub earned_by_channel: [Points; 4],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    pub since: Instant,
+    pub until: Option<Instant>,
+    /// The plugin that decided it.
+    pub plugin: String,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub tier: String,
+    pub since: Instant,
+    pub keep_until: Option<Instant>,
+    pub plugin: String,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub tallies: BTreeMap<String, Tally>,
+    /// Some keys beyond the limit were not kept.
+    pub truncated: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    pub state_version: u32,
+    pub bytes: Vec<u8>,
+}
+
+/// What one event added to the totals: the row that a window gives back when it leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    pub at: Instant,
+    pub channel: Option<Channel>,
+    pub orders: u32,
+    pub spend: Money,
+    pub returns: u32,
+    pub returned: Money,
+    pub earned: Points,
+}
+
+impl Moved {
+    pub fn is_nothing(&self) -> bool {
+        *self == Moved { at: self.at, channel: self.channel, ..Moved::default() }
+    }
+}
+
+impl Fold {
+    /// The next instant at which something is due by itself.
+    pub fn next_due(&self) -> Option<Instant> {
+        let reviews = self.reviews.values().copied();
+        let memberships = self.memberships.values().filter_map(|member| member.until);
+        let keep = self.standing.iter().filter_map(|held| held.keep_until).filter(|at| *at > self.clock);
+        reviews.chain(memberships).chain(keep).min()
+    }
+
+    /// What can be spent at this instant.
+    pub fn available(&self, at: Instant) -> Points {
+        self.balance - self.maturing.range((std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded)).map(|(_, points)| points).sum::<Points>()
+    }
+
+    /// Whether an event at this position comes after everything that is in here. Anything else
+    /// is a late event and starts from an earlier checkpoint.
+    pub fn is_before(&self, position: &Position) -> bool {
+        self.last < *position && self.clock <= position.at
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).expect("a fold is plain data")
+    }
+
+    /// `None` if the bytes are of another version of this program: the fold is then built again.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Fold> {
+        postcard::from_bytes(bytes).ok()
+    }
+}
+
+/// The length of each window of [`WINDOW_DAYS`] in milliseconds.
+pub fn window_ms(window: usize) -> i64 {
+    i64::from(WINDOW_DAYS[window]) * DAY_MS
+}

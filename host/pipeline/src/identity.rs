@@ -1,0 +1,68 @@
+//! Identity: whose event is this?
+//!
+//! The order is documented and deterministic: our own customer id, then e-mail, phone, card,
+//! external ids, each in its normal form. The first identifier that somebody has names the
+//! customer; identifiers that nobody has are linked to them. If others name somebody else, that
+//! is a suggestion to merge, never a guess.
+
+use crate::admit::Admitted;
+use crate::change::CustomerId;
+use crate::event::{Body, Identifier};
+use crate::shop::{Shop, UnknownCustomer};
+use crate::store::Known;
+
+/// Whose event it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    pub customer: Whose,
+    /// Identifiers of the event that nobody had before.
+    pub links: Vec<Identifier>,
+    /// Other customers whom identifiers of this event name, each once, in the order of deciding.
+    pub suggested: Vec<CustomerId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Kept and counted; no rules run. A guest sale can be claimed once.
+    Nobody,
+    Existing(CustomerId),
+    New(CustomerId),
+}
+
+pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
+    let mut named: Vec<&CustomerId> = Vec::new();
+    if let Some(customer) = &known.named {
+        named.push(customer);
+    }
+    let mut found: Vec<&(Identifier, Option<CustomerId>)> = known.identifiers.iter().collect();
+    found.sort_by_key(|(identifier, _)| identifier.kind);
+    for customer in found.iter().filter_map(|(_, customer)| customer.as_ref()) {
+        if !named.contains(&customer) {
+            named.push(customer);
+        }
+    }
+    let unowned = || known.identifiers.iter().filter(|(_, customer)| customer.is_none()).map(|(id, _)| id.clone()).collect();
+    match named.split_first() {
+        Some((customer, others)) => Who {
+            customer: Whose::Existing((*customer).clone()),
+            links: unowned(),
+            suggested: others.iter().map(|other| (*other).clone()).collect(),
+        },
+        None if may_create(event, shop) => {
+            Who { customer: Whose::New(event.new_customer.clone()), links: unowned(), suggested: Vec::new() }
+        }
+        None => Who { customer: Whose::Nobody, links: Vec::new(), suggested: Vec::new() },
+    }
+}
+
+/// An event creates a customer if it says who they are, and if the shop wants that or the event
+/// is about the customer's own account.
+fn may_create(event: &Admitted, shop: &Shop) -> bool {
+    if event.personal.identifiers.is_empty() || event.as_guest {
+        return false;
+    }
+    match event.event.body {
+        Body::Profile(_) => true,
+        _ => event.wants_account || shop.file.policies.unknown_customer == UnknownCustomer::Create,
+    }
+}

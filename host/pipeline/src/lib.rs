@@ -1,0 +1,29 @@
+//! The line: what one event does to one customer.
+//!
+//! Everything here is a decision in our own types. This room does no input or output, reads no
+//! clock, draws no random numbers, and knows neither wasmtime nor SQL nor HTTP: what it needs
+//! arrives as arguments ([`store::Store`] and [`rules::Rules`] are its two doors).
+//!
+//! Start with [`line::process`]; its steps are the files beside it.
+
+pub mod admit;
+pub mod calendar;
+pub mod catalogue;
+pub mod change;
+pub mod event;
+pub mod facts;
+pub mod fold;
+pub mod follow_ups;
+pub mod identity;
+pub mod limits;
+pub mod line;
+pub mod offers;
+pub mod outcome;
+pub mod points;
+pub mod refusal;
+pub mod rules;
+pub mod segments;
+pub mod shop;
+pub mod store;
+pub mod tiers;
+pub mod walk;

@@ -1,0 +1,143 @@
+//! The line. Everything that changes a customer goes through [`process`], and nothing else does.
+//!
+//! ```text
+//! event ─► admit ─► identity ─► facts ─► segments ─► points ─► tiers ─► follow-ups ─► ONE commit ─► answer
+//! ```
+
+use crate::admit::{Admitted, Arrival, Secret, admit};
+use crate::change::Change;
+use crate::event::{EventName, Instant};
+use crate::fold::Fold;
+use crate::identity::{Who, identify};
+use crate::outcome::{Outcome, Status};
+use crate::refusal::Refusal;
+use crate::rules::Rules;
+use crate::shop::Shop;
+use crate::store::{Ask, Case, Committed, Durable, Known, Opened, Seen, SeenBy, Store, StoreError};
+use crate::walk::Walk;
+use crate::{facts, follow_ups, points, segments, tiers};
+use tracing::info_span;
+
+/// What one event is decided with.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub shop: &'a Shop,
+    pub rules: &'a dyn Rules,
+    /// The number under which the store keeps these rules.
+    pub rule_book: i64,
+    pub secret: &'a Secret,
+}
+
+/// How often an event is decided again because its customer changed meanwhile. The store holds the
+/// customer, so once is already rare.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// Takes one event down the whole line and commits what it does. The answer may leave when its
+/// commit is durable.
+pub fn process(store: &impl Store, with: Context, arrival: &Arrival, now: Instant) -> Result<Committed, Refusal> {
+    let event = info_span!("admit").in_scope(|| admit(arrival, with.shop, with.secret, now))?;
+    for _ in 0..ATTEMPTS_MAX {
+        match store.open(&event, &Line { event: &event, with })? {
+            Opened::Seen(seen) => return answer_again(&event, *seen),
+            Opened::New(mut case) => {
+                let change = decide(&event, &mut case, with);
+                match info_span!("commit").in_scope(|| store.commit(*case, change)) {
+                    Err(StoreError::Conflict) => continue,
+                    committed => return Ok(committed?),
+                }
+            }
+        }
+    }
+    Err(Refusal::Store(StoreError::Conflict))
+}
+
+/// The same, with nothing committed: "you will earn 79 points".
+pub fn preview(store: &impl Store, with: Context, arrival: &Arrival, now: Instant) -> Result<Outcome, Refusal> {
+    let event = admit(arrival, with.shop, with.secret, now)?;
+    match store.open(&event, &Line { event: &event, with })? {
+        Opened::Seen(seen) => Ok(answer_again(&event, *seen)?.outcome),
+        Opened::New(mut case) => Ok(decide(&event, &mut case, with).outcome),
+    }
+}
+
+/// The decisions: pure, in the order of the drawing, for each step of the walk. An event in its
+/// place is one step, after those of the timers that were due before it; for a late event the walk
+/// begins further back and takes the later events again. That is the refold.
+fn decide(event: &Admitted, case: &mut Case, with: Context) -> Change {
+    let Some(mut walk) = Walk::begin(event, case, with) else { return Change::of_nobody(event, with) };
+    while let Some(mut step) = walk.next() {
+        info_span!("facts").in_scope(|| facts::count(&mut walk, &mut step));
+        info_span!("segments").in_scope(|| segments::decide(&mut walk, &mut step));
+        info_span!("points").in_scope(|| points::decide(&mut walk, &mut step));
+        info_span!("tiers").in_scope(|| tiers::decide(&mut walk, &mut step));
+        info_span!("follow-ups").in_scope(|| follow_ups::decide(&mut walk, &mut step));
+        walk.done(step);
+    }
+    walk.finish()
+}
+
+/// What the store asks the line while it reads.
+struct Line<'a> {
+    event: &'a Admitted,
+    with: Context<'a>,
+}
+
+impl Ask for Line<'_> {
+    fn identify(&self, known: &Known) -> Who {
+        info_span!("identity").in_scope(|| identify(self.event, known, self.with.shop))
+    }
+
+    fn can_start_at(&self, fold: &Fold) -> bool {
+        let in_place = if self.event.due { true } else { fold.is_before(&self.event.event.position()) };
+        in_place && facts::are_complete(fold, self.with.rules)
+    }
+}
+
+/// The answer to an event that came before: the same one, marked as a duplicate.
+fn answer_again(event: &Admitted, seen: Seen) -> Result<Committed, Refusal> {
+    let mut outcome = seen.outcome;
+    match seen.by {
+        SeenBy::NameWithOtherBody => {
+            return Err(Refusal::Conflict { source_name: event.event.source.clone(), id: event.event.id.clone() });
+        }
+        SeenBy::Name => {}
+        SeenBy::Order => {
+            outcome.event = EventName { source: event.event.source.clone(), id: event.event.id.clone() };
+            outcome.duplicate_of = Some(seen.first);
+            outcome.differs = differences(&event.event, &seen.event);
+        }
+    }
+    outcome.status = Status::Duplicate;
+    Ok(Committed { outcome, durable: Box::new(Already) })
+}
+
+/// A duplicate was durable before it was asked for again: [`Store::open`] waits for that.
+struct Already;
+
+impl Durable for Already {
+    fn wait(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn then(self: Box<Self>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
+        done(Ok(()));
+    }
+}
+
+/// The fields in which the same order differs when it comes through a second door.
+fn differences(second: &crate::event::Event, first: &crate::event::Event) -> Vec<String> {
+    let (Some(second_sale), Some(first_sale)) = (second.sale(), first.sale()) else { return vec!["type".into()] };
+    [
+        ("time", second.at != first.at),
+        ("channel", second.channel != first.channel),
+        ("location", second.location != first.location),
+        ("lines", second_sale.lines != first_sale.lines),
+        ("discounts", second_sale.discounts != first_sale.discounts),
+        ("tenders", second_sale.tenders != first_sale.tenders),
+        ("total", second_sale.total != first_sale.total),
+    ]
+    .into_iter()
+    .filter(|(_, differs)| *differs)
+    .map(|(field, _)| field.to_owned())
+    .collect()
+}

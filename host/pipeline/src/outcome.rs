@@ -1,0 +1,184 @@
+//! The answer to the till, and what is read back for as long as the journal lives.
+
+use crate::calendar;
+use crate::change::EntryKind;
+use crate::event::{EventName, Instant, Money, Points};
+use crate::rules::{DiscountScope, DiscountValue, Value};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What came of one event.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub event: EventName,
+    pub status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<EventName>,
+    /// For a duplicate order: the fields in which the second event differs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerNow>,
+    #[serde(default)]
+    pub segments: SegmentChanges,
+    #[serde(default)]
+    pub points: Vec<EntryView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<TierView>,
+    #[serde(default, skip_serializing_if = "TagChanges::is_empty")]
+    pub tags: TagChanges,
+    #[serde(default)]
+    pub follow_ups: Vec<FollowUpView>,
+    #[serde(default)]
+    pub prompts: Vec<PromptView>,
+    #[serde(default)]
+    pub receipt: Vec<String>,
+    #[serde(default)]
+    pub plugins: Vec<PluginView>,
+    /// What somebody may want to know: "skipped: guest", a cap that bit, fields that were missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    #[default]
+    Applied,
+    Duplicate,
+    Guest,
+    Parked,
+}
+
+/// The customer after the event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerNow {
+    pub id: String,
+    pub tier: Option<String>,
+    pub balance: Points,
+    pub available: Points,
+    pub segments: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentChanges {
+    pub entered: Vec<String>,
+    pub left: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagChanges {
+    pub set: Vec<String>,
+    pub cleared: Vec<String>,
+}
+
+impl TagChanges {
+    fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.cleared.is_empty()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryView {
+    /// The entry's number in the ledger; 0 in a preview, which has none.
+    pub entry: i64,
+    pub amount: Points,
+    pub kind: EntryKind,
+    pub state: EntryState,
+    pub balance_after: Points,
+    pub reason: String,
+    pub plugin: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryState {
+    Final,
+    /// Not available before a later instant.
+    Pending,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierView {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowUpView {
+    pub channel: String,
+    pub template: String,
+    pub send_at: Time,
+    /// `planned`, `suppressed`, `cancelled` or `known` (its dedupe key was used before).
+    pub state: String,
+    pub reason: String,
+    pub plugin: String,
+    pub data: BTreeMap<String, Value>,
+    pub dedupe_key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<DiscountView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptView {
+    pub kind: String,
+    pub text: String,
+    pub plugin: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount: Option<DiscountView>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscountView {
+    pub key: String,
+    pub scope: DiscountScope,
+    pub value: DiscountValue,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub minimum: Money,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Time>,
+    pub reason: String,
+}
+
+/// One call, for people and for agencies that watch their plugins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginView {
+    pub name: String,
+    pub version: String,
+    pub digest: String,
+    pub role: String,
+    /// `ok`, or the class of the failure.
+    pub status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    pub fuel: u64,
+    pub micros: u64,
+}
+
+/// An instant that is written as RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(pub Instant);
+
+impl Serialize for Time {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&calendar::text(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        calendar::parse(&text).map(Time).map_err(serde::de::Error::custom)
+    }
+}
+
+fn is_zero(amount: &Money) -> bool {
+    *amount == 0
+}

@@ -1,0 +1,350 @@
+//! What the shop has decided: the rule parts of `merchant.toml`, checked.
+//!
+//! Reading files is the server's; this file says what the words mean and refuses what cannot be.
+
+use crate::event::{Money, Points};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// `merchant.toml` as it is written. Unknown keys are errors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShopFile {
+    /// What people call the shop.
+    pub name: String,
+    /// ISO 4217. It never changes once the shop has a ledger.
+    pub currency: String,
+    /// IANA name.
+    pub time_zone: String,
+    /// ISO 3166-1 alpha-2; reads local phone numbers.
+    pub country: String,
+    /// BCP 47; the language of customers who have told none.
+    #[serde(default = "english")]
+    pub language: String,
+    /// From the lowest to the highest.
+    #[serde(default)]
+    pub tiers: Vec<String>,
+    /// Plugins in the order in which they run; those not named run after them by name.
+    #[serde(default)]
+    pub plugins: Vec<String>,
+    #[serde(default)]
+    pub policies: Policies,
+    #[serde(default)]
+    pub caps: Caps,
+    #[serde(default)]
+    pub profile: ProfilePolicy,
+    /// Kinds of the shop's own (`x.…`) that may plan follow-ups, each with a sentence on what it means.
+    #[serde(default)]
+    pub kinds: std::collections::BTreeMap<String, String>,
+    /// Foreign currency → shop minor units for one million of its minor units.
+    #[serde(default)]
+    pub rates: std::collections::BTreeMap<String, i64>,
+    /// `watch` takes changed files between two events; `apply` waits for the operator.
+    #[serde(default)]
+    pub reload: Reload,
+    #[serde(default, rename = "locations")]
+    pub locations: Vec<Location>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policies {
+    /// Whether point formulas see the segments as they are `after` or `before` this event.
+    pub points_see_segments: PointsSee,
+    /// What a late event may change.
+    pub late: Late,
+    /// How late an event may be and still be folded in its place, in days.
+    pub late_window_days: u32,
+    /// What an identifier that nobody has does: `create` a customer, or count as a `guest`.
+    pub unknown_customer: UnknownCustomer,
+    /// How the awards of several formulas come together.
+    pub awards: Combine,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Policies {
+            points_see_segments: PointsSee::After,
+            late: Late::Correct,
+            late_window_days: 30,
+            unknown_customer: UnknownCustomer::Create,
+            awards: Combine::Add,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PointsSee {
+    #[default]
+    After,
+    Before,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Late {
+    /// Correct the ledger both ways.
+    #[default]
+    Correct,
+    /// Correct only what is to the customer's advantage.
+    InFavour,
+    /// Change nothing in the ledger and leave an item for review.
+    Report,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownCustomer {
+    #[default]
+    Create,
+    Guest,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Combine {
+    #[default]
+    Add,
+    /// The plugin with the highest sum, multipliers included; the others get nothing.
+    Best,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reload {
+    #[default]
+    Watch,
+    Apply,
+}
+
+/// What no plugin gets past. `None` is no cap.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Caps {
+    pub points_per_event: Option<Points>,
+    /// A prompt's discount, in minor units.
+    pub discount_amount: Option<Money>,
+    /// A prompt's discount, in basis points.
+    pub discount_share: Option<u32>,
+}
+
+/// What a profile must have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProfilePolicy {
+    /// Of `given_name`, `family_name`, `email`, `phone`, `birthday`, `home_location`.
+    pub required: Vec<String>,
+    pub mode: ProfileMode,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProfileMode {
+    /// Accepted, and marked as incomplete.
+    #[default]
+    Lenient,
+    /// Refused, naming the field.
+    Strict,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    pub id: String,
+    pub name: String,
+    #[serde(default)]
+    pub kind: String,
+    /// The shop's, where it is not given.
+    #[serde(default)]
+    pub country: Option<String>,
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    /// Local dates, `2024-05-01`. A pop-up has both. Sales outside them are refused.
+    #[serde(default)]
+    pub opened: Option<String>,
+    #[serde(default)]
+    pub closed: Option<String>,
+}
+
+pub const PROFILE_FIELDS: [&str; 6] =
+    ["given_name", "family_name", "email", "phone", "birthday", "home_location"];
+
+/// The shop, checked and ready for the line.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    pub file: ShopFile,
+    pub zone: TimeZone,
+    /// Minor units in one whole unit of the currency.
+    pub minor_units: u32,
+    places: HashMap<String, Place>,
+}
+
+/// A location, checked.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub place: crate::rules::Place,
+    pub zone: TimeZone,
+    pub opened: Option<jiff::civil::Date>,
+    pub closed: Option<jiff::civil::Date>,
+}
+
+/// Why a `merchant.toml` cannot be.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShopError {
+    #[error("currency: {0:?} is not an ISO 4217 code in use; USD, EUR and JPY are")]
+    Currency(String),
+    #[error("{place}: {zone:?} is not an IANA time zone; America/New_York is")]
+    TimeZone { place: String, zone: String },
+    #[error("{place}: {country:?} is not an ISO 3166-1 alpha-2 country; US is")]
+    Country { place: String, country: String },
+    #[error("locations: the id {0:?} appears twice")]
+    LocationTwice(String),
+    #[error("locations: an id is empty")]
+    LocationEmpty,
+    #[error("location {location:?}: {date:?} is not a date; 2024-05-01 is")]
+    Date { location: String, date: String },
+    #[error("tiers: {0:?} appears twice")]
+    TierTwice(String),
+    #[error("plugins: {0:?} appears twice")]
+    PluginTwice(String),
+    #[error("profile.required: {field:?} is not a field; they are {}", PROFILE_FIELDS.join(", "))]
+    ProfileField { field: String },
+    #[error("rates: {0:?} must be an ISO 4217 code with a rate above zero")]
+    Rate(String),
+    #[error("kinds: {0:?} must begin with x. and have a sentence")]
+    Kind(String),
+    #[error("caps.{0} must not be negative")]
+    Cap(&'static str),
+}
+
+impl Shop {
+    pub fn new(file: ShopFile) -> Result<Shop, ShopError> {
+        let minor_units = minor_units_of(&file.currency).ok_or_else(|| ShopError::Currency(file.currency.clone()))?;
+        let zone = zone_of("time_zone", &file.time_zone)?;
+        check_country("country", &file.country)?;
+        let mut places = HashMap::with_capacity(file.locations.len());
+        for location in &file.locations {
+            let place = Place::new(location, &file, &zone)?;
+            if places.insert(location.id.clone(), place).is_some() {
+                return Err(ShopError::LocationTwice(location.id.clone()));
+            }
+        }
+        if let Some(twice) = first_twice(&file.tiers) {
+            return Err(ShopError::TierTwice(twice));
+        }
+        if let Some(twice) = first_twice(&file.plugins) {
+            return Err(ShopError::PluginTwice(twice));
+        }
+        if let Some(field) = file.profile.required.iter().find(|field| !PROFILE_FIELDS.contains(&field.as_str())) {
+            return Err(ShopError::ProfileField { field: field.clone() });
+        }
+        if let Some((code, _)) = file.rates.iter().find(|(code, rate)| minor_units_of(code).is_none() || **rate <= 0) {
+            return Err(ShopError::Rate(code.clone()));
+        }
+        if let Some((kind, _)) = file.kinds.iter().find(|(kind, meaning)| !kind.starts_with("x.") || meaning.is_empty()) {
+            return Err(ShopError::Kind(kind.clone()));
+        }
+        if file.caps.points_per_event.is_some_and(|cap| cap < 0) {
+            return Err(ShopError::Cap("points_per_event"));
+        }
+        if file.caps.discount_amount.is_some_and(|cap| cap < 0) {
+            return Err(ShopError::Cap("discount_amount"));
+        }
+        Ok(Shop { zone, minor_units, places, file })
+    }
+
+    pub fn place(&self, id: &str) -> Option<&Place> {
+        self.places.get(id)
+    }
+
+    /// The zone of an event's location, or the shop's.
+    pub fn zone_at(&self, location: Option<&str>) -> &TimeZone {
+        location.and_then(|id| self.places.get(id)).map_or(&self.zone, |place| &place.zone)
+    }
+
+    /// How high a tier ranks; higher is better. `None` for a tier that the shop does not have.
+    pub fn rank(&self, tier: &str) -> Option<usize> {
+        self.file.tiers.iter().position(|known| known == tier)
+    }
+
+    pub fn location_ids(&self) -> impl Iterator<Item = &str> {
+        self.file.locations.iter().map(|location| location.id.as_str())
+    }
+}
+
+impl Place {
+    fn new(location: &Location, file: &ShopFile, shop_zone: &TimeZone) -> Result<Place, ShopError> {
+        if location.id.is_empty() {
+            return Err(ShopError::LocationEmpty);
+        }
+        let name = format!("location {:?}", location.id);
+        let country = location.country.clone().unwrap_or_else(|| file.country.clone());
+        check_country(&name, &country)?;
+        let zone = match &location.time_zone {
+            Some(zone) => zone_of(&name, zone)?,
+            None => shop_zone.clone(),
+        };
+        let date = |text: &Option<String>| {
+            text.as_deref()
+                .map(|text| text.parse().map_err(|_| ShopError::Date { location: location.id.clone(), date: text.into() }))
+                .transpose()
+        };
+        Ok(Place {
+            place: crate::rules::Place {
+                id: location.id.clone(),
+                name: location.name.clone(),
+                kind: location.kind.clone(),
+                country,
+            },
+            zone,
+            opened: date(&location.opened)?,
+            closed: date(&location.closed)?,
+        })
+    }
+}
+
+fn zone_of(place: &str, zone: &str) -> Result<TimeZone, ShopError> {
+    TimeZone::get(zone).map_err(|_| ShopError::TimeZone { place: place.into(), zone: zone.into() })
+}
+
+fn check_country(place: &str, country: &str) -> Result<(), ShopError> {
+    // The phone-number library knows every country that has a telephone network.
+    let known: Result<phonenumber::country::Id, _> = country.parse();
+    match known {
+        Ok(_) => Ok(()),
+        Err(_) => Err(ShopError::Country { place: place.into(), country: country.into() }),
+    }
+}
+
+fn english() -> String {
+    "en".into()
+}
+
+fn first_twice(names: &[String]) -> Option<String> {
+    let mut seen = std::collections::HashSet::new();
+    names.iter().find(|name| !seen.insert(*name)).cloned()
+}
+
+/// Minor units in one whole unit of a currency in use (ISO 4217, list one). `None` for others.
+pub fn minor_units_of(code: &str) -> Option<u32> {
+    const NONE: &str = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF";
+    const THREE: &str = "BHD IQD JOD KWD LYD OMR TND";
+    const TWO: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD \
+        CAD CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD \
+        HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK \
+        MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB \
+        SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD \
+        UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG";
+    let listed = |list: &str| code.len() == 3 && list.split_ascii_whitespace().any(|known| known == code);
+    if listed(TWO) {
+        Some(100)
+    } else if listed(NONE) {
+        Some(1)
+    } else if listed(THREE) {
+        Some(1_000)
+    } else {
+        None
+    }
+}

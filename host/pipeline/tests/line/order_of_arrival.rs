@@ -1,0 +1,113 @@
+//! The honest promise: any order of arrival ends the same. And the independent model: plain sums
+//! over plain events, which know nothing of folds.
+
+use crate::memory_store::Customer;
+use crate::{Bench, sale};
+use proptest::prelude::*;
+use stampcard_pipeline::calendar;
+use stampcard_pipeline::event::Instant;
+use stampcard_pipeline::fold::DAY_MS;
+use std::collections::BTreeMap;
+
+/// What must not depend on the order of arrival.
+#[derive(Debug, PartialEq)]
+struct Ends {
+    fold: stampcard_pipeline::fold::Fold,
+    history: Vec<String>,
+    lots: BTreeMap<String, i64>,
+    memberships: Vec<String>,
+    follow_ups: Vec<String>,
+}
+
+fn ends(customer: &Customer) -> Ends {
+    Ends {
+        fold: customer.head.clone(),
+        history: customer.history.iter().map(|(position, (_, moved))| format!("{position:?} {moved:?}")).collect(),
+        lots: customer.lots.iter().filter(|(_, (_, earned))| *earned != 0).map(|(key, (_, earned))| (format!("{key:?}"), *earned)).collect(),
+        memberships: customer.memberships.iter().map(|row| format!("{row:?}")).collect(),
+        follow_ups: customer.follow_ups.iter().map(|row| format!("{} {} {} {:?}", row.number, row.dedupe_key, row.send_at.0, row.state)).collect(),
+    }
+}
+
+/// What a bookkeeper would say: points of each sale by how many orders came before it.
+fn model(sales: &[(i64, i64)]) -> i64 {
+    let mut sorted = sales.to_vec();
+    sorted.sort();
+    sorted.iter().enumerate().map(|(index, (_, cents))| cents / 100 + if index >= 2 { cents / 100 / 2 } else { 0 }).sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_of_arrival_ends_the_same(
+        sales in prop::collection::vec((0i64..420 * 24, 0i64..30_000), 1..40),
+        shuffle in prop::collection::vec(any::<u32>(), 40),
+        clocks in prop::collection::vec(prop::option::weighted(0.2, 0i64..420 * 24), 40),
+    ) {
+        let start = calendar::parse("2024-01-01T00:00:00Z").unwrap().0;
+        let events: Vec<_> = sales.iter().enumerate().map(|(index, (hour, cents))| {
+            sale(&format!("s{index:02}"), &calendar::text(Instant(start + hour * 3_600_000)), "ana@example.com", *cents)
+        }).collect();
+        let patient = || Bench::with(|file| file.policies.late_window_days = 1_000);
+        let end = Instant(start + 500 * DAY_MS);
+
+        let in_order = patient();
+        let mut sorted: Vec<usize> = (0..events.len()).collect();
+        sorted.sort_by_key(|index| (sales[*index].0, *index));
+        for index in sorted {
+            in_order.tell(&events[index]).unwrap();
+        }
+        in_order.clock(end);
+
+        let shuffled = patient();
+        let mut order: Vec<usize> = (0..events.len()).collect();
+        order.sort_by_key(|index| shuffle[*index]);
+        for (turn, index) in order.into_iter().enumerate() {
+            shuffled.tell(&events[index]).unwrap();
+            if let Some(hour) = clocks[turn] {
+                shuffled.clock(Instant(start + hour * 3_600_000));
+            }
+        }
+        shuffled.clock(end);
+
+        prop_assert_eq!(in_order.store.only_customer(ends), shuffled.store.only_customer(ends));
+        for bench in [&in_order, &shuffled] {
+            let inner = bench.store.inner.borrow();
+            let mut balance = 0;
+            for (_, _, amount, after) in &inner.entries {
+                balance += amount;
+                prop_assert_eq!(balance, *after);
+            }
+            prop_assert_eq!(balance, model(&sales));
+        }
+    }
+}
+
+#[test]
+fn a_late_sale_corrects_what_came_after_it_and_says_so() {
+    let bench = Bench::new();
+    for (id, day) in [("a", "01"), ("b", "03"), ("d", "07")] {
+        bench.tell(&sale(id, &format!("2024-05-{day}T10:00:00Z"), "ana@example.com", 1_000)).unwrap();
+    }
+    let late = bench.tell(&sale("c", "2024-05-05T10:00:00Z", "ana@example.com", 2_000)).unwrap();
+    let amounts: Vec<(i64, String)> = late.points.iter().map(|entry| (entry.amount, entry.kind.name().to_owned())).collect();
+    // The third order in time is now c: it earns the regulars' half, and d keeps its own.
+    assert_eq!(amounts, [(20, "base".into()), (10, "bonus".into())]);
+    assert_eq!(late.customer.unwrap().balance, 10 + 10 + 10 + 5 + 20 + 10);
+}
+
+#[test]
+fn beyond_the_late_window_an_event_is_decided_alone_and_leaves_a_review_item() {
+    let bench = Bench::new();
+    for (id, day) in [("a", "01"), ("b", "03")] {
+        bench.tell(&sale(id, &format!("2024-05-{day}T10:00:00Z"), "ana@example.com", 1_000)).unwrap();
+    }
+    bench.tell(&sale("d", "2024-08-01T10:00:00Z", "ana@example.com", 1_000)).unwrap();
+    let before = bench.store.inner.borrow().entries.len();
+    let late = bench.tell(&sale("c", "2024-05-04T10:00:00Z", "ana@example.com", 2_000)).unwrap();
+    // c is the third order: it earns its own half, and d, now the fourth, is left alone.
+    assert_eq!(late.points.iter().map(|entry| entry.amount).sum::<i64>(), 30);
+    assert_eq!(bench.store.inner.borrow().entries.len(), before + 2);
+    bench.store.only_customer(|customer| assert_eq!(customer.head.totals.lifetime.spend, 5_000));
+}

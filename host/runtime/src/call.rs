@@ -1,0 +1,319 @@
+//! One call of one plugin: a fresh instance, its limits, its answer or the class of its failure.
+//!
+//! Nothing outlives a call, so nothing that a plugin remembers can cross from one customer to
+//! another. What happened is told by types, never by the text of an error.
+
+use crate::answer::{Weighed, weigh};
+use crate::bindings as wit;
+use crate::code::Code;
+use crate::limits::{EVENT_FUEL, Limits};
+use crate::log::{Level, Log, harmless};
+use crate::wasi::{Unavailable, World};
+use stampcard_pipeline::event::Instant;
+use stampcard_pipeline::rules::{self, Call, Failure, Role, Usage};
+use wasmtime::component::{ComponentType, Instance, Lift, TypedFunc};
+use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, Trap};
+
+/// What a call needs besides its input.
+pub(crate) struct Subject<'a> {
+    pub name: &'a str,
+    pub code: &'a Code,
+    pub limits: &'a Limits,
+    /// The operator's configuration as JSON.
+    pub configuration: &'a str,
+    pub shop: &'a wit::Shop,
+}
+
+/// A role's answer in the contract's types, and what it becomes in the line's.
+pub(crate) trait Decided: ComponentType + Lift + Send + Sync + 'static {
+    const ROLE: Role;
+    type Answer: From<Self> + Weighed;
+}
+
+impl Decided for wit::SegmentAnswer {
+    const ROLE: Role = Role::SegmentRule;
+    type Answer = rules::SegmentAnswer;
+}
+
+impl Decided for wit::PointAnswer {
+    const ROLE: Role = Role::PointFormula;
+    type Answer = rules::PointAnswer;
+}
+
+impl Decided for wit::TierAnswer {
+    const ROLE: Role = Role::TierRule;
+    type Answer = rules::TierAnswer;
+}
+
+impl Decided for wit::FollowUpAnswer {
+    const ROLE: Role = Role::FollowUpTrigger;
+    type Answer = rules::FollowUpAnswer;
+}
+
+type Configure<'a> = TypedFunc<(&'a str, &'a wit::Shop), (Result<(), wit::Refusal>,)>;
+type Decide<'a, D> = TypedFunc<(&'a wit::Input,), (Result<D, wit::Refusal>,)>;
+
+/// Asks a plugin in one of its roles. `fuel_left` is what the other plugins have left of the
+/// event's fuel.
+pub(crate) fn decide<D: Decided>(subject: &Subject, input: &wit::Input, fuel_left: u64) -> Call<D::Answer> {
+    let Call { result, usage } = ask(subject, input, fuel_left);
+    Call { result: result.and_then(|answer: D| weighed(answer.into(), subject.limits)), usage }
+}
+
+/// The same for a case of the plugin's author, whose answers are written in the contract's words.
+pub(crate) fn decide_case<D>(subject: &Subject, input: &wit::Input) -> Call<serde_json::Value>
+where
+    D: Decided + serde::Serialize,
+{
+    let Call { result, usage } = ask(subject, input, EVENT_FUEL);
+    let result = result.and_then(|answer: D| {
+        let written = serde_json::to_value(&answer).expect("every answer can be written as JSON");
+        weighed::<D::Answer>(answer.into(), subject.limits).map(|_| written)
+    });
+    Call { result, usage }
+}
+
+fn weighed<A: Weighed>(answer: A, limits: &Limits) -> Result<A, Failure> {
+    match weigh(&answer, limits) {
+        Ok(()) => Ok(answer),
+        Err(problem) => Err(Failure::Answer { problem }),
+    }
+}
+
+fn ask<D: Decided>(subject: &Subject, input: &wit::Input, fuel_left: u64) -> Call<D> {
+    let began = std::time::Instant::now();
+    let fuel_limit = subject.limits.fuel_for(lines(&input.event.body)).min(fuel_left);
+    let mut call = Running::new(subject, &input.event, fuel_limit);
+    let result = match call.ask::<D>(input) {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(refusal)) => Err(refused(refusal)),
+        Err(error) => Err(call.failure(error)),
+    };
+    let usage = call.usage(&result, began.elapsed());
+    call.store.data().log.emit(subject.name, &input.event.id);
+    Call { result, usage }
+}
+
+/// Lets a plugin look at its configuration, as before every call.
+pub(crate) fn configure(subject: &Subject) -> Result<(), Failure> {
+    let nothing = Moment { at: Instant(0), source: "", id: "configure" };
+    let mut call = Running::at(subject, nothing, subject.limits.fuel);
+    let result = match call.configured() {
+        Ok((_, Ok(()))) => Ok(()),
+        Ok((_, Err(refusal))) => Err(refused(refusal)),
+        Err(error) => Err(call.failure(error)),
+    };
+    call.store.data().log.emit(subject.name, "configure");
+    result
+}
+
+fn lines(body: &wit::Body) -> usize {
+    match body {
+        wit::Body::Sale(sale) | wit::Body::Checkout(sale) => sale.lines.len(),
+        wit::Body::Exchange(exchange) => exchange.bought.lines.len() + returned_lines(&exchange.returned),
+        wit::Body::Return(returned) => returned_lines(returned),
+        _ => 0,
+    }
+}
+
+fn returned_lines(returned: &wit::Return) -> usize {
+    returned.lines.len() + returned.original.as_ref().map_or(0, |original| original.sale.lines.len())
+}
+
+fn refused(refusal: wit::Refusal) -> Failure {
+    match refusal {
+        wit::Refusal::Rejected(reason) => Failure::Rejected { reason: said(&reason) },
+        wit::Refusal::Fault(fault) => Failure::Fault { message: said(&fault.message), trace: said(&fault.trace) },
+    }
+}
+
+/// What is kept of a plugin's own words about a failure, in bytes: they stand in answers and
+/// explanations.
+const WORDS_BYTES_MAX: usize = 2_048;
+
+fn said(words: &str) -> String {
+    let end = words.floor_char_boundary(WORDS_BYTES_MAX);
+    // Line ends are what makes a trace readable; everything else that is invisible goes.
+    words[..end].lines().map(harmless).collect::<Vec<_>>().join("\n")
+}
+
+/// When and about what a call is made, for the world of guests with WASI.
+struct Moment<'a> {
+    at: Instant,
+    source: &'a str,
+    id: &'a str,
+}
+
+/// What the host keeps for one call.
+pub(crate) struct Session {
+    memory: MemoryLimit,
+    pub(crate) log: Log,
+    /// `None` for plugins that import no WASI.
+    pub(crate) world: Option<World>,
+}
+
+/// A call that is under way.
+struct Running<'a> {
+    subject: &'a Subject<'a>,
+    store: Store<Session>,
+    fuel_limit: u64,
+    /// The fuel that this stage of the call began with: to come to life first, then `fuel_limit`.
+    stage_fuel: u64,
+}
+
+impl<'a> Running<'a> {
+    fn new(subject: &'a Subject<'a>, event: &wit::Event, fuel_limit: u64) -> Self {
+        let moment = Moment { at: Instant(event.occurred_at), source: &event.source, id: &event.id };
+        Running::at(subject, moment, fuel_limit)
+    }
+
+    fn at(subject: &'a Subject<'a>, moment: Moment, fuel_limit: u64) -> Self {
+        let Subject { code, limits, .. } = subject;
+        let world = code.wasi.then(|| World::of(moment.at, moment.source, moment.id, &code.digest));
+        let session = Session {
+            memory: MemoryLimit { used: 0, most: limits.memory_bytes as usize, refused: false },
+            log: Log::new(limits.log_bytes),
+            world,
+        };
+        let mut store = Store::new(code.engine(), session);
+        store.limiter(|session| &mut session.memory);
+        // The most that a guest can make the host copy, beyond which `weigh` need not look: the
+        // text of an answer, and what its records take on this side.
+        store.set_hostcall_fuel((limits.answer_bytes + limits.actions * 1_024) as usize);
+        Running { subject, store, fuel_limit, stage_fuel: 0 }
+    }
+
+    fn ask<D: Decided>(&mut self, input: &wit::Input) -> wasmtime::Result<Result<D, wit::Refusal>> {
+        let (instance, configured) = self.configured()?;
+        if let Err(refusal) = configured {
+            return Ok(Err(refusal));
+        }
+        let index = self.subject.code.decide(D::ROLE);
+        let function = instance.get_func(&mut self.store, index).expect("the index is of this component");
+        // SAFETY: `Code::load` compared the type of this export with the contract's.
+        let decide: Decide<D> = unsafe { TypedFunc::new_unchecked(function) };
+        Ok(decide.call(&mut self.store, (input,))?.0)
+    }
+
+    fn configured(&mut self) -> wasmtime::Result<(Instance, Result<(), wit::Refusal>)> {
+        let instance = self.instance()?;
+        let index = &self.subject.code.configure;
+        let function = instance.get_func(&mut self.store, index).expect("the index is of this component");
+        // SAFETY: as in `ask`.
+        let configure: Configure = unsafe { TypedFunc::new_unchecked(function) };
+        let (configured,) = configure.call(&mut self.store, (self.subject.configuration, self.subject.shop))?;
+        Ok((instance, configured))
+    }
+
+    /// A fresh instance, with the fuel and the time of the call before it.
+    fn instance(&mut self) -> wasmtime::Result<Instance> {
+        let limits = self.subject.limits;
+        self.stage(limits.start_fuel)?;
+        let instance = self.subject.code.instance(&mut self.store)?;
+        self.stage(self.fuel_limit)?;
+        Ok(instance)
+    }
+
+    fn stage(&mut self, fuel: u64) -> wasmtime::Result<()> {
+        self.stage_fuel = fuel;
+        self.store.set_epoch_deadline(self.subject.limits.deadline_ticks());
+        self.store.set_fuel(fuel)
+    }
+
+    fn failure(&self, error: wasmtime::Error) -> Failure {
+        let Subject { limits, .. } = self.subject;
+        let session = self.store.data();
+        if session.memory.refused {
+            return Failure::Memory { limit_bytes: limits.memory_bytes };
+        }
+        if let Some(trap) = error.downcast_ref::<Trap>() {
+            return match trap {
+                Trap::OutOfFuel => Failure::Fuel { limit: self.stage_fuel },
+                Trap::Interrupt => Failure::Deadline { limit_ms: limits.deadline_ms },
+                Trap::StackOverflow => Failure::Stack,
+                // A panic or an exception says what happened before it aborts.
+                _ => Failure::Trap { message: said(session.log.last_error().unwrap_or(&trap.to_string())) },
+            };
+        }
+        if let Some(used) = error.downcast_ref::<Unavailable>() {
+            return Failure::Trap { message: said(session.log.last_error().unwrap_or(&used.to_string())) };
+        }
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Failure::Unavailable { message: error.to_string() };
+        }
+        // What is left broke the rules by which values are handed over: text that is not UTF-8,
+        // addresses outside of memory, more data than an answer may have.
+        Failure::Answer { problem: said(&format!("{error:#}")) }
+    }
+
+    fn usage<A>(&self, result: &Result<A, Failure>, took: std::time::Duration) -> Usage {
+        let left = self.store.get_fuel().unwrap_or(0);
+        let fuel = match result {
+            // Fuel is counted in a register that an interruption does not write back.
+            Err(Failure::Deadline { .. }) => 0,
+            _ => self.stage_fuel.saturating_sub(left),
+        };
+        Usage {
+            fuel,
+            fuel_limit: self.stage_fuel,
+            memory_bytes: self.store.data().memory.used as u64,
+            micros: took.as_micros() as u64,
+        }
+    }
+}
+
+/// Counts the memory of all parts of an instance together, and remembers that it said no.
+struct MemoryLimit {
+    used: usize,
+    most: usize,
+    refused: bool,
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let used = self.used.saturating_add(desired.saturating_sub(current));
+        if used > self.most {
+            // An error ends the call. Saying no politely would let a guest report it as its own
+            // decision, and every language would do so differently.
+            self.refused = true;
+            return Err(MemoryRefused.into());
+        }
+        self.used = used;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > crate::limits::TABLE_ENTRIES_MAX {
+            self.refused = true;
+            return Err(MemoryRefused.into());
+        }
+        Ok(true)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("more memory than the limit")]
+struct MemoryRefused;
+
+/// The one import of every plugin.
+pub(crate) fn define_log(linker: &mut wasmtime::component::Linker<Session>, name: &str) -> wasmtime::Result<()> {
+    use wit::stampcard::plugin::log::Level as Said;
+    linker.instance(name)?.func_wrap(
+        "log",
+        |mut at: wasmtime::StoreContextMut<Session>, (level, message): (Said, wasmtime::component::WasmStr)| {
+            // A full log costs nothing: the message is not even read.
+            if at.data().log.is_full() {
+                return Ok(());
+            }
+            let level = match level {
+                Said::Debug => Level::Debug,
+                Said::Info => Level::Info,
+                Said::Warn => Level::Warn,
+                Said::Error => Level::Error,
+            };
+            let message = message.to_str(&at)?.into_owned();
+            at.data_mut().log.line(level, &message);
+            Ok(())
+        },
+    )
+}

@@ -1,0 +1,38 @@
+//! The runtime: the only room that knows wasmtime. It loads plugins, holds them to their limits,
+//! makes one call at a time in a fresh instance, and keeps the rule book.
+//!
+//! It sees neither SQL nor HTTP, and it opens no file but those of its cache: texts and bytes are
+//! given to it.
+//!
+//! Words by how long they live: an [`Engine`] as long as the process; machine code as long as some
+//! rule book uses it; a [`RuleBook`] until the next one takes its place; an instance for one call.
+
+mod answer;
+mod bindings;
+mod cache;
+mod call;
+mod code;
+mod compile;
+mod component;
+mod contract;
+mod deciding;
+mod digest;
+mod engine;
+mod library;
+pub mod limits;
+mod log;
+pub mod manifest;
+mod nearest;
+mod plugin;
+mod rule_book;
+mod translate;
+mod wasi;
+
+pub use cache::CacheError;
+pub use code::CodeError;
+pub use compile::{CompileError, child_main};
+pub use component::{ComponentError, Import, Inspection, inspect};
+pub use engine::{Engine, EngineError};
+pub use manifest::{PackPlugin, PluginFile};
+pub use plugin::{Candidate, LoadError};
+pub use rule_book::{CaseError, NotLoaded, RuleBook};

@@ -1,0 +1,541 @@
+//! Between the types of the line and the types of the contract.
+//!
+//! One event is asked about several times, so its translation is made once and lent to each
+//! call; the rest of the input differs from call to call.
+//!
+//! Empty `attributes` are what later versions of the line have to say without a new contract.
+
+use crate::bindings as wit;
+use stampcard_pipeline::calendar::LocalTime;
+use stampcard_pipeline::event as line;
+use stampcard_pipeline::event::Instant;
+use stampcard_pipeline::limits::NUMBER_MAX;
+use stampcard_pipeline::rules;
+
+/// Watches the numbers that go in: none may be beyond ±(2^53 − 1), which JavaScript would round
+/// in silence.
+#[derive(Default)]
+pub(crate) struct Numbers {
+    /// Every magnitude seen, laid over each other: one bit too high in any of them shows.
+    magnitudes: u64,
+}
+
+impl Numbers {
+    fn see(&mut self, number: i64) -> i64 {
+        self.magnitudes |= number.unsigned_abs();
+        number
+    }
+
+    fn at(&mut self, instant: Instant) -> i64 {
+        self.see(instant.0)
+    }
+
+    fn at_if(&mut self, instant: Option<Instant>) -> Option<i64> {
+        instant.map(|instant| self.at(instant))
+    }
+
+    /// Whether every number that was seen is exact in every language.
+    pub fn are_exact(&self) -> bool {
+        self.magnitudes <= NUMBER_MAX as u64
+    }
+}
+
+// ------------------------------------------------------------------ the event
+
+/// The parts of an event that are the same for every call. Its local time and place are the
+/// input's, and [`input`] adds them.
+pub(crate) fn event(event: &line::Event, currency: &str, n: &mut Numbers) -> wit::Event {
+    wit::Event {
+        source: event.source.clone(),
+        id: event.id.clone(),
+        kind: event.kind.clone(),
+        occurred_at: n.at(event.at),
+        local: NO_TIME,
+        channel: event.channel.map(channel),
+        location: None,
+        device: event.device.clone(),
+        staff: event.staff.clone(),
+        historical: event.historical,
+        body: body(&event.body, currency, n),
+        attributes: pairs(&event.attributes),
+    }
+}
+
+const NO_TIME: wit::LocalTime = wit::LocalTime {
+    year: 0,
+    month: 0,
+    day: 0,
+    hour: 0,
+    minute: 0,
+    weekday: 0,
+    utc_offset: 0,
+    day_began: 0,
+    month_began: 0,
+    year_began: 0,
+    next_day: 0,
+    next_month: 0,
+    next_year: 0,
+};
+
+fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
+    match body {
+        line::Body::Sale(it) => wit::Body::Sale(sale(it, currency, n)),
+        line::Body::Checkout(it) => wit::Body::Checkout(sale(it, currency, n)),
+        line::Body::Profile(it) => {
+            wit::Body::Profile(wit::ProfileChange { changed: it.changed.clone(), method: it.method.clone() })
+        }
+        line::Body::Consent(it) => wit::Body::Consent(wit::ConsentChange { consent: consent(it, n) }),
+        line::Body::Tag(it) => wit::Body::Tag(wit::TagChange { tag: it.tag.clone(), added: it.added }),
+        line::Body::Visit(it) => wit::Body::Visit(wit::Visit { count: it.count }),
+        // Why it is asked is each plugin's own, so `input` says it.
+        line::Body::Review => wit::Body::Review(wit::Review { causes: Vec::new() }),
+        line::Body::Other(data) => wit::Body::Other(data.clone()),
+    }
+}
+
+fn sale(sale: &line::Sale, currency: &str, n: &mut Numbers) -> wit::Sale {
+    wit::Sale {
+        order: sale.order.as_ref().map(|order| wit::Order { system: order.system.clone(), id: order.id.clone() }),
+        origin: sale.origin.clone(),
+        currency: currency.into(),
+        lines: (1..).zip(&sale.lines).map(|(number, it)| sale_line(number, it, n)).collect(),
+        discounts: sale.discounts.iter().map(|it| discount(it, n)).collect(),
+        shipping: n.see(sale.shipping),
+        tip: n.see(sale.tip),
+        rounding: n.see(sale.rounding),
+        tax: n.see(sale.tax),
+        tax_included: sale.tax_included,
+        total: n.see(sale.total),
+        tenders: sale.tenders.iter().map(|it| tender(it, n)).collect(),
+        payment: if sale.payment_pending { wit::PaymentState::Pending } else { wit::PaymentState::Paid },
+        attributes: pairs(&sale.attributes),
+    }
+}
+
+fn sale_line(number: u32, line: &line::Line, n: &mut Numbers) -> wit::Line {
+    wit::Line {
+        number,
+        sku: line.sku.clone(),
+        product: line.product.clone(),
+        variant: line.variant.clone(),
+        name: line.name.clone(),
+        category: line.category.clone(),
+        collections: line.collections.clone(),
+        tags: line.tags.clone(),
+        quantity: n.see(line.quantity),
+        measured: line.measured,
+        unit_price: n.see(line.unit_price),
+        discount: n.see(line.discount),
+        amount: n.see(line.amount),
+        net: n.see(line.net),
+        tax: n.see(line.tax),
+        gift_card: line.gift_card,
+        attributes: Vec::new(),
+    }
+}
+
+fn discount(discount: &line::Discount, n: &mut Numbers) -> wit::Discount {
+    wit::Discount { code: discount.code.clone(), amount: n.see(discount.amount) }
+}
+
+fn tender(tender: &line::Tender, n: &mut Numbers) -> wit::Tender {
+    wit::Tender { kind: tender.kind.clone(), amount: n.see(tender.amount) }
+}
+
+fn channel(channel: line::Channel) -> wit::Channel {
+    match channel {
+        line::Channel::Pos => wit::Channel::Pos,
+        line::Channel::Online => wit::Channel::Online,
+        line::Channel::Phone => wit::Channel::Phone,
+        line::Channel::Other => wit::Channel::Other,
+    }
+}
+
+fn consent(consent: &line::Consent, n: &mut Numbers) -> wit::Consent {
+    wit::Consent { purpose: consent.purpose.clone(), granted: consent.granted, at: n.at(consent.at) }
+}
+
+fn pairs(attributes: &std::collections::BTreeMap<String, String>) -> Vec<(String, String)> {
+    attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+// ------------------------------------------------------------------ the input
+
+/// The input of one call around an event that is translated already. What is not the same for
+/// every call of the event is set anew: its local time, its place, and the causes of a review.
+pub(crate) fn input(mut event: wit::Event, given: &rules::Input, n: &mut Numbers) -> wit::Input {
+    event.local = local_time(&given.local, n);
+    event.location = given.place.as_ref().map(place);
+    if let wit::Body::Review(review) = &mut event.body {
+        review.causes = given.review.iter().map(review_cause).collect();
+    }
+    wit::Input {
+        now: event.occurred_at,
+        event,
+        customer: customer(&given.customer, n),
+        totals: totals(&given.totals, n),
+        facts: given.facts.iter().map(|it| fact(it, n)).collect(),
+        facts_truncated: given.facts_truncated,
+        state: given.state.clone(),
+        so_far: so_far(&given.so_far, n),
+        attributes: Vec::new(),
+    }
+}
+
+fn review_cause(cause: &rules::ReviewCause) -> wit::ReviewCause {
+    match cause {
+        rules::ReviewCause::Asked => wit::ReviewCause::Asked,
+        rules::ReviewCause::AskedByOther => wit::ReviewCause::AskedByOther,
+        rules::ReviewCause::MembershipUntil(segment) => wit::ReviewCause::MembershipUntil(segment.clone()),
+        rules::ReviewCause::TierKeepUntil(tier) => wit::ReviewCause::TierKeepUntil(tier.clone()),
+        rules::ReviewCause::RulesChanged => wit::ReviewCause::RulesChanged,
+    }
+}
+
+fn local_time(local: &LocalTime, n: &mut Numbers) -> wit::LocalTime {
+    wit::LocalTime {
+        year: local.year,
+        month: local.month,
+        day: local.day,
+        hour: local.hour,
+        minute: local.minute,
+        weekday: local.weekday,
+        utc_offset: local.utc_offset,
+        day_began: n.at(local.day_began),
+        month_began: n.at(local.month_began),
+        year_began: n.at(local.year_began),
+        next_day: n.at(local.next_day),
+        next_month: n.at(local.next_month),
+        next_year: n.at(local.next_year),
+    }
+}
+
+fn place(place: &rules::Place) -> wit::Place {
+    wit::Place {
+        id: place.id.clone(),
+        name: place.name.clone(),
+        kind: place.kind.clone(),
+        country: place.country.clone(),
+        attributes: Vec::new(),
+    }
+}
+
+fn customer(customer: &rules::Customer, n: &mut Numbers) -> wit::Customer {
+    wit::Customer {
+        id: customer.id.clone(),
+        created_at: n.at(customer.created_at),
+        enrolled_at: n.at_if(customer.enrolled_at),
+        origin: customer.origin.clone(),
+        tags: customer.tags.clone(),
+        segments: customer.segments.iter().map(|it| membership(it, n)).collect(),
+        tier: customer.tier.as_ref().map(|it| standing(it, n)),
+        balance: n.see(customer.balance),
+        available: n.see(customer.available),
+        earned: n.see(customer.earned),
+        consents: customer.consents.iter().map(|it| consent(it, n)).collect(),
+        language: customer.language.clone(),
+        birthday: customer.birthday.as_ref().map(|it| birthday(it, n)),
+        home_location: customer.home_location.clone(),
+        offers: customer.offers.iter().map(|it| held_offer(it, n)).collect(),
+        // The line keeps no referrals yet.
+        referred_by: None,
+        referrals: 0,
+        // The line has no personal data to give: what a person is called stays in the store.
+        person: None,
+        attributes: Vec::new(),
+    }
+}
+
+fn held_offer(offer: &rules::HeldOffer, n: &mut Numbers) -> wit::HeldOffer {
+    wit::HeldOffer {
+        key: offer.key.clone(),
+        code: offer.code.clone(),
+        offered_at: n.at(offer.offered_at),
+        valid_until: n.at_if(offer.valid_until),
+        used_at: n.at_if(offer.used_at),
+    }
+}
+
+fn membership(membership: &rules::Membership, n: &mut Numbers) -> wit::Membership {
+    wit::Membership {
+        segment: membership.segment.clone(),
+        since: n.at(membership.since),
+        until: n.at_if(membership.until),
+    }
+}
+
+fn standing(standing: &rules::Standing, n: &mut Numbers) -> wit::Standing {
+    wit::Standing {
+        tier: standing.tier.clone(),
+        since: n.at(standing.since),
+        keep_until: n.at_if(standing.keep_until),
+    }
+}
+
+fn birthday(birthday: &rules::Birthday, n: &mut Numbers) -> wit::Birthday {
+    wit::Birthday {
+        month: birthday.month,
+        day: birthday.day,
+        next: n.at(birthday.next),
+        today: birthday.today,
+        known_since: n.at(birthday.known_since),
+    }
+}
+
+fn totals(totals: &rules::Totals, n: &mut Numbers) -> wit::Totals {
+    let [pos, online, phone, other] = totals.channels;
+    let [days7, days30, days90, days365] = totals.windows;
+    wit::Totals {
+        lifetime: tally(&totals.lifetime, n),
+        pos: tally(&pos, n),
+        online: tally(&online, n),
+        phone: tally(&phone, n),
+        other: tally(&other, n),
+        days7: tally(&days7, n),
+        days30: tally(&days30, n),
+        days90: tally(&days90, n),
+        days365: tally(&days365, n),
+        this_month: tally(&totals.this_month, n),
+        this_year: tally(&totals.this_year, n),
+        last_year: tally(&totals.last_year, n),
+        largest_sale: n.see(totals.largest_sale),
+        previous_sale_at: n.at_if(totals.previous_sale_at),
+    }
+}
+
+fn tally(tally: &rules::Tally, n: &mut Numbers) -> wit::Tally {
+    wit::Tally {
+        orders: tally.orders,
+        spend: n.see(tally.spend),
+        returns: tally.returns,
+        returned: n.see(tally.returned),
+        earned: n.see(tally.earned),
+        first_at: n.at_if(tally.first_at),
+        last_at: n.at_if(tally.last_at),
+    }
+}
+
+fn fact(fact: &rules::Fact, n: &mut Numbers) -> wit::Fact {
+    wit::Fact { scope: fact.scope.clone(), key: fact.key.clone(), days: fact.days, tally: tally(&fact.tally, n) }
+}
+
+fn so_far(so_far: &rules::SoFar, n: &mut Numbers) -> wit::SoFar {
+    wit::SoFar {
+        segments_entered: so_far.segments_entered.clone(),
+        segments_left: so_far.segments_left.clone(),
+        tags_set: so_far.tags_set.clone(),
+        tags_cleared: so_far.tags_cleared.clone(),
+        awards: so_far.awards.iter().map(|it| earned(it, n)).collect(),
+        points: n.see(so_far.points),
+        balance_after: n.see(so_far.balance_after),
+        tier: so_far.tier.as_ref().map(|it| wit::TierChange {
+            from: it.from.clone(),
+            to: it.to.clone(),
+            upgrade: it.upgrade,
+            reason: it.reason.clone(),
+        }),
+        next_tier: so_far.next_tier.as_ref().map(|it| wit::NextTier {
+            tier: it.tier.clone(),
+            missing: n.see(it.missing),
+            unit: match it.unit {
+                rules::ProgressUnit::Spend => wit::ProgressUnit::Spend,
+                rules::ProgressUnit::Points => wit::ProgressUnit::Points,
+                rules::ProgressUnit::Orders => wit::ProgressUnit::Orders,
+            },
+        }),
+    }
+}
+
+fn earned(earned: &rules::Earned, n: &mut Numbers) -> wit::Earned {
+    wit::Earned {
+        plugin: earned.plugin.clone(),
+        kind: match earned.kind {
+            rules::AwardKind::Base => wit::AwardKind::Base,
+            rules::AwardKind::Bonus => wit::AwardKind::Bonus,
+        },
+        amount: n.see(earned.amount),
+        reason: earned.reason.clone(),
+    }
+}
+
+// ---------------------------------------------------------------- the answers
+
+impl From<wit::SegmentAnswer> for rules::SegmentAnswer {
+    fn from(answer: wit::SegmentAnswer) -> Self {
+        rules::SegmentAnswer {
+            memberships: each(answer.memberships, |it| rules::MembershipChange {
+                segment: it.segment,
+                member: it.member,
+                reason: it.reason,
+                until: it.until.map(moment),
+            }),
+            tags: each(answer.tags, |it| rules::TagSetting { tag: it.tag, set: it.set }),
+            after: answer.after.into(),
+        }
+    }
+}
+
+impl From<wit::PointAnswer> for rules::PointAnswer {
+    fn from(answer: wit::PointAnswer) -> Self {
+        rules::PointAnswer {
+            awards: each(answer.awards, |it| rules::Award {
+                amount: match it.amount {
+                    wit::Amount::Base(points) => rules::Amount::Base(points),
+                    wit::Amount::Bonus(points) => rules::Amount::Bonus(points),
+                    wit::Amount::BonusShare(basis_points) => rules::Amount::BonusShare(basis_points),
+                },
+                to: match it.to {
+                    wit::Recipient::Customer => rules::Recipient::Customer,
+                    wit::Recipient::Referrer => rules::Recipient::Referrer,
+                },
+                covers: match it.covers {
+                    wit::Coverage::Whole => rules::Coverage::Whole,
+                    wit::Coverage::Lines(lines) => rules::Coverage::Lines(lines),
+                },
+                reason: it.reason,
+                available_from: it.available_from.map(moment),
+                expires_at: it.expires_at.map(moment),
+                on_return: match it.on_return {
+                    wit::OnReturn::Proportional => rules::OnReturn::Proportional,
+                    wit::OnReturn::WholeBelow(amount) => rules::OnReturn::WholeBelow(amount),
+                    wit::OnReturn::Keep => rules::OnReturn::Keep,
+                },
+                attributes: it.attributes,
+            }),
+            after: answer.after.into(),
+        }
+    }
+}
+
+impl From<wit::TierAnswer> for rules::TierAnswer {
+    fn from(answer: wit::TierAnswer) -> Self {
+        rules::TierAnswer {
+            placement: answer.placement.map(|it| rules::Placement {
+                tier: it.tier,
+                reason: it.reason,
+                keep_until: it.keep_until.map(moment),
+            }),
+            next: answer.next.map(|it| rules::NextTier {
+                tier: it.tier,
+                missing: it.missing,
+                unit: match it.unit {
+                    wit::ProgressUnit::Spend => rules::ProgressUnit::Spend,
+                    wit::ProgressUnit::Points => rules::ProgressUnit::Points,
+                    wit::ProgressUnit::Orders => rules::ProgressUnit::Orders,
+                },
+            }),
+            after: answer.after.into(),
+        }
+    }
+}
+
+impl From<wit::FollowUpAnswer> for rules::FollowUpAnswer {
+    fn from(answer: wit::FollowUpAnswer) -> Self {
+        rules::FollowUpAnswer {
+            follow_ups: each(answer.follow_ups, |it| rules::FollowUp {
+                channel: it.channel,
+                template: it.template,
+                purpose: match it.purpose {
+                    wit::Purpose::Marketing => rules::Purpose::Marketing,
+                    wit::Purpose::Service => rules::Purpose::Service,
+                },
+                send_at: it.send_at.map(moment),
+                expires_at: it.expires_at.map(moment),
+                data: each(it.data, |(key, filled)| (key, value(filled))),
+                dedupe_key: it.dedupe_key,
+                cancelled_by: it.cancelled_by,
+                offer: it.offer.map(discount_offer),
+                reason: it.reason,
+                attributes: it.attributes,
+            }),
+            prompts: each(answer.prompts, |it| rules::Prompt {
+                kind: it.kind,
+                text: it.text,
+                discount: it.discount.map(discount_offer),
+                attributes: it.attributes,
+            }),
+            receipt: answer.receipt,
+            after: answer.after.into(),
+        }
+    }
+}
+
+fn discount_offer(offer: wit::DiscountOffer) -> rules::DiscountOffer {
+    rules::DiscountOffer {
+        key: offer.key,
+        scope: match offer.scope {
+            wit::DiscountScope::Basket => rules::DiscountScope::Basket,
+            wit::DiscountScope::Lines(lines) => rules::DiscountScope::Lines(lines),
+            wit::DiscountScope::Gift(it) => rules::DiscountScope::Gift(goods(it)),
+            wit::DiscountScope::NextPurchase => rules::DiscountScope::NextPurchase,
+            wit::DiscountScope::NextGoods(it) => rules::DiscountScope::NextGoods(goods(it)),
+        },
+        value: match offer.value {
+            wit::DiscountValue::Amount(amount) => rules::DiscountValue::Amount(amount),
+            wit::DiscountValue::Share(basis_points) => rules::DiscountValue::Share(basis_points),
+        },
+        minimum: offer.minimum,
+        code: match offer.code {
+            wit::OfferCode::NoCode => rules::OfferCode::NoCode,
+            wit::OfferCode::Shared(code) => rules::OfferCode::Shared(code),
+            wit::OfferCode::Unique(prefix) => rules::OfferCode::Unique(prefix),
+        },
+        valid_from: offer.valid_from.map(moment),
+        valid_until: offer.valid_until.map(moment),
+        reason: offer.reason,
+        attributes: offer.attributes,
+    }
+}
+
+fn goods(goods: wit::Goods) -> rules::Goods {
+    rules::Goods {
+        skus: goods.skus,
+        categories: goods.categories,
+        collections: goods.collections,
+        quantity: goods.quantity,
+    }
+}
+
+fn value(value: wit::Value) -> rules::Value {
+    match value {
+        wit::Value::Text(text) => rules::Value::Text(text),
+        wit::Value::Number(number) => rules::Value::Number(number),
+        wit::Value::Points(points) => rules::Value::Points(points),
+        wit::Value::Money(money) => rules::Value::Money(money),
+        wit::Value::At(at) => rules::Value::At(Instant(at)),
+    }
+}
+
+fn moment(moment: wit::Moment) -> rules::Moment {
+    match moment {
+        wit::Moment::At(at) => rules::Moment::At(Instant(at)),
+        wit::Moment::Hours(count) => rules::Moment::Hours(count),
+        wit::Moment::Days(count) => rules::Moment::Days(count),
+        wit::Moment::Months(count) => rules::Moment::Months(count),
+        wit::Moment::EndOfMonth(count) => rules::Moment::EndOfMonth(count),
+        wit::Moment::EndOfYear(count) => rules::Moment::EndOfYear(count),
+    }
+}
+
+impl From<wit::After> for rules::After {
+    fn from(after: wit::After) -> Self {
+        rules::After {
+            memory: match after.memory {
+                wit::Memory::Keep => rules::Memory::Keep,
+                wit::Memory::Replace(bytes) => rules::Memory::Replace(bytes),
+                wit::Memory::Forget => rules::Memory::Forget,
+            },
+            next_review: match after.next_review {
+                wit::NextReview::Keep => rules::NextReview::Keep,
+                wit::NextReview::At(at) => rules::NextReview::At(Instant(at)),
+                wit::NextReview::Never => rules::NextReview::Never,
+            },
+            keep_with_event: after.keep_with_event,
+            note: after.note,
+        }
+    }
+}
+
+fn each<A, B>(list: Vec<A>, translate: impl FnMut(A) -> B) -> Vec<B> {
+    list.into_iter().map(translate).collect()
+}

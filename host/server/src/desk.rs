@@ -1,0 +1,42 @@
+//! The desk: what every lane decides with. The store, and the rules that are live.
+
+use arc_swap::ArcSwap;
+use stampcard_pipeline::line::Context;
+use stampcard_pipeline::shop::Shop;
+use stampcard_runtime::RuleBook;
+use stampcard_store::SqliteStore;
+use std::sync::Arc;
+
+/// What events are decided with. It is swapped whole, between two events: what is in flight ends
+/// on the one that it began with.
+pub struct Live {
+    pub shop: Shop,
+    pub book: Arc<RuleBook>,
+    /// The number under which the store keeps this rule book.
+    pub number: i64,
+}
+
+impl Live {
+    pub fn context<'a>(&'a self, store: &'a SqliteStore) -> Context<'a> {
+        Context { shop: &self.shop, rules: &*self.book, rule_book: self.number, secret: store.secret() }
+    }
+}
+
+pub struct Desk {
+    pub store: SqliteStore,
+    live: ArcSwap<Live>,
+}
+
+impl Desk {
+    pub fn new(store: SqliteStore, live: Live) -> Desk {
+        Desk { store, live: ArcSwap::from_pointee(live) }
+    }
+
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    pub fn swap(&self, live: Live) {
+        self.live.store(Arc::new(live));
+    }
+}

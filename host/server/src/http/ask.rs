@@ -1,0 +1,154 @@
+//! Reading requests: queries, bodies and their types. What is wrong is told in one form.
+
+use super::limits;
+use super::problem::{Problem, bad_request, body_too_slow, too_large, unsupported_type};
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequestParts, Query as AxumQuery};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// A query whose parameters are all known: a misspelt filter would otherwise find everybody.
+pub struct Query<T>(pub T);
+
+/// The parameters that a query type knows.
+pub trait Parameters {
+    const NAMES: &'static [&'static str];
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Parameters> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Query<T>, Problem> {
+        let AxumQuery(given) = AxumQuery::<Vec<(String, String)>>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| bad_request("bad-query", "the query is not of the form name=value&name=value"))?;
+        for (index, (name, _)) in given.iter().enumerate() {
+            if !T::NAMES.contains(&name.as_str()) {
+                return Err(unknown_parameter(name, T::NAMES));
+            }
+            if given[..index].iter().any(|(before, _)| before == name) {
+                return Err(bad_request("bad-query", format!("{name} is given twice")).with("parameter", name.as_str()));
+            }
+        }
+        match AxumQuery::<T>::from_request_parts(parts, state).await {
+            Ok(AxumQuery(query)) => Ok(Query(query)),
+            Err(rejected) => Err(bad_request("bad-query", rejected.body_text())),
+        }
+    }
+}
+
+fn unknown_parameter(name: &str, known: &[&str]) -> Problem {
+    if known.is_empty() {
+        return bad_request("bad-query", format!("{name:?} is not a parameter here; there are none")).with("parameter", name);
+    }
+    let nearest = known.iter().min_by_key(|known| strsim::levenshtein(name, known)).expect("it is not empty");
+    let detail = format!("{name:?} is not a parameter here; did you mean {nearest}? They are {}", known.join(", "));
+    bad_request("bad-query", detail).with("parameter", name)
+}
+
+/// What a body is said to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentType {
+    Json,
+    /// One CloudEvent.
+    Event,
+    /// A list of CloudEvents.
+    Events,
+    /// Changes to a resource (RFC 7396).
+    MergePatch,
+}
+
+impl ContentType {
+    /// The type of the body, if it is one of those that are taken here.
+    pub fn read(headers: &HeaderMap, taken: &[ContentType]) -> Result<ContentType, Problem> {
+        let names = || taken.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
+        let Some(given) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+            return Err(unsupported_type(format!("say what the body is with the header Content-Type: {}", names())));
+        };
+        if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            return Err(unsupported_type("send the body without a Content-Encoding"));
+        }
+        let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
+        let essence = essence.trim().to_ascii_lowercase();
+        let Some(found) = taken.iter().find(|known| known.name() == essence) else {
+            return Err(unsupported_type(format!("the body is said to be {essence:?}; send {}", names())));
+        };
+        let charset = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("charset="));
+        match charset.map(|charset| charset.trim_matches('"').to_ascii_lowercase()) {
+            None => Ok(*found),
+            Some(charset) if charset == "utf-8" || charset == "us-ascii" => Ok(*found),
+            Some(charset) => Err(unsupported_type(format!("the body is said to be in {charset:?}; send UTF-8"))),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            ContentType::Json => "application/json",
+            ContentType::Event => "application/cloudevents+json",
+            ContentType::Events => "application/cloudevents-batch+json",
+            ContentType::MergePatch => "application/merge-patch+json",
+        }
+    }
+}
+
+/// Reads a body whole, up to `max` bytes.
+pub async fn body(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, Problem> {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|bytes| bytes > max) {
+        return Err(too_large(max));
+    }
+    let collected = tokio::time::timeout(limits::BODY_TIME_MAX, Limited::new(body, max).collect());
+    match collected.await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(max)),
+        Ok(Err(_)) => Err(bad_request("body-broken", "the body broke off before its end; nothing was taken of it")),
+        Err(_) => Err(body_too_slow()),
+    }
+}
+
+/// Reads a small body that must be one JSON object.
+pub async fn object(headers: &HeaderMap, given: Body, taken: &[ContentType]) -> Result<Map<String, Value>, Problem> {
+    ContentType::read(headers, taken)?;
+    let bytes = body(headers, given, limits::BODY_BYTES_MAX).await?;
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(bad_request("malformed", "the body must be a JSON object")),
+        Err(error) => Err(bad_request("malformed", format!("not JSON: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(content_type: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::CONTENT_TYPE, content_type.parse().unwrap())])
+    }
+
+    #[test]
+    fn a_content_type_is_read_whatever_its_spelling() {
+        let taken = [ContentType::Json, ContentType::Event];
+        for (given, found) in [
+            ("application/json", Some(ContentType::Json)),
+            ("Application/JSON; charset=UTF-8", Some(ContentType::Json)),
+            ("application/cloudevents+json;charset=\"utf-8\"", Some(ContentType::Event)),
+            ("application/json; charset=latin1", None),
+            ("application/cloudevents-batch+json", None),
+            ("text/plain", None),
+            ("application/x-www-form-urlencoded", None),
+        ] {
+            assert_eq!(ContentType::read(&typed(given), &taken).ok(), found, "{given}");
+        }
+        assert!(ContentType::read(&HeaderMap::new(), &taken).is_err());
+    }
+
+    #[test]
+    fn a_compressed_body_is_refused_before_it_is_read_as_json() {
+        let mut headers = typed("application/json");
+        headers.insert(header::CONTENT_ENCODING, "gzip".parse().unwrap());
+        assert_eq!(ContentType::read(&headers, &[ContentType::Json]).unwrap_err().code(), "unsupported-media-type");
+    }
+}

@@ -1,0 +1,37 @@
+//! Every limit of the HTTP door: its name, its unit and its reason.
+
+use std::time::Duration;
+
+/// The body of one event, in bytes; the line's own limit, so that nothing larger is even read.
+pub const EVENT_BYTES_MAX: usize = stampcard_pipeline::limits::EVENT_BYTES_MAX;
+/// The body of a batch, in bytes. A till that was offline for a day sends about 2 MB.
+pub const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Events in one batch. Larger imports have `stampcard ingest`, which is faster.
+pub const BATCH_EVENTS_MAX: usize = 1_000;
+/// Any other body, in bytes: a profile with every field filled has under 20 KB.
+pub const BODY_BYTES_MAX: usize = 64 << 10;
+/// How long a body may take to arrive: a till on a bad line sends 8 MB in this time.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a connection may take to send the head of a request, or stay idle between two.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long one answer may take. Above every time that one event may have, below the patience of
+/// proxies (60 s).
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(40);
+/// How long requests that are under way get when the server stops.
+pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(20);
+/// Connections at once; each has a small buffer. More wait in the kernel's queue.
+pub const CONNECTIONS_MAX: usize = 2_048;
+/// Reads that may wait or run at once. What is more is told to come again, because a queue of
+/// reads that nobody waits for any more helps nobody.
+pub const READS_MAX: usize = 256;
+/// Rows of one page when nobody says, and at most.
+pub const PAGE_ROWS: u32 = 50;
+pub const PAGE_ROWS_MAX: u32 = 500;
+/// Purchases on a customer's card: what a person at the till takes in at a glance.
+pub const CARD_PURCHASES: u32 = 5;
+/// A request id that a caller may choose, in bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;
+/// The time after which an overloaded server may be asked again, in seconds.
+pub const RETRY_AFTER_S: u32 = 1;
+/// The same after a full disk, which somebody must see to first.
+pub const RETRY_AFTER_FULL_S: u32 = 30;

@@ -1,0 +1,253 @@
+//! Refusals as RFC 9457 has them: one form for everything that goes wrong.
+//!
+//! A [`Problem`] that a handler returns is written out by [`super::around`], which also knows the
+//! request's id. Nothing in here repeats what a request said about a person.
+
+use super::auth::Role;
+use super::limits;
+use crate::merchant::Rejected;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use stampcard_pipeline::refusal::Refusal;
+use stampcard_pipeline::store::StoreError;
+use utoipa::ToSchema;
+
+/// Where the codes are explained; the code follows.
+const TYPES: &str = "https://stampcard.dev/problems/";
+
+/// What went wrong, where, and what to do about it (RFC 9457).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Names the kind of problem for ever: `https://stampcard.dev/problems/` and the code.
+    #[serde(rename = "type")]
+    #[schema(example = "https://stampcard.dev/problems/unknown-location")]
+    kind: String,
+    /// The kind in words; the same for every problem of the kind.
+    #[schema(example = "Unknown location")]
+    title: String,
+    /// The HTTP status.
+    #[schema(example = 422)]
+    status: u16,
+    /// What is wrong with this request, and what to do.
+    detail: String,
+    /// The last part of `type`: the word to match on.
+    #[schema(example = "unknown-location")]
+    code: String,
+    /// The place in the body that it is about, as a JSON pointer; absent for the whole of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/data/location")]
+    pointer: Option<String>,
+    /// Names this request in the server's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
+    /// What some kinds say beside that, such as the customer that is there already.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    more: Map<String, Value>,
+    #[serde(skip)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Problem {
+        Problem {
+            kind: format!("{TYPES}{code}"),
+            title: title(code),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: code.to_owned(),
+            pointer: None,
+            request: None,
+            more: Map::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    pub fn at(mut self, pointer: &str) -> Problem {
+        self.pointer = (!pointer.is_empty()).then(|| pointer.to_owned());
+        self
+    }
+
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Problem {
+        self.more.insert(key.to_owned(), value.into());
+        self
+    }
+
+    pub fn header(mut self, name: HeaderName, value: &str) -> Problem {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    fn again_after(self, seconds: u32) -> Problem {
+        self.header(header::RETRY_AFTER, &seconds.to_string())
+    }
+
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The pointer seen from a body that became part of an event: `/data/customer/email` of the
+    /// event is `/email` of the body.
+    pub fn seen_from_body(mut self) -> Problem {
+        self.pointer = self.pointer.map(|pointer| {
+            let inner = pointer.strip_prefix("/data").unwrap_or(&pointer);
+            inner.strip_prefix("/customer").unwrap_or(inner).to_owned()
+        });
+        self.pointer = self.pointer.filter(|pointer| !pointer.is_empty());
+        self
+    }
+
+    /// The whole answer, once the request's id is known.
+    pub fn answer(mut self, request: &str) -> Response {
+        self.request = Some(request.to_owned());
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self).expect("a problem is plain data");
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        for (name, value) in self.headers {
+            headers.append(name, value);
+        }
+        response
+    }
+}
+
+/// A handler's problem travels as a part of its response until [`Problem::answer`] writes it.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The code in words: `unknown-location` is "Unknown location".
+fn title(code: &str) -> String {
+    let words = code.replace('-', " ");
+    let mut letters = words.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+pub fn bad_request(code: &str, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, code, detail)
+}
+
+pub fn not_found(code: &str, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, code, detail)
+}
+
+pub fn unsupported_type(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
+}
+
+pub fn too_large(max: usize) -> Problem {
+    let detail = format!("the body has more than {max} bytes, which is the limit here; send it in smaller parts");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+}
+
+pub fn unauthorized(code: &str, detail: impl Into<String>) -> Problem {
+    let challenge = match code {
+        "no-key" => r#"Bearer realm="stampcard""#,
+        _ => r#"Bearer realm="stampcard", error="invalid_token""#,
+    };
+    Problem::new(StatusCode::UNAUTHORIZED, code, detail).header(header::WWW_AUTHENTICATE, challenge)
+}
+
+pub fn forbidden(role: Role, may: &[Role]) -> Problem {
+    let names: Vec<&str> = may.iter().map(|role| role.name()).collect();
+    let detail = format!(
+        "a key with the role {} may not do this; {} may. `stampcard key add` makes one",
+        role.name(),
+        names.join(", ")
+    );
+    Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).with("roles", names)
+}
+
+pub fn overloaded(seconds: u32) -> Problem {
+    let detail = "there is more to do than can be done at once; send it again after the time in Retry-After. \
+                  An event that is sent twice is never counted twice";
+    unavailable("overloaded", detail).again_after(seconds)
+}
+
+pub fn too_slow() -> Problem {
+    let detail = "no answer came in time. What was sent may still be taken: send the same event again, with the same \
+                  source and id, to learn what became of it; it is never counted twice";
+    unavailable("timeout", detail).again_after(limits::RETRY_AFTER_S)
+}
+
+pub fn body_too_slow() -> Problem {
+    let detail = "the body did not arrive in time; nothing was taken of it. Send it again";
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail).header(header::CONNECTION, "close")
+}
+
+pub fn internal() -> Problem {
+    let detail = "a fault of the server, which is in its log under this request's id. An event may be sent again; it is \
+                  never counted twice";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+}
+
+fn unavailable(code: &str, detail: &str) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+}
+
+impl From<Rejected> for Problem {
+    fn from(rejected: Rejected) -> Problem {
+        match rejected {
+            Rejected::Refused(refusal) => refusal.into(),
+            Rejected::Overloaded { retry_after_s } => overloaded(retry_after_s),
+            Rejected::Closing => {
+                unavailable("closing", "the server is stopping and takes nothing new; send it again when it is back")
+                    .again_after(limits::RETRY_AFTER_S)
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        let status = match &refusal {
+            Refusal::Malformed { .. } => StatusCode::BAD_REQUEST,
+            Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::UnknownKind { .. } | Refusal::NotYetSupported { .. } | Refusal::Invalid { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Refusal::Conflict { .. } => StatusCode::CONFLICT,
+            Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let pointer = refusal.pointer().to_owned();
+        match refusal {
+            Refusal::Store(error) => error.into(),
+            refusal => Problem::new(status, refusal.code(), refusal.to_string()).at(&pointer),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        tracing::error!(%error, "the store");
+        match error {
+            StoreError::Full => {
+                let detail = "the server's disk is full: nothing was taken. Free some space there and send it again";
+                unavailable("storage-full", detail).again_after(limits::RETRY_AFTER_FULL_S)
+            }
+            StoreError::Conflict => {
+                let detail = "the customer changed again and again while this was decided; nothing was taken. Send it again";
+                unavailable("busy", detail).again_after(limits::RETRY_AFTER_S)
+            }
+            StoreError::ReadOnly(_) | StoreError::Failed(_) => {
+                let detail = "the shop's database cannot be used just now; nothing was taken. Its log says why. Send it again";
+                unavailable("storage-failed", detail).again_after(limits::RETRY_AFTER_S)
+            }
+            StoreError::Corrupt(_) => {
+                let detail = "the shop's database is damaged; nothing was taken. `stampcard check` says what differs, and a \
+                              backup can be restored";
+                unavailable("storage-damaged", detail)
+            }
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! A shop that is open: its store, its live rules, its lanes.
+//!
+//! This is the door through which HTTP, the clock and imports reach the line. It decides nothing.
+
+use crate::clock::{self, Clock};
+use crate::config::{ConfigError, Folder};
+use crate::desk::Desk;
+pub use crate::desk::Live;
+use crate::lanes::{Lanes, NotTaken, RETRY_AFTER_S, Reply};
+use crate::recorded;
+use crate::reload::{self, Watch};
+use crate::{keys, pack};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use stampcard_pipeline::event::Instant;
+use stampcard_pipeline::outcome::Outcome;
+use stampcard_pipeline::refusal::Refusal;
+use stampcard_pipeline::shop::Shop;
+use stampcard_pipeline::store::StoreError;
+use stampcard_runtime::{Candidate, Engine, EngineError, RuleBook};
+use stampcard_store::{Artifact, ArtifactKind, Birth, Grouping, Settings, SqliteStore};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::oneshot;
+
+/// How a shop is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Threads that decide events.
+    pub lanes: usize,
+    /// Events that wait in each lane before tills are asked to come back.
+    pub queue: usize,
+    /// When the store closes a group of changes.
+    pub grouping: Grouping,
+}
+
+/// Events that wait in each lane. At 1,500 events a second and lane the last one waits for a third
+/// of a second, which a till forgives; more would only wait longer.
+pub const QUEUE_DEFAULT: usize = 512;
+
+impl Default for Options {
+    fn default() -> Options {
+        let lanes = std::thread::available_parallelism().map_or(2, usize::from);
+        Options { lanes, queue: QUEUE_DEFAULT, grouping: Grouping::default() }
+    }
+}
+
+/// One shop, open for business. It is shared as an `Arc`.
+pub struct Merchant {
+    name: String,
+    folder: Folder,
+    desk: Arc<Desk>,
+    lanes: Lanes,
+    engine: Engine,
+    reloads: Mutex<Reloads>,
+    clock: Mutex<Option<Clock>>,
+    watch: Mutex<Option<Watch>>,
+    closing: AtomicBool,
+}
+
+/// Why an event is not answered with an outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejected {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("too many events are waiting; send it again in {retry_after_s} s")]
+    Overloaded { retry_after_s: u32 },
+    #[error("the shop is closing; send it again when it is back")]
+    Closing,
+}
+
+impl From<NotTaken> for Rejected {
+    fn from(not_taken: NotTaken) -> Rejected {
+        match not_taken {
+            NotTaken::Full => Rejected::Overloaded { retry_after_s: RETRY_AFTER_S },
+            NotTaken::Closed => Rejected::Closing,
+        }
+    }
+}
+
+/// Why a shop cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] stampcard_store::OpenError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("the rules cannot be recorded: {0}")]
+    Record(StoreError),
+    #[error(transparent)]
+    Currency(#[from] CurrencyChanged),
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// Points and amounts of a ledger mean nothing in another currency.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "merchant.toml: `currency` is {now:?}, and this shop's ledger is in {ledger:?}, which never changes; \
+     write `currency = \"{ledger}\"`, or make another shop with `stampcard init`"
+)]
+pub struct CurrencyChanged {
+    pub ledger: String,
+    pub now: String,
+}
+
+/// How the shop is, for health checks and metrics.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// It takes events.
+    pub ready: bool,
+    pub why_not: Option<String>,
+    pub lanes: usize,
+    /// Events that wait, and how many may.
+    pub waiting: usize,
+    pub places: usize,
+    /// Customers whom the shop's clock drove since the start, and how often it failed.
+    pub driven: u64,
+    pub driven_failed: u64,
+    /// Events over which the host itself panicked.
+    pub panics: u64,
+    pub reloads: Reloads,
+}
+
+/// What became of changes in the shop's folder since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Reloads {
+    pub taken: u64,
+    /// Wholly or in part.
+    pub refused: u64,
+    pub last_at: Option<Instant>,
+    /// What was wrong with the last one; `None` if nothing was.
+    pub last_problem: Option<String>,
+}
+
+impl Merchant {
+    /// Opens a shop's folder: its files, its database, its plugins. It takes events at once; the
+    /// clock and the watch over the folder are started by [`Merchant::tend`].
+    pub fn open(dir: &Path, options: &Options) -> Result<Arc<Merchant>, OpenError> {
+        let folder = Folder::at(dir);
+        let shop = folder.shop()?;
+        let candidates = folder.candidates()?;
+        let engine = Engine::new(&folder.cache()?)?;
+        let settings = Settings { grouping: options.grouping, ..Settings::default() };
+        let store = open_store(&folder, &settings)?;
+        if let Some(book) = store.rule_book()
+            && book.shop.currency != shop.file.currency
+        {
+            return Err(CurrencyChanged { ledger: book.shop.currency.clone(), now: shop.file.currency }.into());
+        }
+        let book = load_at_start(&engine, &store, &shop, candidates.clone());
+        let live = record(&store, shop, book, &candidates).map_err(OpenError::Record)?;
+        let desk = Arc::new(Desk::new(store, live));
+        Ok(Arc::new(Merchant {
+            name: folder.name(),
+            lanes: Lanes::start(Arc::clone(&desk), options.lanes, options.queue),
+            folder,
+            desk,
+            engine,
+            reloads: Mutex::default(),
+            clock: Mutex::default(),
+            watch: Mutex::default(),
+            closing: AtomicBool::new(false),
+        }))
+    }
+
+    /// Lets the shop's clock follow the wall clock, and takes changes of the folder as it says.
+    pub fn tend(self: &Arc<Self>) {
+        *self.clock.lock() = Some(Clock::start(self));
+        *self.watch.lock() = reload::watch(self);
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    pub fn live(&self) -> Arc<Live> {
+        self.desk.live()
+    }
+
+    pub fn store(&self) -> &SqliteStore {
+        &self.desk.store
+    }
+
+    pub(crate) fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// Takes one event down the line. What it did is durable when this returns.
+    pub async fn submit(&self, event: Bytes) -> Result<Outcome, Rejected> {
+        let (reply, answer) = answer();
+        self.lanes.offer(event, reply)?;
+        Ok(answer.await.map_err(|_| Rejected::Closing)??)
+    }
+
+    /// What [`Merchant::submit`] would answer, with nothing kept.
+    pub async fn preview(&self, event: Bytes) -> Result<Outcome, Rejected> {
+        let (reply, answer) = answer();
+        self.lanes.offer_preview(event, reply)?;
+        Ok(answer.await.map_err(|_| Rejected::Closing)??)
+    }
+
+    pub fn health(&self) -> Health {
+        let (waiting, places) = (self.lanes.waiting(), self.lanes.places());
+        let why_not = if self.closing.load(Ordering::Acquire) {
+            Some("the shop is closing".to_owned())
+        } else if waiting >= places {
+            Some(format!("{waiting} events are waiting, and no more may"))
+        } else {
+            None
+        };
+        let clock = self.clock.lock();
+        let (driven, driven_failed) = clock.as_ref().map_or((0, 0), Clock::counts);
+        Health {
+            ready: why_not.is_none(),
+            why_not,
+            lanes: self.lanes.count(),
+            waiting,
+            places,
+            driven,
+            driven_failed,
+            panics: self.lanes.panics(),
+            reloads: self.reloads.lock().clone(),
+        }
+    }
+
+    /// Takes no more events, decides those that were taken, and returns when all of it is on disk.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.closing.store(true, Ordering::Release);
+        // Neither may be locked while its thread is waited for: the thread may want to look here.
+        let (watch, clock) = (self.watch.lock().take(), self.clock.lock().take());
+        drop(watch);
+        drop(clock);
+        self.lanes.close();
+        self.desk.store.flush()
+    }
+
+    /// Reads the folder again and takes what is new between two events. What is wrong leaves what
+    /// it had before, and is told in the answer.
+    pub fn reload(&self) -> Result<Reloaded, String> {
+        let taken = self.take_folder();
+        let mut reloads = self.reloads.lock();
+        reloads.last_at = Some(clock::now());
+        match &taken {
+            Ok(Reloaded { problems, .. }) if problems.is_empty() => {
+                reloads.taken += 1;
+                reloads.last_problem = None;
+            }
+            Ok(Reloaded { problems, .. }) => {
+                reloads.refused += 1;
+                reloads.last_problem = Some(problems.join("; "));
+            }
+            Err(problem) => {
+                reloads.refused += 1;
+                reloads.last_problem = Some(problem.clone());
+            }
+        }
+        taken
+    }
+
+    fn take_folder(&self) -> Result<Reloaded, String> {
+        let shop = self.folder.shop().map_err(|error| error.to_string())?;
+        let candidates = self.folder.candidates().map_err(|error| error.to_string())?;
+        let before = self.live();
+        if before.shop.file.currency != shop.file.currency {
+            let changed = CurrencyChanged { ledger: before.shop.file.currency.clone(), now: shop.file.currency };
+            return Err(changed.to_string());
+        }
+        let book = RuleBook::load(&self.engine, &shop, candidates.clone(), &pack::packs(), Some(&before.book));
+        let problems = problems(&book);
+        let live = record(&self.desk.store, shop, book, &candidates).map_err(|error| error.to_string())?;
+        let number = live.number;
+        self.desk.swap(live);
+        Ok(Reloaded { number, is_new: number != before.number, problems })
+    }
+}
+
+/// What a reload came to.
+#[derive(Clone, Debug)]
+pub struct Reloaded {
+    /// The rule book that is live now.
+    pub number: i64,
+    /// It is another one than before.
+    pub is_new: bool,
+    /// Plugins that are not live as their files have them, and why.
+    pub problems: Vec<String>,
+}
+
+/// What is not loaded as the folder has it, each with what is live instead.
+pub fn problems(book: &RuleBook) -> Vec<String> {
+    let sentences = book.not_loaded().iter().map(|failure| match &failure.live {
+        Some(version) => format!("{} (version {version} of it stays live)", failure.reason),
+        None => format!("{} (nothing of it is live)", failure.reason),
+    });
+    sentences.collect()
+}
+
+fn answer() -> (Reply, oneshot::Receiver<Result<Outcome, Refusal>>) {
+    let (tell, told) = oneshot::channel();
+    // Nobody listens any more if the till went away; what was decided stays decided.
+    (Box::new(move |outcome| drop(tell.send(outcome))), told)
+}
+
+/// Opens the database of a shop for writing, making it if it is not there.
+pub fn open_store(folder: &Folder, settings: &Settings) -> Result<SqliteStore, OpenError> {
+    let birth = Birth { secret: keys::random()?, at: clock::now() };
+    Ok(SqliteStore::open(&folder.database(), &birth, settings)?)
+}
+
+/// Loads the folder's plugins. One that cannot be loaded has its last recorded version instead:
+/// a restart must not take away what a reload would have left alone.
+fn load_at_start(engine: &Engine, store: &SqliteStore, shop: &Shop, candidates: Vec<Candidate>) -> RuleBook {
+    let book = RuleBook::load(engine, shop, candidates.clone(), &pack::packs(), None);
+    if book.not_loaded().is_empty() {
+        return book;
+    }
+    let Some(last) = store.rule_book() else { return book };
+    match recorded::load(engine, store.reads(), &last) {
+        Ok(last) => RuleBook::load(engine, shop, candidates, &pack::packs(), Some(&last)),
+        Err(problem) => {
+            tracing::warn!(%problem, "the rules that were live before the restart cannot be loaded");
+            book
+        }
+    }
+}
+
+/// Writes down what goes live, with everything that is needed to run it again.
+fn record(store: &SqliteStore, shop: Shop, book: RuleBook, candidates: &[Candidate]) -> Result<Live, StoreError> {
+    use stampcard_pipeline::rules::Rules;
+    let plugins = book.plugins();
+    let components = recorded::components(candidates);
+    let mut artifacts = Vec::new();
+    for (index, plugin) in plugins.iter().enumerate() {
+        if let Some(bytes) = components.get(plugin.digest.as_str()) {
+            artifacts.push(Artifact { digest: &plugin.digest, kind: ArtifactKind::Component, bytes });
+        }
+        let configuration = book.configuration(index).as_bytes();
+        artifacts.push(Artifact { digest: &plugin.configuration, kind: ArtifactKind::Configuration, bytes: configuration });
+    }
+    let number = store.save_rule_book(plugins, &shop.file, &artifacts, clock::now())?.number;
+    Ok(Live { shop, book: Arc::new(book), number })
+}

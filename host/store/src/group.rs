@@ -1,0 +1,350 @@
+//! Group commit: many changes, one flush to the disk.
+//!
+//! Changes gather in the open transaction of the one write connection. A thread of its own commits
+//! them: at once when nobody is deciding any more, because then nothing is gained by waiting, and
+//! under load when the group is large or its first change has waited long enough. Whatever fails
+//! takes the whole group back, and everybody in it is told; nobody was answered before.
+
+use crate::error::{Trouble, store_error};
+use crate::writer::Writer;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use stampcard_pipeline::store::{Durable, StoreError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
+pub(crate) const COMMIT: &str = "COMMIT";
+
+/// When a group is closed although somebody is still deciding.
+#[derive(Clone, Copy, Debug)]
+pub struct Grouping {
+    /// Changes in one group. More would save nothing: the flush is shared by this many already.
+    pub changes_max: u32,
+    /// How long the first change of a group waits for others.
+    pub wait_max: Duration,
+}
+
+impl Default for Grouping {
+    fn default() -> Grouping {
+        Grouping { changes_max: 256, wait_max: Duration::from_millis(5) }
+    }
+}
+
+/// Pages in the write-ahead log (of 4 KiB each) after which they are brought into the database:
+/// often enough that the log stays near 16 MiB, seldom enough that a page that changes often is
+/// written once.
+pub(crate) const WAL_PAGES_MAX: i32 = 4_000;
+
+/// The writer and everything that decides when it commits.
+pub(crate) struct Group {
+    writer: Mutex<Writer>,
+    pulse: Mutex<Pulse>,
+    /// Wakes the thread that commits.
+    beat: Condvar,
+    deciding: AtomicUsize,
+    grouping: Grouping,
+    /// Pages in the log after the last commit, as SQLite counts them.
+    pub wal_pages: Arc<AtomicI32>,
+    /// Wakes the thread that empties the log.
+    log_is_long: Condvar,
+    stop: Mutex<bool>,
+}
+
+/// What the committing thread needs to know.
+#[derive(Default)]
+struct Pulse {
+    /// Changes of the open group, and when the first of them was made.
+    changes: u32,
+    since: Option<Instant>,
+    /// Somebody waits for exactly this group.
+    urgent: bool,
+    /// Groups that came to their end and whose people have not been told yet. They are told
+    /// without any lock, so that they may come back to the store.
+    ended: Vec<(Arc<Ticket>, Result<(), StoreError>)>,
+    stop: bool,
+}
+
+impl Pulse {
+    fn close_group(&mut self) {
+        self.changes = 0;
+        self.since = None;
+        self.urgent = false;
+    }
+}
+
+impl Group {
+    pub fn new(writer: Writer, grouping: Grouping, wal_pages: Arc<AtomicI32>) -> Group {
+        Group {
+            writer: Mutex::new(writer),
+            pulse: Mutex::default(),
+            beat: Condvar::new(),
+            deciding: AtomicUsize::new(0),
+            grouping,
+            wal_pages,
+            log_is_long: Condvar::new(),
+            stop: Mutex::new(false),
+        }
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock()
+    }
+
+    /// Says that a submission is under way: the group waits for it, within its limits.
+    pub fn begin_work(self: &Arc<Self>) -> Work {
+        self.deciding.fetch_add(1, Ordering::AcqRel);
+        Work(self.clone())
+    }
+
+    /// Adds one change to the open group, or opens one. What fails takes the group back, except for
+    /// a conflict, which is found before anything is written.
+    pub fn change<T>(
+        &self,
+        writer: &mut Writer,
+        work: impl FnOnce(&mut Writer) -> Result<T, Trouble>,
+    ) -> Result<(T, Arc<Ticket>), StoreError> {
+        let ticket = match writer.begin() {
+            Ok(ticket) => ticket,
+            Err(error) => return Err(self.abandon(writer, store_error(error))),
+        };
+        match work(writer) {
+            Ok(done) => {
+                self.count_change();
+                Ok((done, ticket))
+            }
+            Err(Trouble::Store(StoreError::Conflict)) => {
+                // The transaction may be new and empty; then somebody has to close it.
+                self.count_change();
+                Err(StoreError::Conflict)
+            }
+            Err(trouble) => Err(self.abandon(writer, trouble.into())),
+        }
+    }
+
+    fn count_change(&self) {
+        let mut pulse = self.pulse.lock();
+        pulse.changes += 1;
+        let is_first = pulse.since.is_none();
+        pulse.since.get_or_insert_with(Instant::now);
+        // Whoever decides alone wakes the committing thread when they are done.
+        let others_decide = self.deciding.load(Ordering::Acquire) > 1;
+        if is_first && others_decide || pulse.changes == self.grouping.changes_max {
+            self.beat.notify_one();
+        }
+    }
+
+    /// Asks for the open group to be committed now, because somebody waits for it.
+    pub fn hurry(&self) {
+        self.pulse.lock().urgent = true;
+        self.beat.notify_one();
+    }
+
+    /// Commits the open group, if there is one.
+    pub fn flush(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        self.pulse.lock().close_group();
+        match writer.commit() {
+            Ok(Some(ticket)) => {
+                self.tell(ticket, Ok(()));
+                if self.wal_pages.load(Ordering::Relaxed) > WAL_PAGES_MAX {
+                    self.log_is_long.notify_one();
+                }
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(self.abandon(writer, store_error(error))),
+        }
+    }
+
+    /// Takes the open group back and tells everybody in it.
+    fn abandon(&self, writer: &mut Writer, error: StoreError) -> StoreError {
+        tracing::error!(%error, "a group of changes was taken back");
+        self.pulse.lock().close_group();
+        if let Some(ticket) = writer.roll_back() {
+            self.tell(ticket, Err(error.clone()));
+        }
+        error
+    }
+
+    fn tell(&self, ticket: Arc<Ticket>, result: Result<(), StoreError>) {
+        self.pulse.lock().ended.push((ticket, result));
+        self.beat.notify_one();
+    }
+
+    /// The committing thread.
+    pub fn commit_until_stopped(&self) {
+        loop {
+            match self.wait_for_work() {
+                Todo::Commit => {
+                    let mut writer = self.lock();
+                    // If it fails, everybody in the group is told like everybody in one that does
+                    // not; nobody else has to know.
+                    let _ = self.flush(&mut writer);
+                }
+                Todo::Tell(ended) => {
+                    for (ticket, result) in ended {
+                        ticket.settle(result);
+                    }
+                }
+                Todo::Stop => return,
+            }
+        }
+    }
+
+    fn wait_for_work(&self) -> Todo {
+        let mut pulse = self.pulse.lock();
+        loop {
+            if !pulse.ended.is_empty() {
+                return Todo::Tell(std::mem::take(&mut pulse.ended));
+            }
+            let Some(since) = pulse.since else {
+                if pulse.stop {
+                    return Todo::Stop;
+                }
+                self.beat.wait(&mut pulse);
+                continue;
+            };
+            let due = since + self.grouping.wait_max;
+            let is_complete = self.deciding.load(Ordering::Acquire) == 0
+                || pulse.changes >= self.grouping.changes_max
+                || pulse.urgent
+                || pulse.stop
+                || Instant::now() >= due;
+            if is_complete {
+                return Todo::Commit;
+            }
+            self.beat.wait_until(&mut pulse, due);
+        }
+    }
+
+    /// The thread that brings the log into the database, so that it stays short. The pages are
+    /// copied beside the writer; only the few that came meanwhile are copied while it is held,
+    /// because the log starts again from its beginning only when all of it has been copied.
+    pub fn checkpoint_until_stopped(&self, beside: rusqlite::Connection) {
+        loop {
+            {
+                let mut stop = self.stop.lock();
+                if *stop {
+                    return;
+                }
+                if self.wal_pages.load(Ordering::Relaxed) <= WAL_PAGES_MAX {
+                    self.log_is_long.wait_for(&mut stop, Duration::from_secs(60));
+                }
+                if *stop {
+                    return;
+                }
+            }
+            if self.wal_pages.load(Ordering::Relaxed) <= WAL_PAGES_MAX {
+                continue;
+            }
+            let copied = copy_log(&beside).and_then(|()| {
+                let mut writer = self.lock();
+                if self.flush(&mut writer).is_ok() {
+                    copy_log(writer.sql.raw())?;
+                }
+                self.wal_pages.store(0, Ordering::Relaxed);
+                Ok(())
+            });
+            if let Err(error) = copied {
+                tracing::warn!(%error, "the write-ahead log could not be brought into the database");
+                self.log_is_long.wait_for(&mut self.stop.lock(), Duration::from_secs(1));
+            }
+        }
+    }
+
+    /// Commits what is open and lets both threads end.
+    pub fn stop(&self) {
+        *self.stop.lock() = true;
+        self.pulse.lock().stop = true;
+        self.beat.notify_all();
+        self.log_is_long.notify_all();
+    }
+}
+
+fn copy_log(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+/// What the committing thread does next.
+enum Todo {
+    Commit,
+    Tell(Vec<(Arc<Ticket>, Result<(), StoreError>)>),
+    Stop,
+}
+
+/// One submission under way; when it is dropped, the group no longer waits for it.
+pub struct Work(Arc<Group>);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if self.0.deciding.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let pulse = self.0.pulse.lock();
+            if pulse.since.is_some() {
+                self.0.beat.notify_one();
+            }
+        }
+    }
+}
+
+/// What the changes of one group wait on.
+#[derive(Default)]
+pub(crate) struct Ticket {
+    state: Mutex<TicketState>,
+    settled: Condvar,
+}
+
+type Callback = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+#[derive(Default)]
+struct TicketState {
+    result: Option<Result<(), StoreError>>,
+    callbacks: Vec<Callback>,
+}
+
+impl Ticket {
+    fn settle(&self, result: Result<(), StoreError>) {
+        let callbacks = {
+            let mut state = self.state.lock();
+            state.result = Some(result.clone());
+            self.settled.notify_all();
+            std::mem::take(&mut state.callbacks)
+        };
+        for callback in callbacks {
+            callback(result.clone());
+        }
+    }
+
+    pub fn wait(&self) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(result) = &state.result {
+                return result.clone();
+            }
+            self.settled.wait(&mut state);
+        }
+    }
+
+    fn then(&self, callback: Callback) {
+        let mut state = self.state.lock();
+        match state.result.clone() {
+            Some(result) => {
+                drop(state);
+                callback(result);
+            }
+            None => state.callbacks.push(callback),
+        }
+    }
+}
+
+/// The promise of one change.
+pub(crate) struct Promise(pub Arc<Ticket>);
+
+impl Durable for Promise {
+    fn wait(self: Box<Self>) -> Result<(), StoreError> {
+        self.0.wait()
+    }
+
+    fn then(self: Box<Self>, done: Callback) {
+        self.0.then(done);
+    }
+}

@@ -1,0 +1,28 @@
+//! The store: the journal, the ledger and the customers, in one SQLite file for each merchant.
+//!
+//! This is the only room with SQL, and [`commit`] is the one place that changes a customer. It
+//! decides nothing and never calls a plugin. `schema/` is the first thing to read; then [`store`].
+
+mod cache;
+mod codec;
+mod commit;
+mod error;
+mod group;
+mod hold;
+mod open;
+mod people;
+pub mod reads;
+mod row;
+mod rule_books;
+mod schema;
+mod sql;
+mod store;
+mod writer;
+
+pub use error::OpenError;
+pub use group::{Grouping, Work};
+pub use reads::Reads;
+pub use rule_books::{Artifact, ArtifactKind, RuleBook};
+pub use schema::FORMAT;
+pub use sql::{Recorded, Recording};
+pub use store::{Birth, Preview, Settings, SqliteStore};

@@ -1,0 +1,80 @@
+//! The personal room: names, addresses, identifiers and notes, and nothing else has any of them.
+
+use crate::error::Trouble;
+use crate::sql::Sql;
+use serde::{Deserialize, Serialize};
+use stampcard_pipeline::event::{Identifier, IdentifierKind, Personal};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What one event said about a person, as it is kept.
+#[derive(Serialize, Deserialize, Default)]
+struct Said {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identifiers: Vec<Identifier>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<String, Option<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    as_written: Vec<(IdentifierKind, String)>,
+}
+
+/// The text to keep; `None` if the event said nothing about anybody.
+pub(crate) fn said(personal: &Personal) -> Option<String> {
+    if *personal == Personal::default() {
+        return None;
+    }
+    let Personal { identifiers, fields, note, as_written } = personal.clone();
+    let said = Said { identifiers, fields, note, as_written };
+    Some(serde_json::to_string(&said).expect("our own types are JSON"))
+}
+
+pub(crate) fn personal(said: Option<&str>) -> Result<Personal, Trouble> {
+    let Said { identifiers, fields, note, as_written } = match said {
+        Some(text) => serde_json::from_str(text)?,
+        None => Said::default(),
+    };
+    Ok(Personal { identifiers, fields, note, as_written })
+}
+
+/// The fields from which people are found by name.
+const NAME_FIELDS: [&str; 2] = ["given_name", "family_name"];
+
+/// Sets and clears fields of a profile.
+pub(crate) fn edit(sql: &Sql, customer: i64, fields: &BTreeMap<String, Option<String>>) -> Result<(), Trouble> {
+    for (field, value) in fields {
+        match value {
+            Some(value) => sql.run(
+                "INSERT OR REPLACE INTO people (customer, field, value) VALUES (?1, ?2, ?3)",
+                &[&customer, field, value],
+            )?,
+            None => sql.run("DELETE FROM people WHERE customer = ?1 AND field = ?2", &[&customer, field])?,
+        };
+    }
+    if fields.keys().any(|field| NAME_FIELDS.contains(&field.as_str())) {
+        index_names(sql, customer)?;
+    }
+    Ok(())
+}
+
+fn index_names(sql: &Sql, customer: i64) -> Result<(), Trouble> {
+    sql.run("DELETE FROM names WHERE customer = ?1", &[&customer])?;
+    let names = sql.all(
+        "SELECT value FROM people WHERE customer = ?1 AND field IN ('given_name', 'family_name')",
+        &[&customer],
+        |row| row.get::<_, String>(0),
+    )?;
+    let words: BTreeSet<String> = names.iter().flat_map(|name| words(name)).collect();
+    for word in words {
+        sql.run("INSERT INTO names (word, customer) VALUES (?1, ?2)", &[&word, &customer])?;
+    }
+    Ok(())
+}
+
+/// The words of a name as they are searched: in lower case, without what stands between them.
+pub(crate) fn words(name: &str) -> Vec<String> {
+    name.split(|letter: char| !letter.is_alphanumeric() && letter != '\'')
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}

@@ -1,0 +1,100 @@
+//! Reads for people and for the server, on connections of their own.
+//!
+//! A read that begins after an answer left sees what the answer says: the answer left after its
+//! commit, and each read begins with the newest commit.
+
+mod customers;
+mod shop;
+
+pub use customers::{
+    CustomerRecord, Decider, Find, LedgerRow, LotRow, MembershipView, OutboxRow, Person, TierRecord, TimelineRow,
+};
+pub use shop::{ApiKey, Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};
+
+pub(crate) use customers::{identifier, not_rebuilt};
+
+use crate::error::{OpenError, Trouble, store_error};
+use crate::schema;
+use crate::sql::Sql;
+use parking_lot::{Condvar, Mutex};
+use rusqlite::{Connection, OpenFlags};
+use stampcard_pipeline::store::StoreError;
+use std::path::{Path, PathBuf};
+
+/// Read-only connections to one merchant's file.
+pub struct Reads {
+    path: PathBuf,
+    idle: Mutex<Vec<Sql>>,
+    returned: Condvar,
+}
+
+impl Reads {
+    /// Opens a file that is there and current, for reading alone; another program may be writing.
+    pub fn open(path: &Path, connections: usize, page_cache_kib: u32) -> Result<Reads, OpenError> {
+        if !path.exists() {
+            return Err(OpenError::Missing { path: path.into() });
+        }
+        let mut idle = Vec::with_capacity(connections.max(1));
+        for _ in 0..connections.max(1) {
+            let connection = open(path, page_cache_kib)
+                .map_err(|error| OpenError::Store { path: path.into(), error: store_error(error) })?;
+            schema::require_current(&connection, path)?;
+            idle.push(Sql::new(connection));
+        }
+        Ok(Reads { path: path.into(), idle: Mutex::new(idle), returned: Condvar::new() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs a read in one transaction, so that all of it is of one moment.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Sql) -> Result<T, Trouble>) -> Result<T, StoreError> {
+        let borrowed = Borrowed { sql: Some(self.borrow()), reads: self };
+        let sql = borrowed.sql.as_ref().expect("it is given back on drop");
+        sql.run("BEGIN", &[]).map_err(store_error)?;
+        let done = work(sql);
+        sql.run("COMMIT", &[]).map_err(store_error)?;
+        done.map_err(StoreError::from)
+    }
+
+    fn borrow(&self) -> Sql {
+        let mut idle = self.idle.lock();
+        loop {
+            if let Some(sql) = idle.pop() {
+                return sql;
+            }
+            self.returned.wait(&mut idle);
+        }
+    }
+}
+
+/// A connection that goes back when the read is over, however it ends.
+struct Borrowed<'a> {
+    sql: Option<Sql>,
+    reads: &'a Reads,
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        if let Some(sql) = self.sql.take() {
+            if !sql.raw().is_autocommit() {
+                // A panic in the middle of a read; there is nothing to lose.
+                let _ = sql.run("ROLLBACK", &[]);
+            }
+            self.reads.idle.lock().push(sql);
+            self.reads.returned.notify_one();
+        }
+    }
+}
+
+fn open(path: &Path, page_cache_kib: u32) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -i64::from(page_cache_kib))?;
+    Ok(connection)
+}

@@ -1,0 +1,136 @@
+//! How our types look in columns, both ways: one place for each form.
+
+use crate::codec::{pack, unpack};
+use crate::error::Trouble;
+use rusqlite::Row;
+use serde::Serialize;
+use stampcard_pipeline::change::{Explanation, LotKey};
+use stampcard_pipeline::event::{Channel, Event, Instant, Position};
+use stampcard_pipeline::fold::{Fold, Moved};
+use stampcard_pipeline::outcome::Outcome;
+use stampcard_pipeline::rules::{AwardKind, OnReturn};
+use stampcard_pipeline::store::StoreError;
+
+pub(crate) fn pack_json(value: &impl Serialize) -> Vec<u8> {
+    pack(&serde_json::to_vec(value).expect("our own types are JSON"))
+}
+
+pub(crate) fn event(packed: &[u8]) -> Result<Event, Trouble> {
+    Ok(serde_json::from_slice(&unpack(packed)?)?)
+}
+
+/// The answer with the numbers of its entries, which are stored relative to the first.
+pub(crate) fn outcome(packed: &[u8], first_entry: Option<i64>) -> Result<Outcome, Trouble> {
+    let mut outcome: Outcome = serde_json::from_slice(&unpack(packed)?)?;
+    number_entries(&mut outcome, first_entry);
+    Ok(outcome)
+}
+
+/// Gives the points of an answer the numbers of entries that begin at `first`.
+pub(crate) fn number_entries(outcome: &mut Outcome, first: Option<i64>) {
+    let first = first.unwrap_or(0);
+    for (number, view) in (first..).zip(&mut outcome.points) {
+        view.entry = number;
+    }
+}
+
+pub(crate) fn pack_explanation(explanation: &Explanation) -> Vec<u8> {
+    pack(&postcard::to_stdvec(explanation).expect("an explanation is plain data"))
+}
+
+pub(crate) fn explanation(packed: &[u8]) -> Result<Explanation, Trouble> {
+    Ok(postcard::from_bytes(&unpack(packed)?)?)
+}
+
+/// `None` if the bytes are of another version of this program.
+pub(crate) fn fold(packed: &[u8]) -> Result<Option<Fold>, Trouble> {
+    Ok(Fold::from_bytes(&unpack(packed)?))
+}
+
+pub(crate) fn instant(row: &Row, index: usize) -> rusqlite::Result<Instant> {
+    row.get(index).map(Instant)
+}
+
+pub(crate) fn some_instant(row: &Row, index: usize) -> rusqlite::Result<Option<Instant>> {
+    Ok(row.get::<_, Option<i64>>(index)?.map(Instant))
+}
+
+pub(crate) fn position(row: &Row, index: usize) -> rusqlite::Result<Position> {
+    Ok(Position { at: instant(row, index)?, source: row.get(index + 1)?, id: row.get(index + 2)? })
+}
+
+pub(crate) fn channel_column(channel: Option<Channel>) -> Option<i64> {
+    channel.map(|channel| channel as i64)
+}
+
+pub(crate) fn channel(row: &Row, index: usize) -> rusqlite::Result<Option<Channel>> {
+    let number: Option<u8> = row.get(index)?;
+    Ok(number.and_then(|number| Channel::ALL.get(usize::from(number)).copied()))
+}
+
+/// The columns `at, channel, orders, spend, returns, returned, earned`.
+pub(crate) fn moved(row: &Row, index: usize) -> rusqlite::Result<Moved> {
+    Ok(Moved {
+        at: instant(row, index)?,
+        channel: channel(row, index + 1)?,
+        orders: row.get(index + 2)?,
+        spend: row.get(index + 3)?,
+        returns: row.get(index + 4)?,
+        returned: row.get(index + 5)?,
+        earned: row.get(index + 6)?,
+    })
+}
+
+/// The columns `at, source, event, plugin, kind, reason, covers, available_from, expires_at,
+/// on_return, ordinal`.
+pub(crate) fn lot_key(row: &Row, index: usize) -> Result<LotKey, Trouble> {
+    let covers: String = row.get(index + 6)?;
+    Ok(LotKey {
+        origin: position(row, index)?,
+        plugin: row.get(index + 3)?,
+        kind: award_kind(row.get_ref(index + 4)?.as_str().map_err(rusqlite::Error::from)?)?,
+        reason: row.get(index + 5)?,
+        covers: serde_json::from_str(&covers)?,
+        available_from: some_instant(row, index + 7)?,
+        expires_at: some_instant(row, index + 8)?,
+        on_return: on_return(row.get_ref(index + 9)?.as_str().map_err(rusqlite::Error::from)?)?,
+        ordinal: row.get(index + 10)?,
+    })
+}
+
+fn award_kind(text: &str) -> Result<AwardKind, Trouble> {
+    match text {
+        "base" => Ok(AwardKind::Base),
+        "bonus" => Ok(AwardKind::Bonus),
+        other => Err(unknown("kind of award", other)),
+    }
+}
+
+pub(crate) fn on_return_column(on_return: OnReturn) -> String {
+    match on_return {
+        OnReturn::Proportional => "proportional".into(),
+        OnReturn::WholeBelow(amount) => format!("whole-below:{amount}"),
+        OnReturn::Keep => "keep".into(),
+    }
+}
+
+fn on_return(text: &str) -> Result<OnReturn, Trouble> {
+    match text {
+        "proportional" => Ok(OnReturn::Proportional),
+        "keep" => Ok(OnReturn::Keep),
+        other => other
+            .strip_prefix("whole-below:")
+            .and_then(|amount| amount.parse().ok())
+            .map(OnReturn::WholeBelow)
+            .ok_or_else(|| unknown("rule for returns", other)),
+    }
+}
+
+/// The word that serde has for a variant without contents.
+pub(crate) fn word(value: &impl Serialize) -> Result<String, Trouble> {
+    Ok(serde_json::to_value(value)?.as_str().unwrap_or_default().to_owned())
+}
+
+fn unknown(what: &str, text: &str) -> Trouble {
+    StoreError::Corrupt(format!("{text:?} is not a {what}")).into()
+}

@@ -1,0 +1,64 @@
+//! The schema and its way from one format to the next.
+
+use crate::error::{OpenError, store_error};
+use rusqlite::{Connection, OptionalExtension};
+use std::path::Path;
+
+/// Marks the file as ours in its first 100 bytes: "Stmp".
+const APPLICATION_ID: i64 = 0x5374_6d70;
+
+/// What brings an empty file to format 1, then to 2 …, each as it was released.
+const MIGRATIONS: [&str; 1] = [include_str!("../schema/0001_first.sql")];
+
+/// The format that this program writes.
+pub const FORMAT: i64 = MIGRATIONS.len() as i64;
+
+/// Brings a file to [`FORMAT`], all of it or nothing.
+pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::Store { path: path.into(), error: store_error(error) };
+    let found = format(connection, path)?;
+    if found == FORMAT {
+        return Ok(());
+    }
+    let migration =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive).map_err(failed)?;
+    for sql in &MIGRATIONS[found as usize..] {
+        migration.execute_batch(sql).map_err(failed)?;
+    }
+    migration.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
+    migration.pragma_update(None, "user_version", FORMAT).map_err(failed)?;
+    migration.commit().map_err(failed)
+}
+
+/// The file's format; 0 for an empty file. Refuses what is not ours and what is newer than us.
+pub(crate) fn format(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+    let number = |pragma: &str| {
+        connection
+            .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
+            .map_err(|error| OpenError::Store { path: path.into(), error: store_error(error) })
+    };
+    let (application, found) = (number("application_id")?, number("user_version")?);
+    if application != APPLICATION_ID {
+        let something: Option<String> = connection
+            .query_row("SELECT name FROM sqlite_schema LIMIT 1", [], |row| row.get(0))
+            .optional()
+            .map_err(|error| OpenError::Store { path: path.into(), error: store_error(error) })?;
+        return match something {
+            None => Ok(0),
+            Some(_) => Err(OpenError::NotStampcard { path: path.into() }),
+        };
+    }
+    if !(0..=FORMAT).contains(&found) {
+        return Err(OpenError::FromTheFuture { path: path.into(), found, known: FORMAT });
+    }
+    Ok(found)
+}
+
+/// Lets a file be read that needs no migration.
+pub(crate) fn require_current(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    match format(connection, path)? {
+        FORMAT => Ok(()),
+        0 => Err(OpenError::Missing { path: path.into() }),
+        found => Err(OpenError::NotMigrated { path: path.into(), found, known: FORMAT }),
+    }
+}

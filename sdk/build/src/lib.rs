@@ -1,0 +1,221 @@
+//! Builds a Cargo package into a plugin: the one place that knows the target, the profile, the
+//! stack and how a core module becomes a component. It never runs what it builds.
+//!
+//! ```no_run
+//! let plugin = stampcard_build::component("plugins/starter-points", "target/plugins")?;
+//! std::fs::write("starter-points.wasm", plugin)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs, io};
+
+use wit_component::ComponentEncoder;
+
+/// The target of every Rust plugin. It has no system interface at all, so the only import of a
+/// plugin is the contract's `log`.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The stack of a plugin, in bytes. The default of 1 MiB would be part of every instance; rules
+/// are not deep, and a stack that is used up is a trap, never a corruption, because it lies at
+/// the bottom of the memory.
+pub const STACK_BYTES: u32 = 32 * 1024;
+
+/// Small, quick to instantiate, and an overflow is a fault rather than a wrong number. On the
+/// command line, so that a package outside of this workspace is built the same.
+const PROFILE: [&str; 9] = [
+    "profile.plugin.inherits=\"release\"",
+    "profile.plugin.opt-level=\"s\"",
+    "profile.plugin.lto=true",
+    "profile.plugin.codegen-units=1",
+    "profile.plugin.panic=\"abort\"",
+    "profile.plugin.strip=true",
+    "profile.plugin.debug=0",
+    "profile.plugin.incremental=false",
+    "profile.plugin.overflow-checks=true",
+];
+
+/// Variables by which cargo is told where it is at home and how it reaches a registry. Every
+/// other one that begins with `CARGO_` or `RUST` would carry the settings of the build that we
+/// run inside of into the plugin.
+const KEPT: [&str; 9] = [
+    "CARGO_HOME",
+    "CARGO_HTTP_",
+    "CARGO_MAKEFLAGS",
+    "CARGO_NET_",
+    "CARGO_REGISTR",
+    "CARGO_SOURCE_",
+    "CARGO_TERM_",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+];
+
+/// Why there is no component. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("{path} is not a Cargo package: it has no Cargo.toml")]
+    NotAPackage { path: PathBuf },
+    #[error("Rust cannot build for {TARGET} yet; type: rustup target add {TARGET}")]
+    TargetMissing,
+    #[error("{program} could not be started: {source}")]
+    Program {
+        program: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cargo could not build {path}:\n{stderr}")]
+    Cargo { path: PathBuf, stderr: String },
+    #[error(
+        "{path} has no cdylib, so it builds no module; \
+         add crate-type = [\"cdylib\", \"rlib\"] under [lib] in its Cargo.toml"
+    )]
+    NoModule { path: PathBuf },
+    #[error("{path} could not be read: {source}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{path} is no plugin; does its lib.rs call stampcard_sdk::export!(…)? {reason}")]
+    NotAPlugin { path: PathBuf, reason: String },
+}
+
+/// Builds the package in `package_dir` and returns it as a component.
+///
+/// `target_dir` is cargo's working directory for it. Inside a build script it must not be the
+/// target directory of the outer build, which is locked: take a directory below `OUT_DIR`.
+pub fn component(
+    package_dir: impl AsRef<Path>,
+    target_dir: impl AsRef<Path>,
+) -> Result<Vec<u8>, BuildError> {
+    let package_dir = package_dir.as_ref();
+    let module = module(package_dir, target_dir.as_ref())?;
+    let bytes = fs::read(&module).map_err(|source| BuildError::Read {
+        path: module,
+        source,
+    })?;
+    encode(&bytes).map_err(|reason| BuildError::NotAPlugin {
+        path: package_dir.to_owned(),
+        reason,
+    })
+}
+
+/// Turns a core module with the contract's descriptions inside into a component.
+fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
+    let component = ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .and_then(|encoder| encoder.encode());
+    // The alternate form prints the chain of causes in one line.
+    component.map_err(|error| format!("{error:#}"))
+}
+
+/// Runs cargo and returns the path of the core module that it built.
+fn module(package_dir: &Path, target_dir: &Path) -> Result<PathBuf, BuildError> {
+    let manifest = package_dir.join("Cargo.toml");
+    if !manifest.is_file() {
+        return Err(BuildError::NotAPackage {
+            path: package_dir.to_owned(),
+        });
+    }
+    target_installed(package_dir)?;
+
+    let mut cargo = clean(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["build", "--lib", "--profile", "plugin", "--target", TARGET])
+        .args(["--message-format", "json-render-diagnostics"])
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .arg("--target-dir")
+        .arg(target_dir)
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags());
+    for setting in PROFILE {
+        cargo.args(["--config", setting]);
+    }
+    let built = run(&mut cargo)?;
+    if !built.status.success() {
+        return Err(BuildError::Cargo {
+            path: package_dir.to_owned(),
+            stderr: String::from_utf8_lossy(&built.stderr).into_owned(),
+        });
+    }
+    let manifest = fs::canonicalize(&manifest).map_err(|source| BuildError::Read {
+        path: manifest,
+        source,
+    })?;
+    module_among(&built.stdout, &manifest).ok_or_else(|| BuildError::NoModule {
+        path: package_dir.to_owned(),
+    })
+}
+
+/// Finds the module of this package in what cargo reports, one JSON object in each line.
+fn module_among(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
+    let artifacts = messages
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
+    for artifact in artifacts {
+        let ours = artifact["reason"] == "compiler-artifact"
+            && artifact["manifest_path"].as_str().map(Path::new) == Some(manifest);
+        let files = artifact["filenames"].as_array().filter(|_| ours);
+        let module = files.into_iter().flatten().find_map(|file| {
+            let path = Path::new(file.as_str()?);
+            path.extension()?.eq("wasm").then(|| path.to_owned())
+        });
+        if module.is_some() {
+            return module;
+        }
+    }
+    None
+}
+
+fn target_installed(package_dir: &Path) -> Result<(), BuildError> {
+    let mut rustc = clean("rustc".into());
+    rustc
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .current_dir(package_dir);
+    let printed = run(&mut rustc)?;
+    let libdir = String::from_utf8_lossy(&printed.stdout);
+    match Path::new(libdir.trim()).is_dir() {
+        true => Ok(()),
+        false => Err(BuildError::TargetMissing),
+    }
+}
+
+/// The linker's settings, and no path of this machine in the messages of panics.
+fn rustflags() -> OsString {
+    let mut flags = OsString::from(format!("-Clink-arg=-zstack-size={STACK_BYTES}"));
+    let cargo_home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(env::home_dir()?.join(".cargo")));
+    if let Some(home) = cargo_home {
+        flags.push("\x1f--remap-path-prefix=");
+        flags.push(home);
+        flags.push("=cargo");
+    }
+    flags
+}
+
+/// A command that knows nothing of the build that it may run inside of.
+fn clean(program: OsString) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let rust = text.starts_with("CARGO_") || text.starts_with("RUST");
+        if rust && !KEPT.iter().any(|kept| text.starts_with(kept)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+fn run(command: &mut Command) -> Result<std::process::Output, BuildError> {
+    command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| BuildError::Program {
+            program: command.get_program().to_string_lossy().into_owned(),
+            source,
+        })
+}

@@ -1,0 +1,212 @@
+//! A running server and a client that speaks to it as a till does: keep-alive, bearer keys, JSON.
+
+use crate::binary;
+use crate::shop::Keys;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a server may take to answer for the first time. Plugins that were never compiled on
+/// this machine take most of it.
+const START_MAX: Duration = Duration::from_secs(60);
+/// How long it may take to end when it is asked to.
+const STOP_MAX: Duration = Duration::from_secs(30);
+
+pub struct Server {
+    pub address: String,
+    pub keys: Keys,
+    child: Child,
+    log: PathBuf,
+    agent: ureq::Agent,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: String,
+    pub body: Value,
+}
+
+impl Server {
+    /// # Panics
+    /// If it does not say that it listens.
+    #[track_caller]
+    pub fn start(dir: &Path, keys: &Keys, arguments: &[&str]) -> Server {
+        let text = dir.to_str().expect("the folder's name is UTF-8");
+        let log = dir.with_extension("log");
+        let mut child = binary::command([&["serve", text, "--listen", "127.0.0.1:0"], arguments].concat())
+            .stdout(Stdio::piped())
+            .stderr(File::options().create(true).append(true).open(&log).expect("the log can be written"))
+            .spawn()
+            .expect("the binary starts");
+        let stdout = child.stdout.take().expect("it is piped");
+        let Some(address) = listening(stdout) else {
+            child.kill().ok();
+            let code = child.wait();
+            panic!("the server did not start ({code:?}):\n{}", fs::read_to_string(&log).unwrap_or_default());
+        };
+        Server { address, keys: keys.clone(), child, log, agent: agent() }
+    }
+
+    /// Sends one event with the till's key.
+    pub fn send(&self, event: &Value) -> Answer {
+        self.post_as(&self.keys.pos, "/v1/events", event)
+    }
+
+    /// The outcome of one event, which must be accepted.
+    #[track_caller]
+    pub fn outcome(&self, event: &Value) -> Value {
+        let answer = self.send(event);
+        assert_eq!(answer.status, 200, "{event}\n{}", answer.body);
+        answer.body
+    }
+
+    /// Reads with the operator's key; the answer must be 200.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Value {
+        let answer = self.get_as(&self.keys.operator, path);
+        assert_eq!(answer.status, 200, "GET {path}\n{}", answer.body);
+        answer.body
+    }
+
+    pub fn get_as(&self, key: &str, path: &str) -> Answer {
+        self.ask("GET", key, path, None).unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()))
+    }
+
+    pub fn post_as(&self, key: &str, path: &str, body: &Value) -> Answer {
+        self.ask("POST", key, path, Some(body)).unwrap_or_else(|error| panic!("POST {path}: {error}\n{}", self.log()))
+    }
+
+    /// One request; an error is a connection that broke, whatever the server had done by then.
+    pub fn ask(&self, method: &str, key: &str, path: &str, body: Option<&Value>) -> Result<Answer, ureq::Error> {
+        ask(&self.agent, &self.address, method, key, path, body)
+    }
+
+    /// Another client with connections of its own, for another thread.
+    pub fn client(&self) -> Client {
+        Client { agent: agent(), address: self.address.clone(), key: self.keys.pos.clone() }
+    }
+
+    /// Memory that the server holds now, in bytes, where the system tells it.
+    pub fn memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1_024)
+    }
+
+    /// Ends it as a power cut would, as far as one process can.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the server runs");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// Asks it to end and waits until it has.
+    #[track_caller]
+    pub fn stop(mut self) {
+        self.signal(Signal::TERM);
+        let began = Instant::now();
+        let status = loop {
+            match self.child.try_wait().expect("it can be waited for") {
+                Some(status) => break status,
+                None if began.elapsed() > STOP_MAX => panic!("the server did not end when asked to:\n{}", self.log()),
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        assert!(status.success(), "the server ended with {status}:\n{}", self.log());
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id() as i32).expect("a process has a number");
+        kill_process(pid, signal).expect("the server runs");
+    }
+
+    /// Waits until the server ends by itself, as it does when somebody presses Ctrl-C.
+    pub fn wait(mut self) {
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already if it was stopped or killed.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// One till.
+#[derive(Clone)]
+pub struct Client {
+    agent: ureq::Agent,
+    address: String,
+    key: String,
+}
+
+impl Client {
+    pub fn send(&self, event: &Value) -> Result<Answer, ureq::Error> {
+        ask(&self.agent, &self.address, "POST", &self.key, "/v1/events", Some(event))
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build()
+        .into()
+}
+
+fn ask(
+    agent: &ureq::Agent,
+    address: &str,
+    method: &str,
+    key: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Answer, ureq::Error> {
+    let uri = format!("{address}{path}");
+    let bearer = format!("Bearer {key}");
+    let mut response = match body {
+        Some(body) => {
+            let content = match body {
+                Value::Array(_) => "application/cloudevents-batch+json",
+                _ => "application/json",
+            };
+            let request = match method {
+                "PATCH" => agent.patch(uri),
+                _ => agent.post(uri),
+            };
+            request.header("authorization", bearer).content_type(content).send(body.to_string())?
+        }
+        None => agent.get(uri).header("authorization", bearer).call()?,
+    };
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let (status, content_type) = (response.status().as_u16(), header("content-type"));
+    let text = response.body_mut().with_config().limit(u64::MAX).read_to_string()?;
+    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    Ok(Answer { status, content_type, body })
+}
+
+/// Reads standard output up to the line that says where the server listens. The rest is read and
+/// dropped, so that the pipe never fills.
+fn listening(stdout: std::process::ChildStdout) -> Option<String> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let Some(address) = line.strip_prefix("listening on ") {
+                sender.send(address.to_owned()).ok();
+            }
+        }
+    });
+    receiver.recv_timeout(START_MAX).ok()
+}
