@@ -91,6 +91,15 @@ impl Generated {
     }
 }
 
+/// The same events in another order, drawn from a seed (Fisher and Yates).
+pub fn shuffled(mut events: Vec<Value>, seed: u64) -> Vec<Value> {
+    let dice = &mut Dice::new(seed);
+    for last in (1..events.len()).rev() {
+        events.swap(last, dice.below(last as u64 + 1) as usize);
+    }
+    events
+}
+
 /// Events as they are made, in no order.
 #[derive(Default)]
 struct Told {
@@ -133,9 +142,9 @@ fn ordinary_sales(date: Date, ago: i64, people: &[Person], size: Size, told: &mu
     }
     for store in STORES {
         for _ in 0..size.guests {
-            let at = date.to_datetime(opening_hours(dice));
-            let data = basket_of(dice).sale("pos", Some(store), &till(store, dice), Value::Null, dice);
-            told.tell("sale.completed", &till(store, dice), at, data);
+            let (at, till) = (date.to_datetime(opening_hours(dice)), till(store, dice));
+            let data = basket_of(dice).sale("pos", Some(store), &till, Value::Null, dice);
+            told.tell("sale.completed", &till, at, data);
         }
     }
 }
@@ -180,12 +189,12 @@ fn arrivals(date: Date, people: &[Person], told: &mut Told, dice: &mut Dice) {
     for person in people.iter().filter(|person| person.habit == Habit::New) {
         let at = date.to_datetime(opening_hours(dice));
         let store = STORES[person.home as usize];
-        told.tell("customer.created", &till(store, dice), at, person.profile(store));
+        let till = till(store, dice);
+        told.tell("customer.created", &till, at, person.profile(store));
         let joined = json!({"customer": person.at_the_till(), "channel": "pos", "location": store, "staff": "staff-3"});
-        told.tell("loyalty.enrolled", &till(store, dice), at.saturating_add(30.seconds()), joined);
-        let basket = basket_of(dice);
-        let data = basket.sale("pos", Some(store), &till(store, dice), person.at_the_till(), dice);
-        told.tell("sale.completed", &till(store, dice), at.saturating_add(200.seconds()), data);
+        told.tell("loyalty.enrolled", &till, at.saturating_add(30.seconds()), joined);
+        let data = basket_of(dice).sale("pos", Some(store), &till, person.at_the_till(), dice);
+        told.tell("sale.completed", &till, at.saturating_add(200.seconds()), data);
     }
     for person in people.iter().filter(|person| person.habit == Habit::Online).step_by(7) {
         let at = date.to_datetime(opening_hours(dice));
@@ -235,9 +244,10 @@ fn stories(day: Date, season: &mut Told, today: &mut Told, dice: &mut Dice) -> C
         "consents": [{"purpose": "email", "granted": true}, {"purpose": "sms", "granted": false}],
     });
     today.tell("customer.created", "till-soho-2", day.at(13, 0, 0, 0), profile);
-    let joined = json!({"customer": by(&cast.new), "channel": "pos", "location": "soho", "staff": "staff-7"});
+    let chloe = json!({"email": cast.new, "phone": "+1 646 555 0142"});
+    let joined = json!({"customer": chloe, "channel": "pos", "location": "soho", "staff": "staff-7"});
     today.tell("loyalty.enrolled", "till-soho-2", day.at(13, 0, 30, 0), joined);
-    told(today, goods::of(&["DRESS-SAGE-S"]), day.at(13, 4, 0, 0), json!({"phone": "646.555.0142"}), dice);
+    told(today, goods::of(&["DRESS-SAGE-S"]), day.at(13, 4, 0, 0), json!({"email": cast.new, "phone": "646.555.0142"}), dice);
 
     told(today, goods::of(&["VASE-TALL", "CANDLE-CEDAR"]), day.at(15, 10, 0, 0), by(&cast.back), dice);
     cast

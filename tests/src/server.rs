@@ -89,7 +89,7 @@ impl Server {
 
     /// Another client with connections of its own, for another thread.
     pub fn client(&self) -> Client {
-        Client { agent: agent(), address: self.address.clone(), key: self.keys.pos.clone() }
+        Client::new(&self.address, &self.keys.pos)
     }
 
     /// Memory that the server holds now, in bytes, where the system tells it.
@@ -153,6 +153,10 @@ pub struct Client {
 }
 
 impl Client {
+    pub fn new(address: &str, key: &str) -> Client {
+        Client { agent: agent(), address: address.to_owned(), key: key.to_owned() }
+    }
+
     pub fn send(&self, event: &Value) -> Result<Answer, ureq::Error> {
         ask(&self.agent, &self.address, "POST", &self.key, "/v1/events", Some(event))
     }

@@ -92,12 +92,6 @@ impl Shop {
         Server::start(&self.dir, &self.keys, &[])
     }
 
-    /// A server whose clock is the highest time that it has seen, so that a story told in March
-    /// is not disturbed by what is due today.
-    pub fn serve_story(&self) -> Server {
-        Server::start(&self.dir, &self.keys, &["--clock", "events"])
-    }
-
     /// `stampcard COMMAND DIR …`, run to its end.
     pub fn run(&self, command: &str, arguments: &[&str]) -> Ran {
         binary::run([&[command, self.text()], arguments].concat())

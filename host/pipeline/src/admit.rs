@@ -54,16 +54,29 @@ pub struct Admitted {
     pub notes: Vec<String>,
 }
 
-pub fn admit(arrival: &Arrival, shop: &Shop, secret: &Secret, now: Instant) -> Result<Admitted, Refusal> {
+pub fn admit(
+    arrival: &Arrival,
+    shop: &Shop,
+    secret: &Secret,
+    now: Instant,
+) -> Result<Admitted, Refusal> {
     match arrival {
         Arrival::Told(bytes) => admit_told(bytes, shop, secret, now),
         Arrival::Due { customer, at } => Ok(admit_due(customer, *at, secret, now)),
     }
 }
 
-fn admit_told(bytes: &[u8], shop: &Shop, secret: &Secret, now: Instant) -> Result<Admitted, Refusal> {
+fn admit_told(
+    bytes: &[u8],
+    shop: &Shop,
+    secret: &Secret,
+    now: Instant,
+) -> Result<Admitted, Refusal> {
     if bytes.len() > limits::EVENT_BYTES_MAX {
-        return Err(Refusal::TooLarge { bytes: bytes.len(), max: limits::EVENT_BYTES_MAX });
+        return Err(Refusal::TooLarge {
+            bytes: bytes.len(),
+            max: limits::EVENT_BYTES_MAX,
+        });
     }
     let whole: Value = serde_json::from_slice(bytes).map_err(|error| Refusal::Malformed {
         at: String::new(),
@@ -80,19 +93,30 @@ fn admit_told(bytes: &[u8], shop: &Shop, secret: &Secret, now: Instant) -> Resul
         Some(Support::Processed) => {}
         Some(Support::NotYet) => return Err(Refusal::NotYetSupported { kind: name.kind }),
         Some(Support::HostOnly) => {
-            return invalid("host-only", "/type", format!("{} is made by the host and cannot be sent", name.kind));
+            return invalid(
+                "host-only",
+                "/type",
+                format!("{} is made by the host and cannot be sent", name.kind),
+            );
         }
         None if name.kind.starts_with(catalogue::OWN_PREFIX) => {}
         None => {
             let nearest = catalogue::nearest(&name.kind).to_owned();
-            return Err(Refusal::UnknownKind { kind: name.kind, nearest });
+            return Err(Refusal::UnknownKind {
+                kind: name.kind,
+                nearest,
+            });
         }
     }
     if name.at.0 > now.0 + limits::AHEAD_MS_REFUSED {
         return invalid(
             "from-the-future",
             "/time",
-            format!("{} is more than a day ahead of now ({})", calendar::text(name.at), calendar::text(now)),
+            format!(
+                "{} is more than a day ahead of now ({})",
+                calendar::text(name.at),
+                calendar::text(now)
+            ),
         );
     }
     let Some(Value::Object(data)) = envelope.remove("data") else {
@@ -107,7 +131,11 @@ fn admit_told(bytes: &[u8], shop: &Shop, secret: &Secret, now: Instant) -> Resul
         && personal.identifiers.is_empty()
         && named.is_none()
     {
-        return invalid("identifier-required", "/data/customer", format!("{} needs a customer", name.kind));
+        return invalid(
+            "identifier-required",
+            "/data/customer",
+            format!("{} needs a customer", name.kind),
+        );
     }
     let new_customer = new_customer(&name.source, &name.id, secret);
     Ok(Admitted {
@@ -179,12 +207,18 @@ impl Envelope {
     fn read(envelope: &Map<String, Value>) -> Result<Envelope, Refusal> {
         let version = text(envelope, "specversion")?;
         if version != "1.0" {
-            return malformed("/specversion", format!("specversion is {version:?}; this host reads CloudEvents 1.0"));
+            return malformed(
+                "/specversion",
+                format!("specversion is {version:?}; this host reads CloudEvents 1.0"),
+            );
         }
         if let Some(Value::String(content)) = envelope.get("datacontenttype")
             && !content.starts_with("application/json")
         {
-            return malformed("/datacontenttype", format!("data is {content:?}; this host reads application/json"));
+            return malformed(
+                "/datacontenttype",
+                format!("data is {content:?}; this host reads application/json"),
+            );
         }
         if envelope.contains_key("data_base64") {
             return malformed("/data_base64", "send data as JSON, not as base64");
@@ -206,7 +240,11 @@ impl Envelope {
             at,
         };
         if envelope.source == HOST_SOURCE {
-            return invalid("reserved-source", "/source", format!("the source {HOST_SOURCE:?} is the host's own"));
+            return invalid(
+                "reserved-source",
+                "/source",
+                format!("the source {HOST_SOURCE:?} is the host's own"),
+            );
         }
         Ok(envelope)
     }
@@ -215,28 +253,47 @@ impl Envelope {
 /// CloudEvents allows extension attributes of lower-case letters and digits; a misspelt context
 /// attribute, which CloudEvents would let pass as one, is worth an error.
 fn check_envelope_key(key: &str, value: &Value) -> Result<(), Refusal> {
-    const KNOWN: [&str; 9] =
-        ["specversion", "id", "source", "type", "time", "data", "datacontenttype", "dataschema", "subject"];
+    const KNOWN: [&str; 9] = [
+        "specversion",
+        "id",
+        "source",
+        "type",
+        "time",
+        "data",
+        "datacontenttype",
+        "dataschema",
+        "subject",
+    ];
     if KNOWN.contains(&key) {
         return Ok(());
     }
     let is_extension = key.len() <= 20
-        && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         && !value.is_object()
         && !value.is_array();
     if is_extension {
         return Ok(());
     }
-    malformed(&format!("/{key}"), format!("{key:?} is not an attribute of a CloudEvent; what the shop says belongs into data"))
+    malformed(
+        &format!("/{key}"),
+        format!(
+            "{key:?} is not an attribute of a CloudEvent; what the shop says belongs into data"
+        ),
+    )
 }
 
 fn text<'a>(envelope: &'a Map<String, Value>, key: &str) -> Result<&'a str, Refusal> {
     let at = || format!("/{key}");
     match envelope.get(key) {
-        Some(Value::String(text)) if text.trim().is_empty() => malformed(&at(), format!("{key} is empty")),
-        Some(Value::String(text)) if text.len() > limits::TEXT_BYTES_MAX => {
-            malformed(&at(), format!("{key} is longer than {} bytes", limits::TEXT_BYTES_MAX))
+        Some(Value::String(text)) if text.trim().is_empty() => {
+            malformed(&at(), format!("{key} is empty"))
         }
+        Some(Value::String(text)) if text.len() > limits::TEXT_BYTES_MAX => malformed(
+            &at(),
+            format!("{key} is longer than {} bytes", limits::TEXT_BYTES_MAX),
+        ),
         Some(Value::String(text)) => Ok(text),
         Some(_) => malformed(&at(), format!("{key} must be a string")),
         None => malformed(&at(), format!("{key} is missing")),
@@ -247,18 +304,37 @@ fn check_place(name: &Envelope, body: &Body, common: &Common, shop: &Shop) -> Re
     let is_sale = matches!(body, Body::Sale(_) | Body::Checkout(_));
     let Some(id) = &common.location else {
         if is_sale && common.channel == Some(Channel::Pos) {
-            return invalid("location-required", "/data/location", "a sale at the till (channel pos) needs its location");
+            return invalid(
+                "location-required",
+                "/data/location",
+                "a sale at the till (channel pos) needs its location",
+            );
         }
         return Ok(());
     };
     let Some(place) = shop.place(id) else {
-        let nearest = shop.location_ids().min_by_key(|known| catalogue::distance(id, known));
-        let hint = nearest.map_or("the shop has no locations yet".to_owned(), |nearest| format!("did you mean {nearest:?}?"));
-        return invalid("unknown-location", "/data/location", format!("{id:?} is not a location of merchant.toml; {hint}"));
+        let nearest = shop
+            .location_ids()
+            .min_by_key(|known| catalogue::distance(id, known));
+        let hint = nearest.map_or("the shop has no locations yet".to_owned(), |nearest| {
+            format!("did you mean {nearest:?}?")
+        });
+        return invalid(
+            "unknown-location",
+            "/data/location",
+            format!("{id:?} is not a location of merchant.toml; {hint}"),
+        );
     };
     let today = calendar::LocalTime::at(name.at, &place.zone).date();
-    if is_sale && (place.opened.is_some_and(|day| today < day) || place.closed.is_some_and(|day| today > day)) {
-        return invalid("location-closed", "/data/location", format!("{id:?} was not open on {today}"));
+    if is_sale
+        && (place.opened.is_some_and(|day| today < day)
+            || place.closed.is_some_and(|day| today > day))
+    {
+        return invalid(
+            "location-closed",
+            "/data/location",
+            format!("{id:?} was not open on {today}"),
+        );
     }
     Ok(())
 }
@@ -276,19 +352,26 @@ fn check_numbers(value: &Value, at: &mut String) -> Result<(), Refusal> {
             if fits {
                 return Ok(());
             }
-            malformed(at, format!("{number} is beyond 2^53 - 1; send ids as strings"))
+            malformed(
+                at,
+                format!("{number} is beyond 2^53 - 1; send ids as strings"),
+            )
         }
         Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
             within(at, &index.to_string(), |at| check_numbers(item, at))
         }),
-        Value::Object(fields) => {
-            fields.iter().try_for_each(|(key, field)| within(at, key, |at| check_numbers(field, at)))
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .try_for_each(|(key, field)| within(at, key, |at| check_numbers(field, at))),
         _ => Ok(()),
     }
 }
 
-fn within(at: &mut String, step: &str, check: impl FnOnce(&mut String) -> Result<(), Refusal>) -> Result<(), Refusal> {
+fn within(
+    at: &mut String,
+    step: &str,
+    check: impl FnOnce(&mut String) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     let length = at.len();
     at.push('/');
     at.push_str(step);
@@ -300,7 +383,8 @@ fn within(at: &mut String, step: &str, check: impl FnOnce(&mut String) -> Result
 /// A keyed hash of the canonical form (RFC 8785): equal bodies are equal however they are written,
 /// and the hash tells nobody what was in them.
 fn sameness(whole: &Value, secret: &Secret) -> Sameness {
-    let canonical = serde_json_canonicalizer::to_vec(whole).expect("parsed JSON has a canonical form");
+    let canonical =
+        serde_json_canonicalizer::to_vec(whole).expect("parsed JSON has a canonical form");
     mac(secret, "body", &[&canonical])
 }
 
@@ -335,5 +419,8 @@ pub(crate) fn base32(bytes: &[u8]) -> String {
 }
 
 fn malformed<T>(at: &str, problem: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal::Malformed { at: at.to_owned(), problem: problem.into() })
+    Err(Refusal::Malformed {
+        at: at.to_owned(),
+        problem: problem.into(),
+    })
 }

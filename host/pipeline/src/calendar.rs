@@ -62,7 +62,11 @@ impl LocalTime {
 pub fn birthday(born: MonthDay, local: &LocalTime, zone: &TimeZone) -> (Instant, bool) {
     let today = local.date();
     let this_year = birthday_in(today.year(), born);
-    let next = if this_year > today { this_year } else { birthday_in(today.year() + 1, born) };
+    let next = if this_year > today {
+        this_year
+    } else {
+        birthday_in(today.year() + 1, born)
+    };
     (first_instant(next, zone), this_year == today)
 }
 
@@ -75,10 +79,19 @@ fn birthday_in(year: i16, born: MonthDay) -> Date {
 /// Works out a moment on the calendar of a zone. `None` if it lies beyond what a calendar has.
 pub fn resolve(moment: Moment, at: Instant, local: &LocalTime, zone: &TimeZone) -> Option<Instant> {
     let same_time_later = |span: Span| {
-        let later = timestamp(at).to_zoned(zone.clone()).checked_add(span).ok()?;
+        let later = timestamp(at)
+            .to_zoned(zone.clone())
+            .checked_add(span)
+            .ok()?;
         Some(Instant(later.timestamp().as_millisecond()))
     };
-    let months_on = |months: u32| local.date().first_of_month().checked_add(Span::new().months(i64::from(months))).ok();
+    let months_on = |months: u32| {
+        local
+            .date()
+            .first_of_month()
+            .checked_add(Span::new().months(i64::from(months)))
+            .ok()
+    };
     let within = |count: u32| (count <= limits::MOMENT_DAYS_MAX).then_some(i64::from(count));
     match moment {
         Moment::At(at) => Some(at),
@@ -87,11 +100,17 @@ pub fn resolve(moment: Moment, at: Instant, local: &LocalTime, zone: &TimeZone) 
         Moment::Months(months) => same_time_later(Span::new().months(within(months)?)),
         Moment::EndOfMonth(months) => {
             within(months)?;
-            Some(first_instant(months_on(months)?.checked_add(1.month()).ok()?, zone))
+            Some(first_instant(
+                months_on(months)?.checked_add(1.month()).ok()?,
+                zone,
+            ))
         }
         Moment::EndOfYear(years) => {
             let year = i64::from(local.year) + within(years)? + 1;
-            Some(first_instant(Date::new(i16::try_from(year).ok()?, 1, 1).ok()?, zone))
+            Some(first_instant(
+                Date::new(i16::try_from(year).ok()?, 1, 1).ok()?,
+                zone,
+            ))
         }
     }
 }
@@ -103,7 +122,9 @@ pub fn text(at: Instant) -> String {
 
 /// Reads RFC 3339. A time without an offset has no instant and is refused.
 pub fn parse(text: &str) -> Result<Instant, String> {
-    let at: Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    let at: Timestamp = text
+        .parse()
+        .map_err(|error: jiff::Error| error.to_string())?;
     // Sub-millisecond digits are cut towards the past, so that equal texts stay equal.
     Ok(Instant(at.as_millisecond()))
 }
@@ -117,8 +138,11 @@ fn first_instant(date: Date, zone: &TimeZone) -> Instant {
 }
 
 fn timestamp(at: Instant) -> Timestamp {
-    Timestamp::from_millisecond(at.0)
-        .unwrap_or(if at.0 < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    Timestamp::from_millisecond(at.0).unwrap_or(if at.0 < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }
 
 #[cfg(test)]
@@ -131,16 +155,26 @@ mod tests {
 
     #[test]
     fn a_day_with_a_clock_change_has_23_or_25_hours() {
-        for (noon, hours) in [("2024-03-10T12:00:00-04:00", 23), ("2024-11-03T12:00:00-05:00", 25)] {
+        for (noon, hours) in [
+            ("2024-03-10T12:00:00-04:00", 23),
+            ("2024-11-03T12:00:00-05:00", 25),
+        ] {
             let local = LocalTime::at(parse(noon).unwrap(), &zone("America/New_York"));
-            assert_eq!((local.next_day.0 - local.day_began.0) / 3_600_000, hours, "{noon}");
+            assert_eq!(
+                (local.next_day.0 - local.day_began.0) / 3_600_000,
+                hours,
+                "{noon}"
+            );
         }
     }
 
     #[test]
     fn a_skipped_midnight_begins_the_day_at_the_first_instant_that_exists() {
         // Clocks in Santiago went from 24:00 on 7 September 2024 straight to 01:00.
-        let local = LocalTime::at(parse("2024-09-08T12:00:00-03:00").unwrap(), &zone("America/Santiago"));
+        let local = LocalTime::at(
+            parse("2024-09-08T12:00:00-03:00").unwrap(),
+            &zone("America/Santiago"),
+        );
         assert_eq!(text(local.day_began), "2024-09-08T04:00:00Z");
     }
 

@@ -119,7 +119,11 @@ pub fn find(name: &str) -> Option<&'static Kind> {
 
 /// The known name that is nearest to a misspelt one.
 pub fn nearest(name: &str) -> &'static str {
-    KINDS.iter().map(|kind| kind.name).min_by_key(|known| distance(name, known)).expect("the catalogue is not empty")
+    KINDS
+        .iter()
+        .map(|kind| kind.name)
+        .min_by_key(|known| distance(name, known))
+        .expect("the catalogue is not empty")
 }
 
 /// How many letters must change to turn one word into another (Levenshtein).

@@ -8,7 +8,8 @@ use crate::event::{
 use crate::fold::{Fold, Moved};
 use crate::outcome::{DiscountView, Outcome};
 use crate::rules::{
-    AwardKind, Call, Coverage, FollowUpAnswer, OnReturn, PointAnswer, Purpose, Role, SegmentAnswer, TierAnswer, Value,
+    AwardKind, Call, Coverage, FollowUpAnswer, OnReturn, PointAnswer, Purpose, Role, SegmentAnswer,
+    TierAnswer, Value,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -83,10 +84,26 @@ pub struct Start {
 /// the fold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MembershipRow {
-    Entered { number: u32, segment: String, since: Instant, until: Option<Instant>, plugin: u32, reason: String },
+    Entered {
+        number: u32,
+        segment: String,
+        since: Instant,
+        until: Option<Instant>,
+        plugin: u32,
+        reason: String,
+    },
     /// A later answer moved the end of a membership that goes on.
-    Prolonged { segment: String, until: Option<Instant> },
-    Left { number: u32, segment: String, at: Instant, plugin: Option<u32>, reason: String },
+    Prolonged {
+        segment: String,
+        until: Option<Instant>,
+    },
+    Left {
+        number: u32,
+        segment: String,
+        at: Instant,
+        plugin: Option<u32>,
+        reason: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Instant(pub i64);
 
@@ -52,7 +54,12 @@ pub enum Channel {
 }
 
 impl Channel {
-    pub const ALL: [Channel; 4] = [Channel::Pos, Channel::Online, Channel::Phone, Channel::Other];
+    pub const ALL: [Channel; 4] = [
+        Channel::Pos,
+        Channel::Online,
+        Channel::Phone,
+        Channel::Other,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -298,7 +305,11 @@ impl Event {
     }
 
     pub fn position(&self) -> Position {
-        Position { at: self.at, source: self.source.clone(), id: self.id.clone() }
+        Position {
+            at: self.at,
+            source: self.source.clone(),
+            id: self.id.clone(),
+        }
     }
 }
 

@@ -15,7 +15,14 @@ use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, VecDeque};
 
 /// The scopes that a manifest may ask for.
-pub const SCOPES: [&str; 6] = ["location", "category", "collection", "product", "tag", "staff"];
+pub const SCOPES: [&str; 6] = [
+    "location",
+    "category",
+    "collection",
+    "product",
+    "tag",
+    "staff",
+];
 
 /// Begins a customer with their first event.
 pub fn begin(fold: &mut Fold, event: &Event, with: Context) {
@@ -38,7 +45,10 @@ pub fn are_complete(fold: &Fold, rules: &dyn Rules) -> bool {
 }
 
 fn wanted_scopes(rules: &dyn Rules) -> impl Iterator<Item = &str> {
-    rules.plugins().iter().flat_map(|plugin| plugin.facts.iter().map(String::as_str))
+    rules
+        .plugins()
+        .iter()
+        .flat_map(|plugin| plugin.facts.iter().map(String::as_str))
 }
 
 /// Counts the event before any rule sees it, and edits the profile.
@@ -48,7 +58,9 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         leave(&mut walk.fold, &mut walk.leaving[window], window, now);
     }
     turn_the_calendar(&mut walk.fold, now, &walk.with.shop.zone);
-    walk.fold.maturing.retain(|available_from, _| *available_from > now);
+    walk.fold
+        .maturing
+        .retain(|available_from, _| *available_from > now);
     let event = step.event.clone();
     match &event.body {
         Body::Sale(sale) => {
@@ -58,16 +70,22 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         }
         Body::Profile(change) => edit_profile(&mut walk.fold, &event, change),
         Body::Consent(consent) => {
-            walk.fold.consents.insert(consent.purpose.clone(), consent.clone());
+            walk.fold
+                .consents
+                .insert(consent.purpose.clone(), consent.clone());
         }
         Body::Tag(change) => set_tag(&mut walk.fold, step, &change.tag, change.added),
         Body::Checkout(_) | Body::Visit(_) | Body::Review | Body::Other(_) => {}
     }
-    if matches!(event.body, Body::Profile(_) | Body::Consent(_) | Body::Tag(_)) {
+    if matches!(
+        event.body,
+        Body::Profile(_) | Body::Consent(_) | Body::Tag(_)
+    ) {
         walk.refresh(step);
     }
     for (scope, group) in &walk.fold.facts {
-        step.facts.insert(scope.clone(), facts_of(scope, group, &event));
+        step.facts
+            .insert(scope.clone(), facts_of(scope, group, &event));
     }
 }
 
@@ -79,7 +97,11 @@ pub fn count_earned(walk: &mut Walk, step: &mut Step, earned: Points) {
     if let Some(channel) = step.event.channel {
         totals.channels[channel as usize].earned += earned;
     }
-    for tally in totals.windows.iter_mut().chain([&mut totals.this_month, &mut totals.this_year]) {
+    for tally in totals
+        .windows
+        .iter_mut()
+        .chain([&mut totals.this_month, &mut totals.this_year])
+    {
         tally.earned += earned;
     }
 }
@@ -106,7 +128,11 @@ fn count_sale(fold: &mut Fold, event: &Event, sale: &Sale, moved: &mut Moved) {
         add(&mut fold.totals.channels[channel as usize], moved);
     }
     let totals = &mut fold.totals;
-    for tally in totals.windows.iter_mut().chain([&mut totals.this_month, &mut totals.this_year]) {
+    for tally in totals
+        .windows
+        .iter_mut()
+        .chain([&mut totals.this_month, &mut totals.this_year])
+    {
         add(tally, moved);
     }
     fold.totals.largest_sale = fold.totals.largest_sale.max(sale.total);
@@ -128,7 +154,11 @@ fn turn_the_calendar(fold: &mut Fold, now: Instant, zone: &TimeZone) {
     totals.this_month = Tally::default();
     if year != today.year {
         let ended = std::mem::take(&mut totals.this_year);
-        totals.last_year = if year + 1 == today.year { ended } else { Tally::default() };
+        totals.last_year = if year + 1 == today.year {
+            ended
+        } else {
+            Tally::default()
+        };
     }
     fold.calendar = (today.year, today.month);
 }
@@ -159,23 +189,39 @@ fn leave(fold: &mut Fold, leaving: &mut VecDeque<Moved>, window: usize, now: Ins
         tally.earned -= oldest.earned;
         leaving.pop_front();
     }
-    tally.first_at = leaving.iter().find(|moved| moved.orders > 0).map(|moved| moved.at);
+    tally.first_at = leaving
+        .iter()
+        .find(|moved| moved.orders > 0)
+        .map(|moved| moved.at);
     if tally.first_at.is_none() {
         tally.last_at = None;
     }
-    fold.leaves_at[window] = leaving.front().map(|oldest| Instant(oldest.at.0 + window_ms(window)));
+    fold.leaves_at[window] = leaving
+        .front()
+        .map(|oldest| Instant(oldest.at.0 + window_ms(window)));
 }
 
 /// The keys of one scope that a sale touches, each once, with the spend that is theirs.
 fn keys_of<'a>(scope: &str, event: &'a Event, sale: &'a Sale) -> Vec<(&'a str, i64)> {
-    let whole = |key: &'a Option<String>| key.as_deref().map(|key| (key, sale.total)).into_iter().collect();
+    let whole = |key: &'a Option<String>| {
+        key.as_deref()
+            .map(|key| (key, sale.total))
+            .into_iter()
+            .collect()
+    };
     let mut keys: BTreeMap<&str, i64> = BTreeMap::new();
     for line in &sale.lines {
         let of_line: Vec<&str> = match scope {
             "location" => return whole(&event.location),
             "staff" => return whole(&event.staff),
             "category" => line.category.iter().map(String::as_str).collect(),
-            "product" => line.product.as_ref().or(line.sku.as_ref()).map(String::as_str).into_iter().collect(),
+            "product" => line
+                .product
+                .as_ref()
+                .or(line.sku.as_ref())
+                .map(String::as_str)
+                .into_iter()
+                .collect(),
             "collection" => line.collections.iter().map(String::as_str).collect(),
             "tag" => line.tags.iter().map(String::as_str).collect(),
             _ => return Vec::new(),
@@ -192,7 +238,12 @@ fn count_key(group: &mut Group, key: &str, spend: i64, at: Instant) {
         group.truncated = true;
         return;
     }
-    let moved = Moved { at, orders: 1, spend, ..Moved::default() };
+    let moved = Moved {
+        at,
+        orders: 1,
+        spend,
+        ..Moved::default()
+    };
     match group.tallies.get_mut(key) {
         Some(tally) => add(tally, &moved),
         None => {
@@ -207,12 +258,23 @@ fn count_key(group: &mut Group, key: &str, spend: i64, at: Instant) {
 fn facts_of(scope: &str, group: &Group, event: &Event) -> Vec<Fact> {
     let touched = |tally: &Tally| event.sale().is_some() && tally.last_at == Some(event.at);
     let mut tallies: Vec<(&String, &Tally)> = group.tallies.iter().collect();
-    tallies.sort_by_key(|(key, tally)| (!touched(tally), std::cmp::Reverse(tally.last_at), key.as_str().to_owned()));
+    tallies.sort_by_key(|(key, tally)| {
+        (
+            !touched(tally),
+            std::cmp::Reverse(tally.last_at),
+            key.as_str().to_owned(),
+        )
+    });
     // One more than is given, so that the call can tell that there were more.
     tallies
         .into_iter()
         .take(limits::FACTS_MAX + 1)
-        .map(|(key, tally)| Fact { scope: scope.to_owned(), key: key.clone(), days: None, tally: *tally })
+        .map(|(key, tally)| Fact {
+            scope: scope.to_owned(),
+            key: key.clone(),
+            days: None,
+            tally: *tally,
+        })
         .collect()
 }
 
@@ -225,13 +287,18 @@ fn edit_profile(fold: &mut Fold, event: &Event, change: &ProfileChange) {
         }
     }
     put(&mut fold.language, &change.language);
-    if change.birthday.as_ref().is_some_and(|edit| *edit != fold.birthday.map_or(Edit::Clear, Edit::Set)) {
+    if change
+        .birthday
+        .as_ref()
+        .is_some_and(|edit| *edit != fold.birthday.map_or(Edit::Clear, Edit::Set))
+    {
         fold.birthday_known_since = event.at;
     }
     put(&mut fold.birthday, &change.birthday);
     put(&mut fold.home_location, &change.home_location);
     for consent in &change.consents {
-        fold.consents.insert(consent.purpose.clone(), consent.clone());
+        fold.consents
+            .insert(consent.purpose.clone(), consent.clone());
     }
     for tag in &change.tags {
         if fold.tags.len() < limits::TAGS_MAX {
@@ -247,7 +314,10 @@ fn edit_profile(fold: &mut Fold, event: &Event, change: &ProfileChange) {
 pub fn set_tag(fold: &mut Fold, step: &mut Step, tag: &str, set: bool) {
     if set {
         if fold.tags.len() >= limits::TAGS_MAX && !fold.tags.contains(tag) {
-            step.note(format!("tag {tag:?} was not set: {} tags are the limit", limits::TAGS_MAX));
+            step.note(format!(
+                "tag {tag:?} was not set: {} tags are the limit",
+                limits::TAGS_MAX
+            ));
         } else if fold.tags.insert(tag.to_owned()) {
             step.so_far.tags_set.push(tag.to_owned());
         }

@@ -106,7 +106,12 @@ pub struct Moved {
 
 impl Moved {
     pub fn is_nothing(&self) -> bool {
-        *self == Moved { at: self.at, channel: self.channel, ..Moved::default() }
+        *self
+            == Moved {
+                at: self.at,
+                channel: self.channel,
+                ..Moved::default()
+            }
     }
 }
 
@@ -115,13 +120,22 @@ impl Fold {
     pub fn next_due(&self) -> Option<Instant> {
         let reviews = self.reviews.values().copied();
         let memberships = self.memberships.values().filter_map(|member| member.until);
-        let keep = self.standing.iter().filter_map(|held| held.keep_until).filter(|at| *at > self.clock);
+        let keep = self
+            .standing
+            .iter()
+            .filter_map(|held| held.keep_until)
+            .filter(|at| *at > self.clock);
         reviews.chain(memberships).chain(keep).min()
     }
 
     /// What can be spent at this instant.
     pub fn available(&self, at: Instant) -> Points {
-        self.balance - self.maturing.range((std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded)).map(|(_, points)| points).sum::<Points>()
+        self.balance
+            - self
+                .maturing
+                .range((std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded))
+                .map(|(_, points)| points)
+                .sum::<Points>()
     }
 
     /// Whether an event at this position comes after everything that is in here. Anything else

@@ -30,9 +30,21 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
                     show(walk, step, plugin, prompt);
                 }
                 step.receipt.extend(answer.receipt);
-                walk.after(step, plugin, Role::FollowUpTrigger, call.usage, Ok(answer.after));
+                walk.after(
+                    step,
+                    plugin,
+                    Role::FollowUpTrigger,
+                    call.usage,
+                    Ok(answer.after),
+                );
             }
-            Err(failure) => walk.after(step, plugin, Role::FollowUpTrigger, call.usage, Err(&failure)),
+            Err(failure) => walk.after(
+                step,
+                plugin,
+                Role::FollowUpTrigger,
+                call.usage,
+                Err(&failure),
+            ),
         }
     }
 }
@@ -43,7 +55,9 @@ fn nobody_is_asked(step: &Step, shop: &Shop) -> Option<String> {
         return Some("no follow-ups: the event is historical".into());
     }
     if kind.starts_with(catalogue::OWN_PREFIX) && !shop.file.kinds.contains_key(kind) {
-        return Some(format!("no follow-ups: {kind} is not under [kinds] of merchant.toml"));
+        return Some(format!(
+            "no follow-ups: {kind} is not under [kinds] of merchant.toml"
+        ));
     }
     None
 }
@@ -51,32 +65,68 @@ fn nobody_is_asked(step: &Step, shop: &Shop) -> Option<String> {
 fn check(answer: &FollowUpAnswer, walk: &Walk, step: &Step) -> Result<(), Failure> {
     let refuse = |problem: String| Err(Failure::Answer { problem });
     for follow_up in &answer.follow_ups {
-        let names = [("channel", &follow_up.channel), ("template", &follow_up.template), ("dedupe-key", &follow_up.dedupe_key)];
-        if let Some((field, _)) = names.iter().find(|(_, text)| text.is_empty() || text.len() > limits::TEXT_BYTES_MAX) {
-            return refuse(format!("a follow-up needs a {field} of at most {} bytes", limits::TEXT_BYTES_MAX));
+        let names = [
+            ("channel", &follow_up.channel),
+            ("template", &follow_up.template),
+            ("dedupe-key", &follow_up.dedupe_key),
+        ];
+        if let Some((field, _)) = names
+            .iter()
+            .find(|(_, text)| text.is_empty() || text.len() > limits::TEXT_BYTES_MAX)
+        {
+            return refuse(format!(
+                "a follow-up needs a {field} of at most {} bytes",
+                limits::TEXT_BYTES_MAX
+            ));
         }
         if follow_up.reason.len() > limits::REASON_BYTES_MAX {
-            return refuse(format!("a reason of more than {} bytes", limits::REASON_BYTES_MAX));
+            return refuse(format!(
+                "a reason of more than {} bytes",
+                limits::REASON_BYTES_MAX
+            ));
         }
-        let send_at = step.moment(walk, follow_up.send_at)?.unwrap_or(step.event.at);
+        let send_at = step
+            .moment(walk, follow_up.send_at)?
+            .unwrap_or(step.event.at);
         if send_at < step.event.at {
             return refuse("a follow-up that should have been sent before the event".into());
         }
-        if step.moment(walk, follow_up.expires_at)?.is_some_and(|expires| expires <= send_at) {
+        if step
+            .moment(walk, follow_up.expires_at)?
+            .is_some_and(|expires| expires <= send_at)
+        {
             return refuse("a follow-up that expires before it is sent".into());
         }
     }
     for prompt in &answer.prompts {
         if prompt.text.chars().count() > limits::PROMPT_CHARS_MAX {
-            return refuse(format!("a prompt of more than {} characters", limits::PROMPT_CHARS_MAX));
+            return refuse(format!(
+                "a prompt of more than {} characters",
+                limits::PROMPT_CHARS_MAX
+            ));
         }
     }
-    let offers = answer.follow_ups.iter().filter_map(|follow_up| follow_up.offer.as_ref());
-    for offer in offers.chain(answer.prompts.iter().filter_map(|prompt| prompt.discount.as_ref())) {
+    let offers = answer
+        .follow_ups
+        .iter()
+        .filter_map(|follow_up| follow_up.offer.as_ref());
+    for offer in offers.chain(
+        answer
+            .prompts
+            .iter()
+            .filter_map(|prompt| prompt.discount.as_ref()),
+    ) {
         offers::check(offer, walk, step)?;
     }
-    match answer.receipt.iter().find(|line| line.chars().count() > limits::RECEIPT_CHARS_MAX) {
-        Some(_) => refuse(format!("a receipt line of more than {} characters", limits::RECEIPT_CHARS_MAX)),
+    match answer
+        .receipt
+        .iter()
+        .find(|line| line.chars().count() > limits::RECEIPT_CHARS_MAX)
+    {
+        Some(_) => refuse(format!(
+            "a receipt line of more than {} characters",
+            limits::RECEIPT_CHARS_MAX
+        )),
         None => Ok(()),
     }
 }
@@ -84,7 +134,9 @@ fn check(answer: &FollowUpAnswer, walk: &Walk, step: &Step) -> Result<(), Failur
 fn plan(walk: &mut Walk, step: &mut Step, plugin: usize, follow_up: FollowUp) {
     let is_allowed = follow_up.purpose == Purpose::Service || has_consent(walk, &follow_up.channel);
     let name = walk.with.rules.plugins()[plugin].name.clone();
-    let offer = follow_up.offer.map(|offer| offers::make(walk, step, &name, offer));
+    let offer = follow_up
+        .offer
+        .map(|offer| offers::make(walk, step, &name, offer));
     walk.fold.changes += 1;
     step.follow_ups.push(FollowUpRow {
         number: walk.fold.changes,
@@ -94,26 +146,37 @@ fn plan(walk: &mut Walk, step: &mut Step, plugin: usize, follow_up: FollowUp) {
         channel: follow_up.channel,
         template: follow_up.template,
         purpose: follow_up.purpose,
-        send_at: step.checked_moment(walk, follow_up.send_at).unwrap_or(step.event.at),
+        send_at: step
+            .checked_moment(walk, follow_up.send_at)
+            .unwrap_or(step.event.at),
         expires_at: step.checked_moment(walk, follow_up.expires_at),
         data: follow_up.data,
         dedupe_key: follow_up.dedupe_key,
         cancelled_by: follow_up.cancelled_by,
         offer,
         reason: follow_up.reason,
-        state: if is_allowed { Planned::Planned } else { Planned::Suppressed },
+        state: if is_allowed {
+            Planned::Planned
+        } else {
+            Planned::Suppressed
+        },
     });
 }
 
 /// Marketing needs the customer's consent to its channel.
 fn has_consent(walk: &Walk, channel: &str) -> bool {
-    walk.fold.consents.get(channel).is_some_and(|consent| consent.granted)
+    walk.fold
+        .consents
+        .get(channel)
+        .is_some_and(|consent| consent.granted)
 }
 
 /// A prompt for the till.
 fn show(walk: &mut Walk, step: &mut Step, plugin: usize, prompt: Prompt) {
     let name = walk.with.rules.plugins()[plugin].name.clone();
-    let discount = prompt.discount.map(|offer| offers::make(walk, step, &name, offer));
+    let discount = prompt
+        .discount
+        .map(|offer| offers::make(walk, step, &name, offer));
     step.prompts.push(PromptView {
         kind: prompt.kind,
         text: prompt.text,

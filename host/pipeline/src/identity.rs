@@ -41,17 +41,30 @@ pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
             named.push(customer);
         }
     }
-    let unowned = || known.identifiers.iter().filter(|(_, customer)| customer.is_none()).map(|(id, _)| id.clone()).collect();
+    let unowned = || {
+        known
+            .identifiers
+            .iter()
+            .filter(|(_, customer)| customer.is_none())
+            .map(|(id, _)| id.clone())
+            .collect()
+    };
     match named.split_first() {
         Some((customer, others)) => Who {
             customer: Whose::Existing((*customer).clone()),
             links: unowned(),
             suggested: others.iter().map(|other| (*other).clone()).collect(),
         },
-        None if may_create(event, shop) => {
-            Who { customer: Whose::New(event.new_customer.clone()), links: unowned(), suggested: Vec::new() }
-        }
-        None => Who { customer: Whose::Nobody, links: Vec::new(), suggested: Vec::new() },
+        None if may_create(event, shop) => Who {
+            customer: Whose::New(event.new_customer.clone()),
+            links: unowned(),
+            suggested: Vec::new(),
+        },
+        None => Who {
+            customer: Whose::Nobody,
+            links: Vec::new(),
+            suggested: Vec::new(),
+        },
     }
 }
 

@@ -8,15 +8,15 @@ use crate::admit::{Admitted, Arrival, Secret, admit};
 use crate::change::Change;
 use crate::event::{EventName, Instant};
 use crate::fold::Fold;
-use crate::identity::{Who, identify};
+use crate::identity::{Who, Whose, identify};
 use crate::outcome::{Outcome, Status};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, invalid};
 use crate::rules::Rules;
 use crate::shop::Shop;
 use crate::store::{Ask, Case, Committed, Durable, Known, Opened, Seen, SeenBy, Store, StoreError};
 use crate::walk::Walk;
 use crate::{facts, follow_ups, points, segments, tiers};
-use tracing::info_span;
+use tracing::debug_span;
 
 /// What one event is decided with.
 #[derive(Clone, Copy)]
@@ -34,14 +34,26 @@ const ATTEMPTS_MAX: u32 = 5;
 
 /// Takes one event down the whole line and commits what it does. The answer may leave when its
 /// commit is durable.
-pub fn process(store: &impl Store, with: Context, arrival: &Arrival, now: Instant) -> Result<Committed, Refusal> {
-    let event = info_span!("admit").in_scope(|| admit(arrival, with.shop, with.secret, now))?;
+pub fn process(
+    store: &impl Store,
+    with: Context,
+    arrival: &Arrival,
+    now: Instant,
+) -> Result<Committed, Refusal> {
+    let event = debug_span!("admit").in_scope(|| admit(arrival, with.shop, with.secret, now))?;
     for _ in 0..ATTEMPTS_MAX {
-        match store.open(&event, &Line { event: &event, with })? {
+        match store.open(
+            &event,
+            &Line {
+                event: &event,
+                with,
+            },
+        )? {
             Opened::Seen(seen) => return answer_again(&event, *seen),
             Opened::New(mut case) => {
+                check_named(&event, &case)?;
                 let change = decide(&event, &mut case, with);
-                match info_span!("commit").in_scope(|| store.commit(*case, change)) {
+                match debug_span!("commit").in_scope(|| store.commit(*case, change)) {
                     Err(StoreError::Conflict) => continue,
                     committed => return Ok(committed?),
                 }
@@ -52,11 +64,25 @@ pub fn process(store: &impl Store, with: Context, arrival: &Arrival, now: Instan
 }
 
 /// The same, with nothing committed: "you will earn 79 points".
-pub fn preview(store: &impl Store, with: Context, arrival: &Arrival, now: Instant) -> Result<Outcome, Refusal> {
+pub fn preview(
+    store: &impl Store,
+    with: Context,
+    arrival: &Arrival,
+    now: Instant,
+) -> Result<Outcome, Refusal> {
     let event = admit(arrival, with.shop, with.secret, now)?;
-    match store.open(&event, &Line { event: &event, with })? {
+    match store.open(
+        &event,
+        &Line {
+            event: &event,
+            with,
+        },
+    )? {
         Opened::Seen(seen) => Ok(answer_again(&event, *seen)?.outcome),
-        Opened::New(mut case) => Ok(decide(&event, &mut case, with).outcome),
+        Opened::New(mut case) => {
+            check_named(&event, &case)?;
+            Ok(decide(&event, &mut case, with).outcome)
+        }
     }
 }
 
@@ -64,16 +90,31 @@ pub fn preview(store: &impl Store, with: Context, arrival: &Arrival, now: Instan
 /// place is one step, after those of the timers that were due before it; for a late event the walk
 /// begins further back and takes the later events again. That is the refold.
 fn decide(event: &Admitted, case: &mut Case, with: Context) -> Change {
-    let Some(mut walk) = Walk::begin(event, case, with) else { return Change::of_nobody(event, with) };
-    while let Some(mut step) = walk.next() {
-        info_span!("facts").in_scope(|| facts::count(&mut walk, &mut step));
-        info_span!("segments").in_scope(|| segments::decide(&mut walk, &mut step));
-        info_span!("points").in_scope(|| points::decide(&mut walk, &mut step));
-        info_span!("tiers").in_scope(|| tiers::decide(&mut walk, &mut step));
-        info_span!("follow-ups").in_scope(|| follow_ups::decide(&mut walk, &mut step));
+    let Some(mut walk) = Walk::begin(event, case, with) else {
+        return Change::of_nobody(event, with);
+    };
+    while let Some(mut step) = walk.next_step() {
+        debug_span!("facts").in_scope(|| facts::count(&mut walk, &mut step));
+        debug_span!("segments").in_scope(|| segments::decide(&mut walk, &mut step));
+        debug_span!("points").in_scope(|| points::decide(&mut walk, &mut step));
+        debug_span!("tiers").in_scope(|| tiers::decide(&mut walk, &mut step));
+        debug_span!("follow-ups").in_scope(|| follow_ups::decide(&mut walk, &mut step));
         walk.done(step);
     }
     walk.finish()
+}
+
+/// An event that names a customer whom nobody knows is refused: its points would be nobody's.
+fn check_named(event: &Admitted, case: &Case) -> Result<(), Refusal> {
+    match (&event.named, &case.who.customer) {
+        (None, _) => Ok(()),
+        (Some(named), Whose::Existing(found)) if named == found => Ok(()),
+        (Some(named), _) => invalid(
+            "unknown-customer",
+            "/data/customer/id",
+            format!("there is no customer {}", named.0),
+        ),
+    }
 }
 
 /// What the store asks the line while it reads.
@@ -84,11 +125,15 @@ struct Line<'a> {
 
 impl Ask for Line<'_> {
     fn identify(&self, known: &Known) -> Who {
-        info_span!("identity").in_scope(|| identify(self.event, known, self.with.shop))
+        debug_span!("identity").in_scope(|| identify(self.event, known, self.with.shop))
     }
 
     fn can_start_at(&self, fold: &Fold) -> bool {
-        let in_place = if self.event.due { true } else { fold.is_before(&self.event.event.position()) };
+        let in_place = if self.event.due {
+            true
+        } else {
+            fold.is_before(&self.event.event.position())
+        };
         in_place && facts::are_complete(fold, self.with.rules)
     }
 }
@@ -98,17 +143,26 @@ fn answer_again(event: &Admitted, seen: Seen) -> Result<Committed, Refusal> {
     let mut outcome = seen.outcome;
     match seen.by {
         SeenBy::NameWithOtherBody => {
-            return Err(Refusal::Conflict { source_name: event.event.source.clone(), id: event.event.id.clone() });
+            return Err(Refusal::Conflict {
+                source_name: event.event.source.clone(),
+                id: event.event.id.clone(),
+            });
         }
         SeenBy::Name => {}
         SeenBy::Order => {
-            outcome.event = EventName { source: event.event.source.clone(), id: event.event.id.clone() };
+            outcome.event = EventName {
+                source: event.event.source.clone(),
+                id: event.event.id.clone(),
+            };
             outcome.duplicate_of = Some(seen.first);
             outcome.differs = differences(&event.event, &seen.event);
         }
     }
     outcome.status = Status::Duplicate;
-    Ok(Committed { outcome, durable: Box::new(Already) })
+    Ok(Committed {
+        outcome,
+        durable: Box::new(Already),
+    })
 }
 
 /// A duplicate was durable before it was asked for again: [`Store::open`] waits for that.
@@ -126,7 +180,9 @@ impl Durable for Already {
 
 /// The fields in which the same order differs when it comes through a second door.
 fn differences(second: &crate::event::Event, first: &crate::event::Event) -> Vec<String> {
-    let (Some(second_sale), Some(first_sale)) = (second.sale(), first.sale()) else { return vec!["type".into()] };
+    let (Some(second_sale), Some(first_sale)) = (second.sale(), first.sale()) else {
+        return vec!["type".into()];
+    };
     [
         ("time", second.at != first.at),
         ("channel", second.channel != first.channel),

@@ -10,7 +10,11 @@ use crate::walk::{Step, Walk};
 
 /// What is wrong with an offer, if anything.
 pub fn check(offer: &DiscountOffer, walk: &Walk, step: &Step) -> Result<(), Failure> {
-    let refuse = |problem: &str| Err(Failure::Answer { problem: problem.to_owned() });
+    let refuse = |problem: &str| {
+        Err(Failure::Answer {
+            problem: problem.to_owned(),
+        })
+    };
     let fits = match offer.value {
         DiscountValue::Amount(amount) => (0..=limits::NUMBER_MAX).contains(&amount),
         DiscountValue::Share(share) => share <= 10_000,
@@ -24,14 +28,22 @@ pub fn check(offer: &DiscountOffer, walk: &Walk, step: &Step) -> Result<(), Fail
     if !(0..=limits::NUMBER_MAX).contains(&offer.minimum) {
         return refuse("an offer with a minimum below 0");
     }
-    let lines = step.event.basket().map_or(0, |sale| sale.lines.len() as u32);
+    let lines = step
+        .event
+        .basket()
+        .map_or(0, |sale| sale.lines.len() as u32);
     if let DiscountScope::Lines(numbers) = &offer.scope
         && numbers.iter().any(|line| !(1..=lines).contains(line))
     {
         return refuse("a discount on a line that the basket does not have");
     }
-    let valid_from = step.moment(walk, offer.valid_from)?.unwrap_or(step.event.at);
-    if step.moment(walk, offer.valid_until)?.is_some_and(|until| until <= valid_from) {
+    let valid_from = step
+        .moment(walk, offer.valid_from)?
+        .unwrap_or(step.event.at);
+    if step
+        .moment(walk, offer.valid_until)?
+        .is_some_and(|until| until <= valid_from)
+    {
         return refuse("an offer that ends before it begins");
     }
     Ok(())
@@ -44,19 +56,43 @@ pub fn make(walk: &mut Walk, step: &mut Step, plugin: &str, offer: DiscountOffer
     let valid_until = step.checked_moment(walk, offer.valid_until);
     let caps = &walk.with.shop.file.caps;
     let value = match offer.value {
-        DiscountValue::Amount(amount) => DiscountValue::Amount(caps.discount_amount.map_or(amount, |cap| amount.min(cap))),
-        DiscountValue::Share(share) => DiscountValue::Share(caps.discount_share.map_or(share, |cap| share.min(cap))),
+        DiscountValue::Amount(amount) => {
+            DiscountValue::Amount(caps.discount_amount.map_or(amount, |cap| amount.min(cap)))
+        }
+        DiscountValue::Share(share) => {
+            DiscountValue::Share(caps.discount_share.map_or(share, |cap| share.min(cap)))
+        }
     };
     if value != offer.value {
-        step.note(format!("{plugin}: a discount was capped to what merchant.toml allows"));
+        step.note(format!(
+            "{plugin}: a discount was capped to what merchant.toml allows"
+        ));
     }
-    let held = walk.fold.offers.iter().find(|(by, held)| by == plugin && held.key == offer.key).map(|(_, held)| held.clone());
+    let held = walk
+        .fold
+        .offers
+        .iter()
+        .find(|(by, held)| by == plugin && held.key == offer.key)
+        .map(|(_, held)| held.clone());
     let code = match (&held, offer.code) {
         (_, OfferCode::NoCode) => None,
         (_, OfferCode::Shared(code)) => Some(code),
-        (Some(HeldOffer { code: Some(code), .. }), OfferCode::Unique(_)) => Some(code.clone()),
+        (
+            Some(HeldOffer {
+                code: Some(code), ..
+            }),
+            OfferCode::Unique(_),
+        ) => Some(code.clone()),
         (_, OfferCode::Unique(front)) => {
-            let hash = mac(walk.with.secret, "offer", &[step.customer.id.as_bytes(), plugin.as_bytes(), offer.key.as_bytes()]);
+            let hash = mac(
+                walk.with.secret,
+                "offer",
+                &[
+                    step.customer.id.as_bytes(),
+                    plugin.as_bytes(),
+                    offer.key.as_bytes(),
+                ],
+            );
             Some(format!("{front}{}", base32(&hash[..5]).to_uppercase()))
         }
     };
@@ -64,7 +100,13 @@ pub fn make(walk: &mut Walk, step: &mut Step, plugin: &str, offer: DiscountOffer
         if walk.fold.offers.len() >= limits::OFFERS_MAX {
             walk.fold.offers.remove(0);
         }
-        let offered = HeldOffer { key: offer.key.clone(), code: code.clone(), offered_at: step.event.at, valid_until, used_at: None };
+        let offered = HeldOffer {
+            key: offer.key.clone(),
+            code: code.clone(),
+            offered_at: step.event.at,
+            valid_until,
+            used_at: None,
+        };
         walk.fold.offers.push((plugin.to_owned(), offered));
     }
     DiscountView {
@@ -83,7 +125,12 @@ pub fn make(walk: &mut Walk, step: &mut Step, plugin: &str, offer: DiscountOffer
 pub fn mark_used(fold: &mut Fold, sale: &Sale, now: Instant) {
     for (_, offer) in &mut fold.offers {
         let carries = |code: &Option<String>| offer.code.is_some() && *code == offer.code;
-        if offer.used_at.is_none() && sale.discounts.iter().any(|discount| carries(&discount.code)) {
+        if offer.used_at.is_none()
+            && sale
+                .discounts
+                .iter()
+                .any(|discount| carries(&discount.code))
+        {
             offer.used_at = Some(now);
         }
     }

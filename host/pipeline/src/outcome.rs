@@ -175,7 +175,9 @@ impl Serialize for Time {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
         let text = String::deserialize(deserializer)?;
-        calendar::parse(&text).map(Time).map_err(serde::de::Error::custom)
+        calendar::parse(&text)
+            .map(Time)
+            .map_err(serde::de::Error::custom)
     }
 }
 

@@ -6,7 +6,8 @@ use crate::facts;
 use crate::limits;
 use crate::outcome::{EntryState, EntryView};
 use crate::rules::{
-    self, Amount, AwardKind, Coverage, Earned, Failure, OnReturn, Plugin, PointAnswer, Recipient, Role,
+    self, Amount, AwardKind, Coverage, Earned, Failure, OnReturn, Plugin, PointAnswer, Recipient,
+    Role,
 };
 use crate::shop::{Combine, Late, Shop};
 use crate::walk::{Step, StepOrigin, Walk};
@@ -33,7 +34,9 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
         match checked {
             Ok((awards, after)) => {
                 let name = &walk.with.rules.plugins()[plugin].name;
-                step.so_far.awards.extend(awards.iter().filter_map(|award| award.as_earned(name)));
+                step.so_far
+                    .awards
+                    .extend(awards.iter().filter_map(|award| award.as_earned(name)));
                 asked.extend(awards);
                 walk.after(step, plugin, Role::PointFormula, call.usage, Ok(after));
             }
@@ -47,7 +50,10 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
     }
     cap(&mut awards, walk.with.shop, step);
     let sum: Points = awards.iter().map(|award| award.amount).sum();
-    step.so_far.awards = awards.iter().map(|award| award.as_earned(plugins)).collect();
+    step.so_far.awards = awards
+        .iter()
+        .map(|award| award.as_earned(plugins))
+        .collect();
     step.so_far.points = sum;
     step.so_far.balance_after = walk.fold.balance + sum;
     // A basket that is not paid yet shows what it would earn, and earns nothing.
@@ -58,7 +64,11 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
 
 fn earn(walk: &mut Walk, step: &mut Step, awards: Vec<Award>, sum: Points) {
     for award in &awards {
-        if let Some(from) = award.key.available_from.filter(|from| *from > step.event.at) {
+        if let Some(from) = award
+            .key
+            .available_from
+            .filter(|from| *from > step.event.at)
+        {
             *walk.fold.maturing.entry(from).or_default() += award.amount;
         }
     }
@@ -87,9 +97,12 @@ impl Asked {
     /// What a later formula of the same event may see of it. Shares come when all are in.
     fn as_earned(&self, plugin: &str) -> Option<Earned> {
         match self.amount {
-            Amount::Base(amount) | Amount::Bonus(amount) => {
-                Some(Earned { plugin: plugin.to_owned(), kind: self.amount.kind(), amount, reason: self.reason.clone() })
-            }
+            Amount::Base(amount) | Amount::Bonus(amount) => Some(Earned {
+                plugin: plugin.to_owned(),
+                kind: self.amount.kind(),
+                amount,
+                reason: self.reason.clone(),
+            }),
             Amount::BonusShare(_) => None,
         }
     }
@@ -106,24 +119,51 @@ impl Award {
     }
 }
 
-fn check(plugin: usize, awards: Vec<rules::Award>, walk: &Walk, step: &Step) -> Result<Vec<Asked>, Failure> {
-    let lines = step.event.basket().map_or(0, |sale| sale.lines.len() as u32);
-    awards.into_iter().map(|award| check_award(plugin, award, lines, walk, step)).collect()
+fn check(
+    plugin: usize,
+    awards: Vec<rules::Award>,
+    walk: &Walk,
+    step: &Step,
+) -> Result<Vec<Asked>, Failure> {
+    let lines = step
+        .event
+        .basket()
+        .map_or(0, |sale| sale.lines.len() as u32);
+    awards
+        .into_iter()
+        .map(|award| check_award(plugin, award, lines, walk, step))
+        .collect()
 }
 
-fn check_award(plugin: usize, award: rules::Award, lines: u32, walk: &Walk, step: &Step) -> Result<Asked, Failure> {
+fn check_award(
+    plugin: usize,
+    award: rules::Award,
+    lines: u32,
+    walk: &Walk,
+    step: &Step,
+) -> Result<Asked, Failure> {
     let refuse = |problem: String| Err(Failure::Answer { problem });
     match award.amount {
-        Amount::Base(points) | Amount::Bonus(points) if !(0..=limits::NUMBER_MAX).contains(&points) => {
-            return refuse(format!("an award of {points} points; it is at least 0 and at most 2^53 - 1"));
+        Amount::Base(points) | Amount::Bonus(points)
+            if !(0..=limits::NUMBER_MAX).contains(&points) =>
+        {
+            return refuse(format!(
+                "an award of {points} points; it is at least 0 and at most 2^53 - 1"
+            ));
         }
         Amount::BonusShare(share) if share > limits::BONUS_SHARE_MAX => {
-            return refuse(format!("a share of {share} basis points; {} is the limit", limits::BONUS_SHARE_MAX));
+            return refuse(format!(
+                "a share of {share} basis points; {} is the limit",
+                limits::BONUS_SHARE_MAX
+            ));
         }
         _ => {}
     }
     if award.reason.is_empty() || award.reason.len() > limits::REASON_BYTES_MAX {
-        return refuse(format!("an award needs a reason of at most {} bytes", limits::REASON_BYTES_MAX));
+        return refuse(format!(
+            "an award needs a reason of at most {} bytes",
+            limits::REASON_BYTES_MAX
+        ));
     }
     let covers = match award.covers {
         Coverage::Whole => Coverage::Whole,
@@ -156,7 +196,10 @@ fn check_award(plugin: usize, award: rules::Award, lines: u32, walk: &Walk, step
 /// Works out shares of the base and apportions every award to its lines.
 fn worth(asked: Vec<Asked>, plugins: &[Plugin], step: &mut Step) -> Vec<Award> {
     let event = step.event.clone();
-    let base: Vec<(Option<u32>, Points)> = asked.iter().flat_map(|award| base_by_line(award, &event)).collect();
+    let base: Vec<(Option<u32>, Points)> = asked
+        .iter()
+        .flat_map(|award| base_by_line(award, &event))
+        .collect();
     let mut ordinals: HashMap<LotKey, u32> = HashMap::new();
     let mut awards = Vec::with_capacity(asked.len());
     for asked in asked {
@@ -169,7 +212,9 @@ fn worth(asked: Vec<Asked>, plugins: &[Plugin], step: &mut Step) -> Vec<Award> {
             continue;
         }
         if asked.to == Recipient::Referrer {
-            step.note(format!("{plugin}: nobody referred this customer, {amount} points were dropped"));
+            step.note(format!(
+                "{plugin}: nobody referred this customer, {amount} points were dropped"
+            ));
             continue;
         }
         let mut key = LotKey {
@@ -186,35 +231,56 @@ fn worth(asked: Vec<Asked>, plugins: &[Plugin], step: &mut Step) -> Vec<Award> {
         let alike = ordinals.entry(key.clone()).or_default();
         key.ordinal = *alike;
         *alike += 1;
-        awards.push(Award { plugin: asked.plugin, shares: shares(&event, &key.covers, amount), key, amount });
+        awards.push(Award {
+            plugin: asked.plugin,
+            shares: shares(&event, &key.covers, amount),
+            key,
+            amount,
+        });
     }
     awards
 }
 
 /// A base award line by line, or as a whole where there are no lines.
 fn base_by_line(award: &Asked, event: &Event) -> Vec<(Option<u32>, Points)> {
-    let Amount::Base(amount) = award.amount else { return Vec::new() };
+    let Amount::Base(amount) = award.amount else {
+        return Vec::new();
+    };
     let shares = shares(event, &award.covers, amount);
     if shares.is_empty() {
         return vec![(None, amount)];
     }
-    shares.into_iter().map(|(line, points)| (Some(line), points)).collect()
+    shares
+        .into_iter()
+        .map(|(line, points)| (Some(line), points))
+        .collect()
 }
 
 fn share_of(base: &[(Option<u32>, Points)], covers: &Coverage, share: u32) -> Points {
-    let covered = base.iter().filter(|(line, _)| line.map_or(*covers == Coverage::Whole, |line| covers.has(line)));
+    let covered = base
+        .iter()
+        .filter(|(line, _)| line.map_or(*covers == Coverage::Whole, |line| covers.has(line)));
     let of: i128 = covered.map(|(_, points)| i128::from(*points)).sum();
     i64::try_from((of * i128::from(share)).div_euclid(10_000)).unwrap_or(limits::NUMBER_MAX)
 }
 
 fn shares(event: &Event, covers: &Coverage, amount: Points) -> Vec<(u32, Points)> {
-    let Some(sale) = event.basket() else { return Vec::new() };
+    let Some(sale) = event.basket() else {
+        return Vec::new();
+    };
     let numbers: Vec<u32> = match covers {
         Coverage::Whole => (1..=sale.lines.len() as u32).collect(),
         Coverage::Lines(lines) => lines.clone(),
     };
-    let weights: Vec<i64> = numbers.iter().map(|line| sale.lines[*line as usize - 1].net.max(0)).collect();
-    numbers.into_iter().zip(apportion(amount, &weights)).filter(|(_, points)| *points != 0).collect()
+    let weights: Vec<i64> = numbers
+        .iter()
+        .map(|line| sale.lines[*line as usize - 1].net.max(0))
+        .collect();
+    numbers
+        .into_iter()
+        .zip(apportion(amount, &weights))
+        .filter(|(_, points)| *points != 0)
+        .collect()
 }
 
 /// Divides an amount by weights so that the parts sum to it exactly: largest remainder, the
@@ -228,10 +294,18 @@ pub fn apportion(amount: i64, weights: &[i64]) -> Vec<i64> {
         }
         return parts;
     }
-    let exact = weights.iter().map(|weight| i128::from(amount) * i128::from(*weight));
-    let mut parts: Vec<i64> = exact.clone().map(|product| product.div_euclid(total) as i64).collect();
+    let exact = weights
+        .iter()
+        .map(|weight| i128::from(amount) * i128::from(*weight));
+    let mut parts: Vec<i64> = exact
+        .clone()
+        .map(|product| product.div_euclid(total) as i64)
+        .collect();
     let mut left = amount - parts.iter().sum::<i64>();
-    let mut by_remainder: Vec<(usize, i128)> = exact.map(|product| product.rem_euclid(total)).enumerate().collect();
+    let mut by_remainder: Vec<(usize, i128)> = exact
+        .map(|product| product.rem_euclid(total))
+        .enumerate()
+        .collect();
     by_remainder.sort_by_key(|(index, remainder)| (std::cmp::Reverse(*remainder), *index));
     for (index, _) in by_remainder {
         if left == 0 {
@@ -250,24 +324,35 @@ fn keep_best(awards: &mut Vec<Award>, plugins: &[Plugin], step: &mut Step) {
         *sums.entry(award.plugin).or_default() += award.amount;
     }
     // Among equals the plugin that is declared first wins.
-    let Some(best) = sums.iter().max_by_key(|(plugin, sum)| (**sum, std::cmp::Reverse(**plugin))).map(|(plugin, _)| *plugin) else {
+    let Some(best) = sums
+        .iter()
+        .max_by_key(|(plugin, sum)| (**sum, std::cmp::Reverse(**plugin)))
+        .map(|(plugin, _)| *plugin)
+    else {
         return;
     };
     for (plugin, sum) in sums.iter().filter(|(plugin, _)| **plugin != best) {
-        step.notes.push(format!("{} lost with {sum} points to {} with {}", plugins[*plugin].name, plugins[best].name, sums[&best]));
+        step.notes.push(format!(
+            "{} lost with {sum} points to {} with {}",
+            plugins[*plugin].name, plugins[best].name, sums[&best]
+        ));
     }
     awards.retain(|award| award.plugin == best);
 }
 
 /// The cap is taken from the last award backwards, so that base awards go last.
 fn cap(awards: &mut Vec<Award>, shop: &Shop, step: &mut Step) {
-    let Some(cap) = shop.file.caps.points_per_event else { return };
+    let Some(cap) = shop.file.caps.points_per_event else {
+        return;
+    };
     let sum: Points = awards.iter().map(|award| award.amount).sum();
     let mut over = sum - cap;
     if over <= 0 {
         return;
     }
-    step.notes.push(format!("points_per_event: {sum} points were capped to {cap}"));
+    step.notes.push(format!(
+        "points_per_event: {sum} points were capped to {cap}"
+    ));
     awards.sort_by_key(|award| award.key.kind);
     for award in awards.iter_mut().rev() {
         let taken = over.min(award.amount);
@@ -290,9 +375,23 @@ pub struct Booked {
 /// Holds the awards of the walk against the lots that its steps had before. What is new becomes a
 /// lot with its entry; what differs becomes a correction, so that the ledger says what happened
 /// and nothing in it ever changes.
-pub fn book(awards: Vec<(StepOrigin, Award)>, old: Vec<(i64, LotKey, Points)>, balance: Points, plugins: &[Plugin], shop: &Shop) -> Booked {
-    let mut old: BTreeMap<LotKey, (i64, Points)> = old.into_iter().map(|(id, key, earned)| (key, (id, earned))).collect();
-    let mut booked = Booked { lots: Vec::new(), entries: Vec::new(), balance, reported: None };
+pub fn book(
+    awards: Vec<(StepOrigin, Award)>,
+    old: Vec<(i64, LotKey, Points)>,
+    balance: Points,
+    plugins: &[Plugin],
+    shop: &Shop,
+) -> Booked {
+    let mut old: BTreeMap<LotKey, (i64, Points)> = old
+        .into_iter()
+        .map(|(id, key, earned)| (key, (id, earned)))
+        .collect();
+    let mut booked = Booked {
+        lots: Vec::new(),
+        entries: Vec::new(),
+        balance,
+        reported: None,
+    };
     let late = shop.file.policies.late;
     for (origin, award) in awards {
         let known = old.remove(&award.key);
@@ -320,13 +419,27 @@ pub fn book(awards: Vec<(StepOrigin, Award)>, old: Vec<(i64, LotKey, Points)>, b
                 LotRef::New(booked.lots.len() - 1)
             }
         };
-        booked.enter(lot, kind, amount, &award.key, award.plugin as u32, Some(&origin));
+        booked.enter(
+            lot,
+            kind,
+            amount,
+            &award.key,
+            award.plugin as u32,
+            Some(&origin),
+        );
     }
     // What was earned before and is not earned any more.
     for (key, (id, earned)) in old {
         if earned != 0 && booked.may_correct(-earned, late) {
             let plugin = plugins.iter().position(|plugin| plugin.name == key.plugin);
-            booked.enter(LotRef::Existing(id), EntryKind::Correction, -earned, &key, plugin.unwrap_or(0) as u32, None);
+            booked.enter(
+                LotRef::Existing(id),
+                EntryKind::Correction,
+                -earned,
+                &key,
+                plugin.unwrap_or(0) as u32,
+                None,
+            );
         }
     }
     booked
@@ -345,7 +458,15 @@ impl Booked {
         may
     }
 
-    fn enter(&mut self, lot: LotRef, kind: EntryKind, amount: Points, key: &LotKey, plugin: u32, origin: Option<&StepOrigin>) {
+    fn enter(
+        &mut self,
+        lot: LotRef,
+        kind: EntryKind,
+        amount: Points,
+        key: &LotKey,
+        plugin: u32,
+        origin: Option<&StepOrigin>,
+    ) {
         self.balance += amount;
         let event = origin.map(|origin| &origin.event);
         self.entries.push(NewEntry {
@@ -365,7 +486,12 @@ impl Booked {
 }
 
 /// The entries as the answer shows them; the store fills in their numbers.
-pub fn views(entries: &[NewEntry], plugins: &[Plugin], now: Instant, lots: &[NewLot]) -> Vec<EntryView> {
+pub fn views(
+    entries: &[NewEntry],
+    plugins: &[Plugin],
+    now: Instant,
+    lots: &[NewLot],
+) -> Vec<EntryView> {
     entries
         .iter()
         .map(|entry| {
@@ -377,10 +503,16 @@ pub fn views(entries: &[NewEntry], plugins: &[Plugin], now: Instant, lots: &[New
                 entry: 0,
                 amount: entry.amount,
                 kind: entry.kind,
-                state: if available_from.is_some_and(|from| from > now) { EntryState::Pending } else { EntryState::Final },
+                state: if available_from.is_some_and(|from| from > now) {
+                    EntryState::Pending
+                } else {
+                    EntryState::Final
+                },
                 balance_after: entry.balance_after,
                 reason: entry.reason.clone(),
-                plugin: plugins.get(entry.plugin as usize).map_or_else(String::new, |plugin| plugin.name.clone()),
+                plugin: plugins
+                    .get(entry.plugin as usize)
+                    .map_or_else(String::new, |plugin| plugin.name.clone()),
             }
         })
         .collect()

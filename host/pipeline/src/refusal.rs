@@ -13,16 +13,24 @@ pub enum Refusal {
     #[error("the event has {bytes} bytes, and {max} is the limit")]
     TooLarge { bytes: usize, max: usize },
     /// A kind that is not in the catalogue.
-    #[error("{kind:?} is not a kind of event in the catalogue; did you mean {nearest:?}? Kinds of your own begin with x.")]
+    #[error(
+        "{kind:?} is not a kind of event in the catalogue; did you mean {nearest:?}? Kinds of your own begin with x."
+    )]
     UnknownKind { kind: String, nearest: String },
     /// A kind that the catalogue has and this version does not process.
     #[error("{kind} is in the catalogue, but this version of the host does not process it yet")]
     NotYetSupported { kind: String },
     /// A value that cannot be: an unknown location, a sum that does not add up.
     #[error("{problem}")]
-    Invalid { code: &'static str, at: String, problem: String },
+    Invalid {
+        code: &'static str,
+        at: String,
+        problem: String,
+    },
     /// The name is taken by an event with another body.
-    #[error("the event {source_name}/{id} is known with another body; the first one stands. Send a new id if this is a new event")]
+    #[error(
+        "the event {source_name}/{id} is known with another body; the first one stands. Send a new id if this is a new event"
+    )]
     Conflict { source_name: String, id: String },
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -54,6 +62,14 @@ impl Refusal {
 }
 
 /// A refusal of something that cannot be, at its place.
-pub fn invalid<T>(code: &'static str, at: impl Into<String>, problem: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal::Invalid { code, at: at.into(), problem: problem.into() })
+pub fn invalid<T>(
+    code: &'static str,
+    at: impl Into<String>,
+    problem: impl Into<String>,
+) -> Result<T, Refusal> {
+    Err(Refusal::Invalid {
+        code,
+        at: at.into(),
+        problem: problem.into(),
+    })
 }

@@ -13,10 +13,16 @@ use std::sync::Arc;
 pub trait Rules: Send + Sync {
     fn plugins(&self) -> &[Plugin];
     /// Each calls the plugin at that index of [`Rules::plugins`]; it has the role.
-    fn segment_rule(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<SegmentAnswer>;
+    fn segment_rule(&self, plugin: usize, event: &Arc<Event>, input: &Input)
+    -> Call<SegmentAnswer>;
     fn point_formula(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<PointAnswer>;
     fn tier_rule(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<TierAnswer>;
-    fn follow_up_trigger(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<FollowUpAnswer>;
+    fn follow_up_trigger(
+        &self,
+        plugin: usize,
+        event: &Arc<Event>,
+        input: &Input,
+    ) -> Call<FollowUpAnswer>;
 }
 
 /// What the line needs to know of a plugin.
@@ -41,7 +47,11 @@ pub struct Plugin {
 
 impl Plugin {
     pub fn wants(&self, role: Role, kind: &str) -> bool {
-        self.roles.contains(&role) && self.events.iter().any(|wanted| wanted == kind || wanted == "*")
+        self.roles.contains(&role)
+            && self
+                .events
+                .iter()
+                .any(|wanted| wanted == kind || wanted == "*")
     }
 
     pub fn owns_segment(&self, key: &str) -> bool {
@@ -67,7 +77,12 @@ pub enum Role {
 }
 
 impl Role {
-    pub const ALL: [Role; 4] = [Role::SegmentRule, Role::PointFormula, Role::TierRule, Role::FollowUpTrigger];
+    pub const ALL: [Role; 4] = [
+        Role::SegmentRule,
+        Role::PointFormula,
+        Role::TierRule,
+        Role::FollowUpTrigger,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {

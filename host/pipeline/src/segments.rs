@@ -26,7 +26,13 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
                 for setting in &answer.tags {
                     set_tag(&mut walk.fold, step, &setting.tag, setting.set);
                 }
-                walk.after(step, plugin, Role::SegmentRule, call.usage, Ok(answer.after));
+                walk.after(
+                    step,
+                    plugin,
+                    Role::SegmentRule,
+                    call.usage,
+                    Ok(answer.after),
+                );
             }
             Err(failure) => walk.after(step, plugin, Role::SegmentRule, call.usage, Err(&failure)),
         }
@@ -41,18 +47,30 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
 
 /// Gives the next steps the memberships from before this event.
 fn before(walk: &Walk, step: &mut Step) {
-    step.customer.segments.retain(|membership| !step.so_far.segments_entered.contains(&membership.segment));
+    step.customer
+        .segments
+        .retain(|membership| !step.so_far.segments_entered.contains(&membership.segment));
     for row in &step.membership_rows {
         if let MembershipRow::Left { segment, .. } = row
             && !walk.fold.memberships.contains_key(segment)
             && let Some(since) = step.left_since.get(segment)
         {
-            step.customer.segments.push(crate::rules::Membership { segment: segment.clone(), since: *since, until: None });
+            step.customer.segments.push(crate::rules::Membership {
+                segment: segment.clone(),
+                since: *since,
+                until: None,
+            });
         }
     }
-    step.customer.segments.sort_by(|one, other| one.segment.cmp(&other.segment));
-    step.customer.tags.retain(|tag| !step.so_far.tags_set.contains(tag));
-    step.customer.tags.extend(step.so_far.tags_cleared.iter().cloned());
+    step.customer
+        .segments
+        .sort_by(|one, other| one.segment.cmp(&other.segment));
+    step.customer
+        .tags
+        .retain(|tag| !step.so_far.tags_set.contains(tag));
+    step.customer
+        .tags
+        .extend(step.so_far.tags_cleared.iter().cloned());
     step.customer.tags.sort();
 }
 
@@ -73,30 +91,61 @@ fn end_what_is_due(walk: &mut Walk, step: &mut Step) {
 }
 
 /// When each membership ends, if nothing is wrong with the answer.
-fn check(plugin: &Plugin, answer: &SegmentAnswer, walk: &Walk, step: &Step) -> Result<Vec<Option<Instant>>, Failure> {
+fn check(
+    plugin: &Plugin,
+    answer: &SegmentAnswer,
+    walk: &Walk,
+    step: &Step,
+) -> Result<Vec<Option<Instant>>, Failure> {
     let refuse = |problem: String| Err(Failure::Answer { problem });
     let mut ends = Vec::with_capacity(answer.memberships.len());
     for change in &answer.memberships {
         if !plugin.owns_segment(&change.segment) {
-            return refuse(format!("segment {:?} is not in the manifest of {}", change.segment, plugin.name));
+            return refuse(format!(
+                "segment {:?} is not in the manifest of {}",
+                change.segment, plugin.name
+            ));
         }
         if change.reason.len() > limits::REASON_BYTES_MAX {
-            return refuse(format!("a reason of more than {} bytes", limits::REASON_BYTES_MAX));
+            return refuse(format!(
+                "a reason of more than {} bytes",
+                limits::REASON_BYTES_MAX
+            ));
         }
         let until = step.moment(walk, change.until)?;
         match until {
-            Some(_) if !change.member => return refuse(format!("segment {:?}: until without membership", change.segment)),
-            Some(until) if until <= step.event.at => return refuse(format!("segment {:?}: until is not ahead", change.segment)),
+            Some(_) if !change.member => {
+                return refuse(format!(
+                    "segment {:?}: until without membership",
+                    change.segment
+                ));
+            }
+            Some(until) if until <= step.event.at => {
+                return refuse(format!("segment {:?}: until is not ahead", change.segment));
+            }
             _ => ends.push(until),
         }
     }
-    match answer.tags.iter().find(|setting| !plugin.owns_tag(&setting.tag)) {
-        Some(setting) => refuse(format!("tag {:?} is not registered in the manifest of {}", setting.tag, plugin.name)),
+    match answer
+        .tags
+        .iter()
+        .find(|setting| !plugin.owns_tag(&setting.tag))
+    {
+        Some(setting) => refuse(format!(
+            "tag {:?} is not registered in the manifest of {}",
+            setting.tag, plugin.name
+        )),
         None => Ok(ends),
     }
 }
 
-fn apply(walk: &mut Walk, step: &mut Step, plugin: usize, change: MembershipChange, until: Option<Instant>) {
+fn apply(
+    walk: &mut Walk,
+    step: &mut Step,
+    plugin: usize,
+    change: MembershipChange,
+    until: Option<Instant>,
+) {
     let now = step.event.at;
     let is_member = walk.fold.memberships.contains_key(&change.segment);
     match (is_member, change.member) {
@@ -111,7 +160,12 @@ fn apply(walk: &mut Walk, step: &mut Step, plugin: usize, change: MembershipChan
                 reason: change.reason.clone(),
             });
             let name = walk.with.rules.plugins()[plugin].name.clone();
-            let member = Member { since: now, until, plugin: name, reason: change.reason };
+            let member = Member {
+                since: now,
+                until,
+                plugin: name,
+                reason: change.reason,
+            };
             walk.fold.memberships.insert(change.segment.clone(), member);
             // Left and entered again within one event is no change that anybody should hear of.
             if !forget(&mut step.so_far.segments_left, &change.segment) {
@@ -119,22 +173,45 @@ fn apply(walk: &mut Walk, step: &mut Step, plugin: usize, change: MembershipChan
             }
         }
         (true, true) => {
-            let member = walk.fold.memberships.get_mut(&change.segment).expect("just looked at");
+            let member = walk
+                .fold
+                .memberships
+                .get_mut(&change.segment)
+                .expect("just looked at");
             if member.until != until {
                 member.until = until;
-                step.membership_rows.push(MembershipRow::Prolonged { segment: change.segment, until });
+                step.membership_rows.push(MembershipRow::Prolonged {
+                    segment: change.segment,
+                    until,
+                });
             }
         }
-        (true, false) => leave(walk, step, Some(plugin as u32), change.segment, change.reason),
+        (true, false) => leave(
+            walk,
+            step,
+            Some(plugin as u32),
+            change.segment,
+            change.reason,
+        ),
         (false, false) => {}
     }
 }
 
 fn leave(walk: &mut Walk, step: &mut Step, plugin: Option<u32>, segment: String, reason: String) {
-    let member = walk.fold.memberships.remove(&segment).expect("only members leave");
+    let member = walk
+        .fold
+        .memberships
+        .remove(&segment)
+        .expect("only members leave");
     walk.fold.changes += 1;
     let number = walk.fold.changes;
-    step.membership_rows.push(MembershipRow::Left { number, segment: segment.clone(), at: step.event.at, plugin, reason });
+    step.membership_rows.push(MembershipRow::Left {
+        number,
+        segment: segment.clone(),
+        at: step.event.at,
+        plugin,
+        reason,
+    });
     step.left_since.insert(segment.clone(), member.since);
     if !forget(&mut step.so_far.segments_entered, &segment) {
         step.so_far.segments_left.push(segment);

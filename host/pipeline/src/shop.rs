@@ -168,8 +168,14 @@ pub struct Location {
     pub closed: Option<String>,
 }
 
-pub const PROFILE_FIELDS: [&str; 6] =
-    ["given_name", "family_name", "email", "phone", "birthday", "home_location"];
+pub const PROFILE_FIELDS: [&str; 6] = [
+    "given_name",
+    "family_name",
+    "email",
+    "phone",
+    "birthday",
+    "home_location",
+];
 
 /// The shop, checked and ready for the line.
 #[derive(Clone, Debug)]
@@ -221,7 +227,8 @@ pub enum ShopError {
 
 impl Shop {
     pub fn new(file: ShopFile) -> Result<Shop, ShopError> {
-        let minor_units = minor_units_of(&file.currency).ok_or_else(|| ShopError::Currency(file.currency.clone()))?;
+        let minor_units = minor_units_of(&file.currency)
+            .ok_or_else(|| ShopError::Currency(file.currency.clone()))?;
         let zone = zone_of("time_zone", &file.time_zone)?;
         check_country("country", &file.country)?;
         let mut places = HashMap::with_capacity(file.locations.len());
@@ -237,13 +244,28 @@ impl Shop {
         if let Some(twice) = first_twice(&file.plugins) {
             return Err(ShopError::PluginTwice(twice));
         }
-        if let Some(field) = file.profile.required.iter().find(|field| !PROFILE_FIELDS.contains(&field.as_str())) {
-            return Err(ShopError::ProfileField { field: field.clone() });
+        if let Some(field) = file
+            .profile
+            .required
+            .iter()
+            .find(|field| !PROFILE_FIELDS.contains(&field.as_str()))
+        {
+            return Err(ShopError::ProfileField {
+                field: field.clone(),
+            });
         }
-        if let Some((code, _)) = file.rates.iter().find(|(code, rate)| minor_units_of(code).is_none() || **rate <= 0) {
+        if let Some((code, _)) = file
+            .rates
+            .iter()
+            .find(|(code, rate)| minor_units_of(code).is_none() || **rate <= 0)
+        {
             return Err(ShopError::Rate(code.clone()));
         }
-        if let Some((kind, _)) = file.kinds.iter().find(|(kind, meaning)| !kind.starts_with("x.") || meaning.is_empty()) {
+        if let Some((kind, _)) = file
+            .kinds
+            .iter()
+            .find(|(kind, meaning)| !kind.starts_with("x.") || meaning.is_empty())
+        {
             return Err(ShopError::Kind(kind.clone()));
         }
         if file.caps.points_per_event.is_some_and(|cap| cap < 0) {
@@ -252,7 +274,12 @@ impl Shop {
         if file.caps.discount_amount.is_some_and(|cap| cap < 0) {
             return Err(ShopError::Cap("discount_amount"));
         }
-        Ok(Shop { zone, minor_units, places, file })
+        Ok(Shop {
+            zone,
+            minor_units,
+            places,
+            file,
+        })
     }
 
     pub fn place(&self, id: &str) -> Option<&Place> {
@@ -261,7 +288,9 @@ impl Shop {
 
     /// The zone of an event's location, or the shop's.
     pub fn zone_at(&self, location: Option<&str>) -> &TimeZone {
-        location.and_then(|id| self.places.get(id)).map_or(&self.zone, |place| &place.zone)
+        location
+            .and_then(|id| self.places.get(id))
+            .map_or(&self.zone, |place| &place.zone)
     }
 
     /// How high a tier ranks; higher is better. `None` for a tier that the shop does not have.
@@ -270,7 +299,10 @@ impl Shop {
     }
 
     pub fn location_ids(&self) -> impl Iterator<Item = &str> {
-        self.file.locations.iter().map(|location| location.id.as_str())
+        self.file
+            .locations
+            .iter()
+            .map(|location| location.id.as_str())
     }
 }
 
@@ -280,7 +312,10 @@ impl Place {
             return Err(ShopError::LocationEmpty);
         }
         let name = format!("location {:?}", location.id);
-        let country = location.country.clone().unwrap_or_else(|| file.country.clone());
+        let country = location
+            .country
+            .clone()
+            .unwrap_or_else(|| file.country.clone());
         check_country(&name, &country)?;
         let zone = match &location.time_zone {
             Some(zone) => zone_of(&name, zone)?,
@@ -288,7 +323,12 @@ impl Place {
         };
         let date = |text: &Option<String>| {
             text.as_deref()
-                .map(|text| text.parse().map_err(|_| ShopError::Date { location: location.id.clone(), date: text.into() }))
+                .map(|text| {
+                    text.parse().map_err(|_| ShopError::Date {
+                        location: location.id.clone(),
+                        date: text.into(),
+                    })
+                })
                 .transpose()
         };
         Ok(Place {
@@ -306,7 +346,10 @@ impl Place {
 }
 
 fn zone_of(place: &str, zone: &str) -> Result<TimeZone, ShopError> {
-    TimeZone::get(zone).map_err(|_| ShopError::TimeZone { place: place.into(), zone: zone.into() })
+    TimeZone::get(zone).map_err(|_| ShopError::TimeZone {
+        place: place.into(),
+        zone: zone.into(),
+    })
 }
 
 fn check_country(place: &str, country: &str) -> Result<(), ShopError> {
@@ -314,7 +357,10 @@ fn check_country(place: &str, country: &str) -> Result<(), ShopError> {
     let known: Result<phonenumber::country::Id, _> = country.parse();
     match known {
         Ok(_) => Ok(()),
-        Err(_) => Err(ShopError::Country { place: place.into(), country: country.into() }),
+        Err(_) => Err(ShopError::Country {
+            place: place.into(),
+            country: country.into(),
+        }),
     }
 }
 
@@ -337,7 +383,8 @@ pub fn minor_units_of(code: &str) -> Option<u32> {
         MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB \
         SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD \
         UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG";
-    let listed = |list: &str| code.len() == 3 && list.split_ascii_whitespace().any(|known| known == code);
+    let listed =
+        |list: &str| code.len() == 3 && list.split_ascii_whitespace().any(|known| known == code);
     if listed(TWO) {
         Some(100)
     } else if listed(NONE) {

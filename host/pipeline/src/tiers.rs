@@ -28,7 +28,10 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
                     }
                     (Some(lost), Some(winner)) => {
                         let tier = lost.tier.as_deref().unwrap_or("no tier");
-                        step.note(format!("{} wanted {tier} and lost to {}, which is declared first", plugins[plugin].name, plugins[winner].name));
+                        step.note(format!(
+                            "{} wanted {tier} and lost to {}, which is declared first",
+                            plugins[plugin].name, plugins[winner].name
+                        ));
                     }
                     (None, None) if answer.next.is_some() => {
                         walk.fold.next_tier = answer.next.clone();
@@ -44,37 +47,65 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
 }
 
 /// Until when the tier is kept, if nothing is wrong with the answer.
-fn check(plugin: &Plugin, answer: &TierAnswer, walk: &Walk, step: &Step) -> Result<Option<Instant>, Failure> {
+fn check(
+    plugin: &Plugin,
+    answer: &TierAnswer,
+    walk: &Walk,
+    step: &Step,
+) -> Result<Option<Instant>, Failure> {
     let shop = walk.with.shop;
     let refuse = |problem: String| Err(Failure::Answer { problem });
     if let Some(next) = &answer.next
         && (next.missing <= 0 || shop.rank(&next.tier).is_none())
     {
-        return refuse(format!("next tier {:?} with {} missing", next.tier, next.missing));
+        return refuse(format!(
+            "next tier {:?} with {} missing",
+            next.tier, next.missing
+        ));
     }
-    let Some(placement) = &answer.placement else { return Ok(None) };
+    let Some(placement) = &answer.placement else {
+        return Ok(None);
+    };
     if placement.reason.is_empty() || placement.reason.len() > limits::REASON_BYTES_MAX {
-        return refuse(format!("a placement needs a reason of at most {} bytes", limits::REASON_BYTES_MAX));
+        return refuse(format!(
+            "a placement needs a reason of at most {} bytes",
+            limits::REASON_BYTES_MAX
+        ));
     }
     let keep_until = step.moment(walk, placement.keep_until)?;
     if keep_until.is_some_and(|until| until <= step.event.at) {
         return refuse("keep-until is not ahead".into());
     }
     let Some(tier) = &placement.tier else {
-        return if keep_until.is_some() { refuse("keep-until without a tier".into()) } else { Ok(None) };
+        return if keep_until.is_some() {
+            refuse("keep-until without a tier".into())
+        } else {
+            Ok(None)
+        };
     };
     if shop.rank(tier).is_none() {
         return refuse(format!("tier {tier:?} is not a tier of the shop"));
     }
     if !plugin.owns_tier(tier) {
-        return refuse(format!("tier {tier:?} is not in the manifest of {}", plugin.name));
+        return refuse(format!(
+            "tier {tier:?} is not in the manifest of {}",
+            plugin.name
+        ));
     }
     Ok(keep_until)
 }
 
-fn place(walk: &mut Walk, step: &mut Step, plugin: usize, placement: Placement, keep_until: Option<Instant>) {
+fn place(
+    walk: &mut Walk,
+    step: &mut Step,
+    plugin: usize,
+    placement: Placement,
+    keep_until: Option<Instant>,
+) {
     let from = walk.fold.standing.as_ref().map(|held| held.tier.clone());
-    let Placement { tier: to, reason, .. } = placement;
+    let Placement {
+        tier: to, reason, ..
+    } = placement;
     if from == to {
         if let Some(held) = &mut walk.fold.standing {
             held.keep_until = keep_until;
@@ -100,6 +131,11 @@ fn place(walk: &mut Walk, step: &mut Step, plugin: usize, placement: Placement, 
         plugin: walk.with.rules.plugins()[plugin].name.clone(),
         reason: reason.clone(),
     });
-    step.so_far.tier = Some(TierChange { upgrade: rank(&to) > rank(&from), from: from.clone(), to: to.clone(), reason: reason.clone() });
+    step.so_far.tier = Some(TierChange {
+        upgrade: rank(&to) > rank(&from),
+        from: from.clone(),
+        to: to.clone(),
+        reason: reason.clone(),
+    });
     step.tier = Some(TierView { from, to, reason });
 }

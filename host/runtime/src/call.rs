@@ -94,6 +94,17 @@ fn ask<D: Decided>(subject: &Subject, input: &wit::Input, fuel_left: u64) -> Cal
     Call { result, usage }
 }
 
+/// Asks one instance again and again, which no shop does, to measure what a fresh one costs.
+/// Says how many of the calls had an answer.
+pub(crate) fn decide_reused<D: Decided>(subject: &Subject, input: &wit::Input, times: u64) -> u64 {
+    let mut call = Running::new(subject, &input.event, subject.limits.fuel);
+    let Ok((instance, Ok(()))) = call.configured() else { return 0 };
+    let again = |_: &u64| {
+        call.stage(subject.limits.fuel).is_ok() && matches!(call.decide_in::<D>(&instance, input), Ok(Ok(_)))
+    };
+    (0..times).filter(again).count() as u64
+}
+
 /// Lets a plugin look at its configuration, as before every call.
 pub(crate) fn configure(subject: &Subject) -> Result<(), Failure> {
     let nothing = Moment { at: Instant(0), source: "", id: "configure" };
@@ -184,10 +195,17 @@ impl<'a> Running<'a> {
     }
 
     fn ask<D: Decided>(&mut self, input: &wit::Input) -> wasmtime::Result<Result<D, wit::Refusal>> {
-        let (instance, configured) = self.configured()?;
-        if let Err(refusal) = configured {
-            return Ok(Err(refusal));
+        match self.configured()? {
+            (instance, Ok(())) => self.decide_in(&instance, input),
+            (_, Err(refusal)) => Ok(Err(refusal)),
         }
+    }
+
+    fn decide_in<D: Decided>(
+        &mut self,
+        instance: &Instance,
+        input: &wit::Input,
+    ) -> wasmtime::Result<Result<D, wit::Refusal>> {
         let index = self.subject.code.decide(D::ROLE);
         let function = instance.get_func(&mut self.store, index).expect("the index is of this component");
         // SAFETY: `Code::load` compared the type of this export with the contract's.
@@ -199,7 +217,7 @@ impl<'a> Running<'a> {
         let instance = self.instance()?;
         let index = &self.subject.code.configure;
         let function = instance.get_func(&mut self.store, index).expect("the index is of this component");
-        // SAFETY: as in `ask`.
+        // SAFETY: as in `decide_in`.
         let configure: Configure = unsafe { TypedFunc::new_unchecked(function) };
         let (configured,) = configure.call(&mut self.store, (self.subject.configuration, self.subject.shop))?;
         Ok((instance, configured))

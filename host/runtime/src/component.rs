@@ -136,7 +136,7 @@ impl See {
         }
         let invalid = |error: wasmparser::BinaryReaderError| ComponentError::Invalid {
             reason: error.message().into(),
-            offset: error.offset() as usize,
+            offset: error.offset(),
         };
         Validator::new_with_features(features()).validate_all(bytes).map_err(invalid)?;
         outermost(bytes).map_err(invalid)

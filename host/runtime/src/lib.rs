@@ -8,6 +8,7 @@
 //! rule book uses it; a [`RuleBook`] until the next one takes its place; an instance for one call.
 
 mod answer;
+pub mod bench;
 mod bindings;
 mod cache;
 mod call;

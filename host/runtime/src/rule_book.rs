@@ -125,6 +125,10 @@ impl RuleBook {
         })
     }
 
+    pub(crate) fn plugin(&self, index: usize) -> &Plugin {
+        &self.loaded[index].plugin
+    }
+
     fn find(&self, name: &str) -> Option<&Arc<Loaded>> {
         self.loaded.iter().find(|loaded| loaded.plugin.about.name == name)
     }

@@ -5,7 +5,7 @@
 //!   stampcard.toml   the server: where it listens, how it logs
 //!   merchant.toml    the shop: currency, time zone, locations, tiers, policies, caps
 //!   plugins/         a NAME.toml for each plugin, with its NAME.wasm unless a pack has it
-//!   stampcard.db     the database
+//!   data/            the database
 //! ```
 //!
 //! What is wrong is told with the file, the line, the key, and what to type instead. Nothing here
@@ -25,6 +25,9 @@ use toml::de::{DeTable, DeValue};
 pub const SERVER_FILE: &str = "stampcard.toml";
 pub const MERCHANT_FILE: &str = "merchant.toml";
 pub const PLUGINS: &str = "plugins";
+/// A folder of its own, because every sale changes its files and the watch over the shop's folder
+/// shall not wake for that.
+pub const DATA: &str = "data";
 pub const DATABASE: &str = "stampcard.db";
 
 /// A shop's folder.
@@ -79,6 +82,12 @@ pub enum ConfigError {
     NotAShop { path: PathBuf },
     #[error("{} cannot be read: {source}", .path.display())]
     Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{} cannot be written: {source}", .path.display())]
+    Write {
         path: PathBuf,
         #[source]
         source: io::Error,
@@ -160,7 +169,7 @@ impl Folder {
     }
 
     pub fn database(&self) -> PathBuf {
-        self.dir.join(DATABASE)
+        self.dir.join(DATA).join(DATABASE)
     }
 
     pub fn plugins(&self) -> PathBuf {

@@ -2,12 +2,12 @@
 //!
 //! This is the door through which HTTP, the clock and imports reach the line. It decides nothing.
 
-use crate::clock::{self, Clock};
+use crate::clock::{self, Clock, Driven};
 use crate::config::{ConfigError, Folder};
 use crate::desk::Desk;
 pub use crate::desk::Live;
 use crate::lanes::{Lanes, NotTaken, RETRY_AFTER_S, Reply};
-use crate::recorded;
+use crate::recorded::{self, Kept};
 use crate::reload::{self, Watch};
 use crate::{keys, pack};
 use bytes::Bytes;
@@ -15,10 +15,12 @@ use parking_lot::Mutex;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::refusal::Refusal;
+use stampcard_pipeline::rules::{Plugin, Rules};
 use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::{Candidate, Engine, EngineError, RuleBook};
-use stampcard_store::{Artifact, ArtifactKind, Birth, Grouping, Settings, SqliteStore};
+use stampcard_store::{Artifact, Birth, Grouping, Settings, SqliteStore};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,7 +53,7 @@ pub struct Merchant {
     name: String,
     folder: Folder,
     desk: Arc<Desk>,
-    lanes: Lanes,
+    lanes: Arc<Lanes>,
     engine: Engine,
     reloads: Mutex<Reloads>,
     clock: Mutex<Option<Clock>>,
@@ -118,8 +120,7 @@ pub struct Health {
     pub waiting: usize,
     pub places: usize,
     /// Customers whom the shop's clock drove since the start, and how often it failed.
-    pub driven: u64,
-    pub driven_failed: u64,
+    pub driven: Driven,
     /// Events over which the host itself panicked.
     pub panics: u64,
     pub reloads: Reloads,
@@ -152,11 +153,11 @@ impl Merchant {
             return Err(CurrencyChanged { ledger: book.shop.currency.clone(), now: shop.file.currency }.into());
         }
         let book = load_at_start(&engine, &store, &shop, candidates.clone());
-        let live = record(&store, shop, book, &candidates).map_err(OpenError::Record)?;
+        let live = record(&store, shop, book, candidates).map_err(OpenError::Record)?;
         let desk = Arc::new(Desk::new(store, live));
         Ok(Arc::new(Merchant {
             name: folder.name(),
-            lanes: Lanes::start(Arc::clone(&desk), options.lanes, options.queue),
+            lanes: Arc::new(Lanes::start(Arc::clone(&desk), options.lanes, options.queue)),
             folder,
             desk,
             engine,
@@ -169,7 +170,7 @@ impl Merchant {
 
     /// Lets the shop's clock follow the wall clock, and takes changes of the folder as it says.
     pub fn tend(self: &Arc<Self>) {
-        *self.clock.lock() = Some(Clock::start(self));
+        *self.clock.lock() = Some(Clock::start(Arc::clone(&self.desk), Arc::clone(&self.lanes)));
         *self.watch.lock() = reload::watch(self);
     }
 
@@ -217,7 +218,7 @@ impl Merchant {
             None
         };
         let clock = self.clock.lock();
-        let (driven, driven_failed) = clock.as_ref().map_or((0, 0), Clock::counts);
+        let driven = clock.as_ref().map(Clock::driven).unwrap_or_default();
         Health {
             ready: why_not.is_none(),
             why_not,
@@ -225,7 +226,6 @@ impl Merchant {
             waiting,
             places,
             driven,
-            driven_failed,
             panics: self.lanes.panics(),
             reloads: self.reloads.lock().clone(),
         }
@@ -275,7 +275,7 @@ impl Merchant {
         }
         let book = RuleBook::load(&self.engine, &shop, candidates.clone(), &pack::packs(), Some(&before.book));
         let problems = problems(&book);
-        let live = record(&self.desk.store, shop, book, &candidates).map_err(|error| error.to_string())?;
+        let live = record(&self.desk.store, shop, book, candidates).map_err(|error| error.to_string())?;
         let number = live.number;
         self.desk.swap(live);
         Ok(Reloaded { number, is_new: number != before.number, problems })
@@ -310,8 +310,12 @@ fn answer() -> (Reply, oneshot::Receiver<Result<Outcome, Refusal>>) {
 
 /// Opens the database of a shop for writing, making it if it is not there.
 pub fn open_store(folder: &Folder, settings: &Settings) -> Result<SqliteStore, OpenError> {
+    let database = folder.database();
+    if let Some(data) = database.parent() {
+        std::fs::create_dir_all(data).map_err(|source| ConfigError::Write { path: data.into(), source })?;
+    }
     let birth = Birth { secret: keys::random()?, at: clock::now() };
-    Ok(SqliteStore::open(&folder.database(), &birth, settings)?)
+    Ok(SqliteStore::open(&database, &birth, settings)?)
 }
 
 /// Loads the folder's plugins. One that cannot be loaded has its last recorded version instead:
@@ -323,7 +327,7 @@ fn load_at_start(engine: &Engine, store: &SqliteStore, shop: &Shop, candidates: 
     }
     let Some(last) = store.rule_book() else { return book };
     match recorded::load(engine, store.reads(), &last) {
-        Ok(last) => RuleBook::load(engine, shop, candidates, &pack::packs(), Some(&last)),
+        Ok((_, last)) => RuleBook::load(engine, shop, candidates, &pack::packs(), Some(&last)),
         Err(problem) => {
             tracing::warn!(%problem, "the rules that were live before the restart cannot be loaded");
             book
@@ -332,18 +336,22 @@ fn load_at_start(engine: &Engine, store: &SqliteStore, shop: &Shop, candidates: 
 }
 
 /// Writes down what goes live, with everything that is needed to run it again.
-fn record(store: &SqliteStore, shop: Shop, book: RuleBook, candidates: &[Candidate]) -> Result<Live, StoreError> {
-    use stampcard_pipeline::rules::Rules;
+fn record(store: &SqliteStore, shop: Shop, book: RuleBook, candidates: Vec<Candidate>) -> Result<Live, StoreError> {
     let plugins = book.plugins();
-    let components = recorded::components(candidates);
-    let mut artifacts = Vec::new();
-    for (index, plugin) in plugins.iter().enumerate() {
-        if let Some(bytes) = components.get(plugin.digest.as_str()) {
-            artifacts.push(Artifact { digest: &plugin.digest, kind: ArtifactKind::Component, bytes });
-        }
-        let configuration = book.configuration(index).as_bytes();
-        artifacts.push(Artifact { digest: &plugin.configuration, kind: ArtifactKind::Configuration, bytes: configuration });
-    }
+    let last = store.rule_book();
+    let is_known = |plugin: &Plugin| {
+        let mut known = last.iter().flat_map(|last| last.plugins.iter());
+        known.any(|known| known.digest == plugin.digest && known.configuration == plugin.configuration)
+    };
+    let new: Vec<&Plugin> = plugins.iter().filter(|plugin| !is_known(plugin)).collect();
+    let kept = if new.is_empty() { HashMap::new() } else { recorded::kept(candidates) };
+    let named = new.iter().flat_map(|plugin| [&plugin.digest, &plugin.configuration]);
+    let artifacts: Vec<Artifact> = named
+        .filter_map(|digest| {
+            let Kept { kind, bytes } = kept.get(digest)?;
+            Some(Artifact { digest, kind: *kind, bytes })
+        })
+        .collect();
     let number = store.save_rule_book(plugins, &shop.file, &artifacts, clock::now())?.number;
     Ok(Live { shop, book: Arc::new(book), number })
 }

@@ -4,9 +4,11 @@
 //! decides nothing and never calls a plugin. `schema/` is the first thing to read; then [`store`].
 
 mod cache;
+pub mod check;
 mod codec;
 mod commit;
 mod error;
+pub mod export;
 mod group;
 mod hold;
 mod open;

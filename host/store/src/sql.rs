@@ -37,10 +37,6 @@ impl Sql {
         &self.connection
     }
 
-    pub fn raw_mut(&mut self) -> &mut Connection {
-        &mut self.connection
-    }
-
     /// Runs a statement and says how many rows it changed.
     pub fn run(&self, sql: &'static str, bound: &[&dyn ToSql]) -> rusqlite::Result<usize> {
         self.record(sql, bound)?;

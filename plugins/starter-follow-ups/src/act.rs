@@ -23,7 +23,9 @@ impl<'a> Act<'a> {
     /// The first required field that is not known.
     pub fn missing(&self) -> Option<&'a str> {
         let required = self.rule.requires.iter().map(String::as_str);
-        required.into_iter().find(|field| self.fields.value(field).is_none())
+        required
+            .into_iter()
+            .find(|field| self.fields.value(field).is_none())
     }
 
     /// Does everything that the rule says.
@@ -55,18 +57,31 @@ impl<'a> Act<'a> {
     fn message(&self, message: &Message) -> FollowUp {
         let customer = &self.fields.input.customer;
         // Without any consent the host is left to say so, for the channel that is preferred.
-        let agreed = message.channels.iter().find(|channel| customer.consents_to(channel));
-        let channel = agreed.or(message.channels.first()).map_or("", String::as_str);
+        let agreed = message
+            .channels
+            .iter()
+            .find(|channel| customer.consents_to(channel));
+        let channel = agreed
+            .or(message.channels.first())
+            .map_or("", String::as_str);
         let plan = match message.purpose {
             PurposeName::Marketing => FollowUp::marketing,
             PurposeName::Service => FollowUp::service,
         };
-        let mut planned = plan(channel, &message.template, &self.occasion.name, &self.occasion.reason)
-            .send_at(message.after)
-            .expires_at(message.expires);
+        let mut planned = plan(
+            channel,
+            &message.template,
+            &self.occasion.name,
+            &self.occasion.reason,
+        )
+        .send_at(message.after)
+        .expires_at(message.expires);
         planned.data = self.data(&message.data);
         planned.cancelled_by = message.cancelled_by.clone();
-        planned.offer = message.offer.as_ref().and_then(|offer| self.offer(offer, false));
+        planned.offer = message
+            .offer
+            .as_ref()
+            .and_then(|offer| self.offer(offer, false));
         planned
     }
 
@@ -82,12 +97,17 @@ impl<'a> Act<'a> {
         planned
     }
 
-    fn data<'b>(&self, texts: impl IntoIterator<Item = (&'b String, &'b Text)>) -> Vec<(String, Value)> {
+    fn data<'b>(
+        &self,
+        texts: impl IntoIterator<Item = (&'b String, &'b Text)>,
+    ) -> Vec<(String, Value)> {
         let value = |text: &Text| match text.only_field() {
             Some(field) => self.fields.value(field),
             None => self.fields.write(text).map(Value::Text),
         };
-        let known = texts.into_iter().filter_map(|(name, text)| Some((name.clone(), value(text)?)));
+        let known = texts
+            .into_iter()
+            .filter_map(|(name, text)| Some((name.clone(), value(text)?)));
         known.collect()
     }
 
@@ -103,12 +123,16 @@ impl<'a> Act<'a> {
             (None, None) => "message",
         };
         let text = shortened(self.fields.write(&prompting.text)?, PROMPT_CHARS_MAX);
-        Some(Prompt { discount, ..Prompt::new(kind, text) })
+        Some(Prompt {
+            discount,
+            ..Prompt::new(kind, text)
+        })
     }
 
     fn offer(&self, offer: &Offer, at_till: bool) -> Option<DiscountOffer> {
         let input = self.fields.input;
-        let is_open = at_till && (input.checkout().is_some() || input.event.is("customer.identified"));
+        let is_open =
+            at_till && (input.checkout().is_some() || input.event.is("customer.identified"));
         let goods = || offer.goods.as_ref().map(|goods| goods.goods());
         let scope = match offer.on {
             OfferOn::Basket if is_open => DiscountScope::Basket,

@@ -21,27 +21,41 @@ fn check_rule(place: &str, rule: &Rule) -> Result<()> {
     }
     let nothing = rule.message.is_none() && rule.task.is_none() && rule.prompt.is_none();
     if nothing && rule.receipt.is_empty() {
-        return refuse(place, "it does nothing; give it a message, a task, a prompt or receipt lines");
+        return refuse(
+            place,
+            "it does nothing; give it a message, a task, a prompt or receipt lines",
+        );
     }
     for field in &rule.requires {
         known(&format!("{place}.requires"), field)?;
     }
     if rule.only.won_before_today && rule.only.segments.is_empty() && rule.only.tags.is_empty() {
-        return refuse(place, "`won_before_today` needs segments or tags to be about");
+        return refuse(
+            place,
+            "`won_before_today` needs segments or tags to be about",
+        );
     }
     if let Some(message) = &rule.message {
         if message.channels.is_empty() {
             return refuse(place, "a message needs a channel");
         }
         texts(&format!("{place}.message.data"), message.data.values())?;
-        check_offer(&format!("{place}.message.offer"), rule, message.offer.as_ref())?;
+        check_offer(
+            &format!("{place}.message.offer"),
+            rule,
+            message.offer.as_ref(),
+        )?;
     }
     if let Some(task) = &rule.task {
         texts(&format!("{place}.task.data"), task.data.values())?;
     }
     if let Some(prompt) = &rule.prompt {
         texts(&format!("{place}.prompt.text"), [&prompt.text])?;
-        check_offer(&format!("{place}.prompt.offer"), rule, prompt.offer.as_ref())?;
+        check_offer(
+            &format!("{place}.prompt.offer"),
+            rule,
+            prompt.offer.as_ref(),
+        )?;
     }
     texts(&format!("{place}.receipt"), &rule.receipt)
 }
@@ -54,15 +68,19 @@ fn check_offer(place: &str, rule: &Rule, offer: Option<&Offer>) -> Result<()> {
         return refuse(place, "an offer has either a `share` or an `amount`");
     }
     if offer.code.is_some() && offer.code_prefix.is_some() {
-        return refuse(place, "an offer has a `code` for everybody or a `code_prefix`, not both");
+        return refuse(
+            place,
+            "an offer has a `code` for everybody or a `code_prefix`, not both",
+        );
     }
     match offer.on {
         OfferOn::Gift | OfferOn::NextGoods if offer.goods.is_none() => {
             refuse(place, "it needs `goods`: what is given")
         }
-        OfferOn::MatchingLines if rule.only.goods.is_none() => {
-            refuse(place, "matching lines are those of `only.goods`, which is missing")
-        }
+        OfferOn::MatchingLines if rule.only.goods.is_none() => refuse(
+            place,
+            "matching lines are those of `only.goods`, which is missing",
+        ),
         _ => Ok(()),
     }
 }
@@ -73,9 +91,7 @@ fn texts<'a>(place: &str, texts: impl IntoIterator<Item = &'a Text>) -> Result<(
 }
 
 fn known(place: &str, field: &str) -> Result<()> {
-    let attribute = |name: &str| {
-        matches!(name.split_once('.'), Some(("event" | "customer", attribute)) if !attribute.is_empty())
-    };
+    let attribute = |name: &str| matches!(name.split_once('.'), Some(("event" | "customer", attribute)) if !attribute.is_empty());
     match NAMES.contains(&field) || attribute(field) {
         true => Ok(()),
         false => refuse(

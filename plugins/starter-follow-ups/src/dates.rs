@@ -14,7 +14,11 @@ pub fn last_day(now: &LocalTime, span: Span) -> Date {
         Span::Days(days) => later(today, days),
         Span::Months(months) => in_month(today, months, today.day),
         Span::EndOfMonth(months) => in_month(today, months, 31),
-        Span::EndOfYear(years) => Date { year: today.year + years as i32, month: 12, day: 31 },
+        Span::EndOfYear(years) => Date {
+            year: today.year + years as i32,
+            month: 12,
+            day: 31,
+        },
     }
 }
 
@@ -24,7 +28,11 @@ fn in_month(date: Date, months: u32, day: u8) -> Date {
     let (year, month) = (date.year + (month / 12) as i32, (month % 12) as u8 + 1);
     let days = (1..=day).rev();
     let last = days.into_iter().find_map(|day| Date::new(year, month, day));
-    last.unwrap_or(Date { year, month, day: 1 })
+    last.unwrap_or(Date {
+        year,
+        month,
+        day: 1,
+    })
 }
 
 /// The day so many days later.
@@ -32,15 +40,27 @@ fn later(date: Date, days: u32) -> Date {
     let mut date = date;
     let mut left = days;
     loop {
-        let rest = (date.day..=31).take_while(|day| Date::new(date.year, date.month, *day).is_some());
+        let rest =
+            (date.day..=31).take_while(|day| Date::new(date.year, date.month, *day).is_some());
         let rest = rest.count() as u32 - 1;
         if left <= rest {
-            return Date { day: date.day + left as u8, ..date };
+            return Date {
+                day: date.day + left as u8,
+                ..date
+            };
         }
         left -= rest + 1;
         date = match date.month {
-            12 => Date { year: date.year + 1, month: 1, day: 1 },
-            month => Date { month: month + 1, day: 1, ..date },
+            12 => Date {
+                year: date.year + 1,
+                month: 1,
+                day: 1,
+            },
+            month => Date {
+                month: month + 1,
+                day: 1,
+                ..date
+            },
         };
     }
 }
@@ -61,10 +81,12 @@ pub fn written(date: Date, style: DateStyle, country: &str) -> String {
 fn of_country(country: &str) -> DateStyle {
     match country {
         "US" | "PR" | "PH" => DateStyle::MonthFirst,
-        "GB" | "IE" | "FR" | "ES" | "IT" | "PT" | "BE" | "LU" | "GR" | "AU" | "NZ" | "IN" | "SG"
-        | "BR" | "MX" | "AR" | "CL" | "CO" | "PE" | "ZA" | "NG" | "KE" | "AE" => DateStyle::DayFirst,
-        "DE" | "AT" | "CH" | "PL" | "CZ" | "SK" | "NO" | "DK" | "FI" | "RO" | "BG" | "RS" | "UA"
-        | "TR" => DateStyle::DayFirstDots,
+        "GB" | "IE" | "FR" | "ES" | "IT" | "PT" | "BE" | "LU" | "GR" | "AU" | "NZ" | "IN"
+        | "SG" | "BR" | "MX" | "AR" | "CL" | "CO" | "PE" | "ZA" | "NG" | "KE" | "AE" => {
+            DateStyle::DayFirst
+        }
+        "DE" | "AT" | "CH" | "PL" | "CZ" | "SK" | "NO" | "DK" | "FI" | "RO" | "BG" | "RS"
+        | "UA" | "TR" => DateStyle::DayFirstDots,
         _ => DateStyle::Iso,
     }
 }
@@ -92,7 +114,13 @@ mod tests {
 
     #[test]
     fn a_span_ends_on_the_day_that_people_expect() {
-        let now = LocalTime { year: 2024, month: 1, day: 31, hour: 20, ..LocalTime::default() };
+        let now = LocalTime {
+            year: 2024,
+            month: 1,
+            day: 31,
+            hour: 20,
+            ..LocalTime::default()
+        };
         for (span, expected) in [
             (Span::Hours(3), "2024-01-31"),
             (Span::Hours(4), "2024-02-01"),
@@ -117,7 +145,11 @@ mod tests {
             ("JP", "2024-05-31"),
             ("", "2024-05-31"),
         ] {
-            assert_eq!(written(date, DateStyle::ByCountry, country), expected, "{country}");
+            assert_eq!(
+                written(date, DateStyle::ByCountry, country),
+                expected,
+                "{country}"
+            );
         }
     }
 }

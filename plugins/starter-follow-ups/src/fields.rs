@@ -54,7 +54,11 @@ pub enum Subject<'a> {
 impl Fields<'_> {
     /// The value of a field with its type, if it is known.
     pub fn value(&self, name: &str) -> Option<Value> {
-        let text = |text: &str| Some(text).filter(|it| !it.is_empty()).map(|it| Value::Text(it.into()));
+        let text = |text: &str| {
+            Some(text)
+                .filter(|it| !it.is_empty())
+                .map(|it| Value::Text(it.into()))
+        };
         let number = |number: i64| Some(Value::Number(number));
         let input = self.input;
         let so_far = &input.so_far;
@@ -93,7 +97,9 @@ impl Fields<'_> {
             "days_silent" => number((input.now - input.totals.lifetime.last_at?) / DAY),
             "offer_value" => text(&self.offer_value()?),
             "offer_code" => text(self.offer?.code.as_deref()?),
-            "offer_until" => text(&self.date(dates::last_day(&input.event.local, self.offer?.valid?))),
+            "offer_until" => {
+                text(&self.date(dates::last_day(&input.event.local, self.offer?.valid?)))
+            }
             _ => match name.split_once('.')? {
                 ("event", name) => text(input.event.attribute(name)?),
                 ("customer", name) => text(input.customer.attribute(name)?),
@@ -133,8 +139,15 @@ impl Fields<'_> {
     }
 
     fn date(&self, date: Date) -> String {
-        let country = self.input.event.location.as_ref().map(|place| place.country.as_str());
-        let country = country.filter(|country| !country.is_empty()).unwrap_or(&self.shop.country);
+        let country = self
+            .input
+            .event
+            .location
+            .as_ref()
+            .map(|place| place.country.as_str());
+        let country = country
+            .filter(|country| !country.is_empty())
+            .unwrap_or(&self.shop.country);
         dates::written(date, self.config.dates, country)
     }
 }

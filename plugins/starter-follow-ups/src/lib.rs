@@ -31,7 +31,10 @@ impl Rule for StarterFollowUps {
 
     fn configure(config: Config, shop: &Shop) -> Result<Self> {
         check::check(&config)?;
-        Ok(StarterFollowUps { config, shop: shop.clone() })
+        Ok(StarterFollowUps {
+            config,
+            shop: shop.clone(),
+        })
     }
 }
 
@@ -39,7 +42,11 @@ impl FollowUpTrigger for StarterFollowUps {
     fn follow_ups(&self, input: &Input) -> Result<FollowUpAnswer> {
         let before: Marks = input.remembered()?;
         let mut marks = before.clone();
-        let won_tags = self.config.rules.values().filter(|rule| rule.only.won_before_today);
+        let won_tags = self
+            .config
+            .rules
+            .values()
+            .filter(|rule| rule.only.won_before_today);
         marks.observe_tags(input, won_tags.flat_map(|rule| &rule.only.tags));
 
         let mut answer = FollowUpAnswer::nothing();
@@ -60,7 +67,11 @@ impl FollowUpTrigger for StarterFollowUps {
                 continue;
             };
             let fields = self.fields(input, occasion.subject);
-            let act = Act { rule, occasion: &occasion, fields };
+            let act = Act {
+                rule,
+                occasion: &occasion,
+                fields,
+            };
             match obstacle(name, &act, &marks) {
                 Some(reason) => skipped.push(reason),
                 None => {
@@ -82,7 +93,13 @@ impl FollowUpTrigger for StarterFollowUps {
 
 impl StarterFollowUps {
     fn fields<'a>(&'a self, input: &'a Input, subject: Subject<'a>) -> Fields<'a> {
-        Fields { input, shop: &self.shop, config: &self.config, subject, offer: None }
+        Fields {
+            input,
+            shop: &self.shop,
+            config: &self.config,
+            subject,
+            offer: None,
+        }
     }
 }
 

@@ -67,7 +67,10 @@ impl Marks {
         let mut looked = match trigger {
             Trigger::Birthday(birthday) => self.birthday(name, birthday, input),
             Trigger::Silence(silence) => self.silence(name, rule, silence, input),
-            _ => Looked { occasion: self.event(name, trigger, input), look_again_at: None },
+            _ => Looked {
+                occasion: self.event(name, trigger, input),
+                look_again_at: None,
+            },
         };
         if let Some(occasion) = &mut looked.occasion {
             match rule.repeat {
@@ -93,7 +96,12 @@ impl Marks {
     }
 
     /// An event that is an occasion by itself.
-    fn event<'a>(&mut self, name: &str, trigger: &'a Trigger, input: &'a Input) -> Option<Occasion<'a>> {
+    fn event<'a>(
+        &mut self,
+        name: &str,
+        trigger: &'a Trigger,
+        input: &'a Input,
+    ) -> Option<Occasion<'a>> {
         let event = &input.event;
         let totals = &input.totals;
         let bought = input.purchase().is_some();
@@ -117,9 +125,7 @@ impl Marks {
         };
         match trigger {
             Trigger::Sale => here(bought, "A sale."),
-            Trigger::FirstSale => {
-                here(bought && totals.lifetime.orders == 1, "The first sale.")
-            }
+            Trigger::FirstSale => here(bought && totals.lifetime.orders == 1, "The first sale."),
             Trigger::FirstInStoreSale => here(first(Channel::Pos), "The first sale in a store."),
             Trigger::FirstOnlineSale => here(first(Channel::Online), "The first sale online."),
             Trigger::Return => here(
@@ -130,9 +136,7 @@ impl Marks {
                 event.is("loyalty.enrolled") || input.customer.enrolled_at == Some(input.now),
                 "Joined the programme.",
             ),
-            Trigger::Identified => {
-                today(event.is("customer.identified"), "Was recognised.")
-            }
+            Trigger::Identified => today(event.is("customer.identified"), "Was recognised."),
             Trigger::Checkout => today(input.checkout().is_some(), "A basket is at the till."),
             Trigger::Event(kind) => here(event.is(kind), kind),
             Trigger::TierUp => {
@@ -145,15 +149,27 @@ impl Marks {
                     reason: format!("Reached the tier {tier}."),
                 })
             }
-            Trigger::SegmentEntered(key) if input.so_far.entered(key) => {
-                Some(self.counted(name, 'e', Subject::Segment(key), format!("Entered {key}."), input.now))
-            }
-            Trigger::SegmentLeft(key) if input.so_far.left(key) => {
-                Some(self.counted(name, 'l', Subject::Segment(key), format!("Left {key}."), input.now))
-            }
-            Trigger::TagSet(tag) if input.so_far.tags_set.contains(tag) => {
-                Some(self.counted(name, 'g', Subject::Tag(tag), format!("Got the tag {tag}."), input.now))
-            }
+            Trigger::SegmentEntered(key) if input.so_far.entered(key) => Some(self.counted(
+                name,
+                'e',
+                Subject::Segment(key),
+                format!("Entered {key}."),
+                input.now,
+            )),
+            Trigger::SegmentLeft(key) if input.so_far.left(key) => Some(self.counted(
+                name,
+                'l',
+                Subject::Segment(key),
+                format!("Left {key}."),
+                input.now,
+            )),
+            Trigger::TagSet(tag) if input.so_far.tags_set.contains(tag) => Some(self.counted(
+                name,
+                'g',
+                Subject::Tag(tag),
+                format!("Got the tag {tag}."),
+                input.now,
+            )),
             Trigger::SegmentEntered(_)
             | Trigger::SegmentLeft(_)
             | Trigger::TagSet(_)
@@ -172,7 +188,11 @@ impl Marks {
         now: Instant,
     ) -> Occasion<'a> {
         let count = self.count(format!("{name}:{sort}"), now);
-        Occasion { name: format!("{name}:{sort}{count}"), subject, reason }
+        Occasion {
+            name: format!("{name}:{sort}{count}"),
+            subject,
+            reason,
+        }
     }
 
     fn count(&mut self, key: String, now: Instant) -> i64 {
@@ -193,18 +213,34 @@ impl Marks {
         // The day itself, or one of the days ahead of it.
         let (year, due) = match birthday.today {
             true => (local.year, local.day_began - ahead + hour),
-            false => (local.year + i32::from(birthday.next >= local.next_year), next_at),
+            false => (
+                local.year + i32::from(birthday.next >= local.next_year),
+                next_at,
+            ),
         };
         if input.now < due {
-            return Looked { look_again_at: Some(due), ..Looked::default() };
+            return Looked {
+                look_again_at: Some(due),
+                ..Looked::default()
+            };
         }
         // After it: the next one, or the day after, when the next one is known.
-        let look_again_at = Some(if next_at > input.now { next_at } else { birthday.next + DAY });
+        let look_again_at = Some(if next_at > input.now {
+            next_at
+        } else {
+            birthday.next + DAY
+        });
         let known_ms = i64::from(wanted.known_days) * DAY;
         let key = format!("{name}:b");
-        let given = self.marks.get(&key).is_some_and(|mark| mark.0 >= i64::from(year));
+        let given = self
+            .marks
+            .get(&key)
+            .is_some_and(|mark| mark.0 >= i64::from(year));
         if given || input.now - birthday.known_since < known_ms {
-            return Looked { look_again_at, ..Looked::default() };
+            return Looked {
+                look_again_at,
+                ..Looked::default()
+            };
         }
         self.marks.insert(key, Mark(year.into(), input.now));
         let occasion = Occasion {
@@ -212,11 +248,20 @@ impl Marks {
             subject: Subject::Nothing,
             reason: "The birthday.".into(),
         };
-        Looked { occasion: Some(occasion), look_again_at }
+        Looked {
+            occasion: Some(occasion),
+            look_again_at,
+        }
     }
 
     /// Once for each silence, when it has lasted long enough.
-    fn silence<'a>(&mut self, name: &str, rule: &Rule, wanted: &Silence, input: &Input) -> Looked<'a> {
+    fn silence<'a>(
+        &mut self,
+        name: &str,
+        rule: &Rule,
+        wanted: &Silence,
+        input: &Input,
+    ) -> Looked<'a> {
         let bought = &input.totals.lifetime;
         let (Some(first), Some(last)) = (bought.first_at, bought.last_at) else {
             return Looked::default();
@@ -236,16 +281,23 @@ impl Marks {
             due = due.max(done.1 + i64::from(days) * DAY);
         }
         if input.now < due {
-            return Looked { look_again_at: Some(due), ..Looked::default() };
+            return Looked {
+                look_again_at: Some(due),
+                ..Looked::default()
+            };
         }
-        self.marks.insert(key, Mark(bought.orders.into(), input.now));
+        self.marks
+            .insert(key, Mark(bought.orders.into(), input.now));
         let days = (input.now - last) / DAY;
         let occasion = Occasion {
             name: format!("{name}:s{}", bought.orders),
             subject: Subject::Nothing,
             reason: format!("Has not bought for {}.", stampcard_sdk::count(days, "day")),
         };
-        Looked { occasion: Some(occasion), look_again_at: None }
+        Looked {
+            occasion: Some(occasion),
+            look_again_at: None,
+        }
     }
 }
 

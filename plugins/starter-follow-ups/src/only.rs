@@ -44,17 +44,27 @@ impl Only {
             && !self.not_tags.iter().any(tagged)
             && (!self.won_before_today || self.won_before(input, marks))
             && (self.tiers.is_empty()
-                || input.tier_now().is_some_and(|tier| self.tiers.iter().any(|it| it == tier)))
-            && self.members.is_none_or(|wanted| customer.enrolled_at.is_some() == wanted)
+                || input
+                    .tier_now()
+                    .is_some_and(|tier| self.tiers.iter().any(|it| it == tier)))
+            && self
+                .members
+                .is_none_or(|wanted| customer.enrolled_at.is_some() == wanted)
             && (self.consents.is_empty()
-                || self.consents.iter().any(|purpose| customer.consents_to(purpose)))
+                || self
+                    .consents
+                    .iter()
+                    .any(|purpose| customer.consents_to(purpose)))
     }
 
     /// One of the segments or tags has been there since before the local day began.
     fn won_before(&self, input: &Input, marks: &Marks) -> bool {
         let today = input.event.local.day_began;
         let segment = |key: &String| {
-            input.customer.segment(key).is_some_and(|membership| membership.since < today)
+            input
+                .customer
+                .segment(key)
+                .is_some_and(|membership| membership.since < today)
         };
         let tag = |tag: &String| {
             // A tag that was not seen to be set is older than this plugin.
@@ -70,7 +80,8 @@ fn is_in(input: &Input, key: &str) -> bool {
 
 fn has_tag(input: &Input, tag: &String) -> bool {
     let so_far = &input.so_far;
-    (input.customer.has_tag(tag) || so_far.tags_set.contains(tag)) && !so_far.tags_cleared.contains(tag)
+    (input.customer.has_tag(tag) || so_far.tags_set.contains(tag))
+        && !so_far.tags_cleared.contains(tag)
 }
 
 impl GoodsName {
@@ -81,7 +92,10 @@ impl GoodsName {
         };
         among(&self.skus, &line.sku)
             || among(&self.categories, &line.category)
-            || line.collections.iter().any(|it| self.collections.contains(it))
+            || line
+                .collections
+                .iter()
+                .any(|it| self.collections.contains(it))
     }
 
     /// The same for an offer.

@@ -20,10 +20,18 @@ const DEFAULT: &str = "default";
 impl Text {
     /// The first alternative in the customer's language that can be written; in the default
     /// language, if the customer's has none.
-    pub fn write(&self, language: Option<&str>, field: impl Fn(&str) -> Option<String>) -> Option<String> {
-        let own = language.and_then(|language| self.speaking(language)).unwrap_or(&[]);
+    pub fn write(
+        &self,
+        language: Option<&str>,
+        field: impl Fn(&str) -> Option<String>,
+    ) -> Option<String> {
+        let own = language
+            .and_then(|language| self.speaking(language))
+            .unwrap_or(&[]);
         let default = self.languages.first().map_or(&[][..], |(_, texts)| texts);
-        own.iter().chain(default).find_map(|text| fill(text, &field))
+        own.iter()
+            .chain(default)
+            .find_map(|text| fill(text, &field))
     }
 
     /// The name of the field, if the text is nothing else.
@@ -41,10 +49,12 @@ impl Text {
     /// Every field that it names, for checking.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
         let texts = self.languages.iter().flat_map(|(_, texts)| texts);
-        texts.flat_map(|text| Parts(text)).filter_map(|part| match part {
-            Part::Field { name, .. } => Some(name),
-            Part::Words(_) => None,
-        })
+        texts
+            .flat_map(|text| Parts(text))
+            .filter_map(|part| match part {
+                Part::Field { name, .. } => Some(name),
+                Part::Words(_) => None,
+            })
     }
 
     /// The longest match wins: "fr-CA" before "fr".
@@ -78,7 +88,10 @@ fn fill(text: &str, field: &impl Fn(&str) -> Option<String>) -> Option<String> {
 #[derive(Debug, PartialEq, Eq)]
 enum Part<'a> {
     Words(&'a str),
-    Field { name: &'a str, fallback: Option<&'a str> },
+    Field {
+        name: &'a str,
+        fallback: Option<&'a str>,
+    },
 }
 
 /// A brace that nothing closes is an ordinary character.
@@ -113,7 +126,10 @@ impl<'a> Iterator for Parts<'a> {
 /// At most so many characters, the last an ellipsis if something was cut.
 pub fn shortened(mut text: String, chars_max: usize) -> String {
     if let Some((end, _)) = text.char_indices().nth(chars_max) {
-        let cut = text[..end].char_indices().next_back().map_or(0, |(last, _)| last);
+        let cut = text[..end]
+            .char_indices()
+            .next_back()
+            .map_or(0, |(last, _)| last);
         text.truncate(cut);
         text.push('…');
     }
@@ -136,7 +152,9 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
-        Ok(Text { languages: vec![(DEFAULT.into(), vec![text.into()])] })
+        Ok(Text {
+            languages: vec![(DEFAULT.into(), vec![text.into()])],
+        })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Text, A::Error> {
@@ -144,7 +162,9 @@ impl<'de> Visitor<'de> for TextVisitor {
         while let Some(text) = items.next_element()? {
             texts.push(text);
         }
-        Ok(Text { languages: vec![(DEFAULT.into(), texts)] })
+        Ok(Text {
+            languages: vec![(DEFAULT.into(), texts)],
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Text, A::Error> {
@@ -153,11 +173,17 @@ impl<'de> Visitor<'de> for TextVisitor {
             by_language.insert(language, text);
         }
         let Some(default) = by_language.remove(DEFAULT) else {
-            return Err(A::Error::custom("a text by language needs `default` for all others"));
+            return Err(A::Error::custom(
+                "a text by language needs `default` for all others",
+            ));
         };
         let mut languages = default.languages;
         for (language, text) in by_language {
-            let texts = text.languages.into_iter().next().map_or_else(Vec::new, |(_, texts)| texts);
+            let texts = text
+                .languages
+                .into_iter()
+                .next()
+                .map_or_else(Vec::new, |(_, texts)| texts);
             languages.push((language, texts));
         }
         Ok(Text { languages })
@@ -212,16 +238,23 @@ mod tests {
             (Some("de-DE"), "Thanks"),
             (Some("default"), "Thanks"),
         ] {
-            assert_eq!(text.write(language, field).as_deref(), Some(expected), "{language:?}");
+            assert_eq!(
+                text.write(language, field).as_deref(),
+                Some(expected),
+                "{language:?}"
+            );
         }
         assert!(from_value::<Text>(json!({ "fr": "Merci" })).is_err());
     }
 
     #[test]
     fn a_text_is_cut_at_whole_characters() {
-        for (text, most, expected) in
-            [("Grüße", 5, "Grüße"), ("Grüße!", 5, "Grüß…"), ("", 5, ""), ("ab", 1, "…")]
-        {
+        for (text, most, expected) in [
+            ("Grüße", 5, "Grüße"),
+            ("Grüße!", 5, "Grüß…"),
+            ("", 5, ""),
+            ("ab", 1, "…"),
+        ] {
             assert_eq!(shortened(text.into(), most), expected);
         }
     }

@@ -95,7 +95,9 @@ fn the_default_wins_back_who_lapsed_and_has_staff_call_a_vip() {
 fn the_readme_shows_every_key_of_the_schema_and_nothing_that_is_refused() {
     let readme = file("README.md");
     let blocks = readme.split("```toml\n").skip(1);
-    let shown: Vec<Value> = blocks.map(|block| toml(block.split("```").next().unwrap())).collect();
+    let shown: Vec<Value> = blocks
+        .map(|block| toml(block.split("```").next().unwrap()))
+        .collect();
     assert!(shown.len() > 3, "the README shows configurations");
     let schema_text: Value = from_str(&file("config.schema.json")).unwrap();
     for config in &shown {
@@ -103,7 +105,12 @@ fn the_readme_shows_every_key_of_the_schema_and_nothing_that_is_refused() {
         let taken = schema.validate(config);
         assert!(taken.is_ok(), "{config}: {}", taken.unwrap_err());
         let event = json!({ "event": { "kind": "customer.updated" } });
-        cases::check::<StarterFollowUps>(Role::FollowUpTrigger, config.clone(), event, json!({ "prompts": [] }));
+        cases::check::<StarterFollowUps>(
+            Role::FollowUpTrigger,
+            config.clone(),
+            event,
+            json!({ "prompts": [] }),
+        );
     }
     // Every property anywhere in the schema is somewhere in the README.
     let mut missing = Vec::new();
@@ -113,13 +120,22 @@ fn the_readme_shows_every_key_of_the_schema_and_nothing_that_is_refused() {
             missing.push(key.to_owned());
         }
     });
-    assert_eq!(missing, Vec::<String>::new(), "the README does not tell of these");
+    assert_eq!(
+        missing,
+        Vec::<String>::new(),
+        "the README does not tell of these"
+    );
 }
 
 fn properties(schema: &Value, seen: &mut impl FnMut(&str)) {
     match schema {
         Value::Object(fields) => {
-            for key in fields.get("properties").and_then(Value::as_object).into_iter().flat_map(|it| it.keys()) {
+            for key in fields
+                .get("properties")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flat_map(|it| it.keys())
+            {
                 seen(key);
             }
             fields.values().for_each(|inner| properties(inner, seen));

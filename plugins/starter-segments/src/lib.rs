@@ -6,11 +6,16 @@
 use stampcard_sdk::MINUTE;
 use stampcard_sdk::prelude::*;
 
+mod bought;
+mod check;
+mod codec;
 pub mod config;
 mod judge;
+mod ladder;
 mod memory;
 mod plan;
 pub mod rhythm;
+mod timing;
 mod words;
 
 use config::Config;
@@ -28,7 +33,9 @@ impl Rule for StarterSegments {
     type Config = Config;
 
     fn configure(config: Config, shop: &Shop) -> Result<Self> {
-        Ok(StarterSegments { plan: Plan::new(config, shop)? })
+        Ok(StarterSegments {
+            plan: Plan::new(config, shop)?,
+        })
     }
 }
 

@@ -123,9 +123,17 @@ impl Months {
     pub fn add(&mut self, month: i32) {
         let ahead = month - self.newest;
         if self.bought == 0 || ahead >= 32 {
-            *self = Months { newest: month, bought: 1, in_newest: 1 };
+            *self = Months {
+                newest: month,
+                bought: 1,
+                in_newest: 1,
+            };
         } else if ahead > 0 {
-            *self = Months { newest: month, bought: self.bought << ahead | 1, in_newest: 1 };
+            *self = Months {
+                newest: month,
+                bought: self.bought << ahead | 1,
+                in_newest: 1,
+            };
         } else if ahead == 0 {
             self.bought |= 1;
             self.in_newest += 1;
@@ -181,6 +189,10 @@ pub struct SeasonCount {
     pub in_newest: u32,
 }
 
+/// From a day of the year to another, both included, as (month, day). It may go over the turn of
+/// the year.
+pub type SeasonWindow = [(u8, u8); 2];
+
 /// The most windows of one seasonal rule.
 pub const WINDOWS_MAX: usize = 16;
 
@@ -218,18 +230,20 @@ impl SeasonCount {
     }
 }
 
-/// The season that a day is in, as `year × 16 + window`: the year in which it began. `windows`
-/// are (month, day) pairs, both ends included.
-pub fn season_of(windows: impl IntoIterator<Item = [(u8, u8); 2]>, date: Date) -> Option<i32> {
+/// The season that a day is in, as `year × 16 + window`: the year in which it began.
+pub fn season_of(windows: impl IntoIterator<Item = SeasonWindow>, date: Date) -> Option<i32> {
     let day = (date.month, date.day);
-    windows.into_iter().enumerate().find_map(|(index, [from, to])| {
-        let year = if from <= to {
-            (from <= day && day <= to).then_some(date.year)
-        } else if day >= from {
-            Some(date.year)
-        } else {
-            (day <= to).then_some(date.year - 1)
-        };
-        year.map(|year| year * WINDOWS_MAX as i32 + index as i32)
-    })
+    windows
+        .into_iter()
+        .enumerate()
+        .find_map(|(index, [from, to])| {
+            let year = if from <= to {
+                (from <= day && day <= to).then_some(date.year)
+            } else if day >= from {
+                Some(date.year)
+            } else {
+                (day <= to).then_some(date.year - 1)
+            };
+            year.map(|year| year * WINDOWS_MAX as i32 + index as i32)
+        })
 }

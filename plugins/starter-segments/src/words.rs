@@ -5,8 +5,9 @@
 use stampcard_sdk::prelude::*;
 use stampcard_sdk::{count, grouped};
 
+use crate::bought::share;
 use crate::config::{BirthdayWhen, ChannelName, Condition, Measured};
-use crate::judge::{Judge, Truth, share};
+use crate::judge::{Judge, Truth};
 use crate::plan::{Node, NodeRule, Quantity, is_own_window};
 use crate::rhythm::Months;
 
@@ -42,7 +43,10 @@ impl Judge<'_> {
             }
             Condition::Tag(tag) => {
                 let has = self.condition(condition).truth == Truth::Yes;
-                format!("{} the tag {tag}.", if has { "Has" } else { "Doesn't have" })
+                format!(
+                    "{} the tag {tag}.",
+                    if has { "Has" } else { "Doesn't have" }
+                )
             }
             Condition::Spend(measured) => self.describe_measured(Quantity::Spend, measured),
             Condition::Orders(measured) => self.describe_measured(Quantity::Orders, measured),
@@ -50,7 +54,10 @@ impl Judge<'_> {
                 let (part, whole) = self.part_and_whole(measured).unwrap_or_default();
                 let (scope, key) = measured.group().unwrap_or_default();
                 let percent = share(&part, &whole) / 100;
-                format!("{percent} % of the spend{} is for {scope} {key}.", window(measured.days))
+                format!(
+                    "{percent} % of the spend{} is for {scope} {key}.",
+                    window(measured.days)
+                )
             }
             Condition::LargestSale(_) => match input.totals.largest_sale {
                 0 => "Has no sale that was kept.".into(),
@@ -62,17 +69,34 @@ impl Judge<'_> {
             },
             Condition::SaleAfter(wanted) => {
                 let bought = self.condition(condition).truth == Truth::Yes;
-                let verb = if bought { "Has bought" } else { "Hasn't bought" };
-                format!("{verb} within {} of {}.", count(wanted.within_days.into(), "day"), wanted.event)
+                let verb = if bought {
+                    "Has bought"
+                } else {
+                    "Hasn't bought"
+                };
+                format!(
+                    "{verb} within {} of {}.",
+                    count(wanted.within_days.into(), "day"),
+                    wanted.event
+                )
             }
             Condition::Channels(_) | Condition::Crossed(_) => self.describe_channels(),
             Condition::EveryWeek(spans) => {
                 let filled = self.remembered.visits.filled(input.now, *spans);
-                format!("Bought in {} of 7 days.", of_the_last(filled, *spans, "span"))
+                format!(
+                    "Bought in {} of 7 days.",
+                    of_the_last(filled, *spans, "span")
+                )
             }
             Condition::EveryMonth(months) => {
-                let row = self.remembered.months.in_a_row(Months::of(&input.event.local));
-                format!("Bought in {} in a row; {months} are asked for.", count(row.into(), "month"))
+                let row = self
+                    .remembered
+                    .months
+                    .in_a_row(Months::of(&input.event.local));
+                format!(
+                    "Bought in {} in a row; {months} are asked for.",
+                    count(row.into(), "month")
+                )
             }
             Condition::Seasons(seasons) => {
                 let bought = self.season_count(seasons);
@@ -90,13 +114,21 @@ impl Judge<'_> {
             Condition::Silent(_) => match input.totals.lifetime.last_at {
                 Some(last) if last == input.now => "Has just bought.".into(),
                 Some(last) => {
-                    format!("Last bought {} ago.", count((input.now - last) / DAY, "day"))
+                    format!(
+                        "Last bought {} ago.",
+                        count((input.now - last) / DAY, "day")
+                    )
                 }
                 None => "Has never bought.".into(),
             },
             Condition::Locations(_) => {
-                let visited = input.facts_of("location").filter(|fact| fact.tally.orders > 0);
-                format!("Has bought at {}.", count(visited.count() as i64, "location"))
+                let visited = input
+                    .facts_of("location")
+                    .filter(|fact| fact.tally.orders > 0);
+                format!(
+                    "Has bought at {}.",
+                    count(visited.count() as i64, "location")
+                )
             }
             Condition::Balance(_) => format!("The balance is {}.", grouped(customer.balance)),
             Condition::Available(_) => {
@@ -116,7 +148,10 @@ impl Judge<'_> {
             },
             Condition::Consent(purpose) => {
                 let agrees = customer.consents_to(purpose);
-                format!("{} to {purpose}.", if agrees { "Agrees" } else { "Doesn't agree" })
+                format!(
+                    "{} to {purpose}.",
+                    if agrees { "Agrees" } else { "Doesn't agree" }
+                )
             }
             Condition::Birthday(when) => {
                 let is_now = self.condition(condition).truth == Truth::Yes;
@@ -125,7 +160,10 @@ impl Judge<'_> {
                     BirthdayWhen::ThisMonth => "this month",
                 };
                 match customer.birthday {
-                    Some(_) => format!("The birthday {} {when}.", if is_now { "is" } else { "isn't" }),
+                    Some(_) => format!(
+                        "The birthday {} {when}.",
+                        if is_now { "is" } else { "isn't" }
+                    ),
                     None => "The birthday isn't known.".into(),
                 }
             }
@@ -152,7 +190,10 @@ impl Judge<'_> {
                 return self.describe(condition);
             }
         }
-        let all: Vec<_> = inner.iter().map(|condition| self.describe(condition)).collect();
+        let all: Vec<_> = inner
+            .iter()
+            .map(|condition| self.describe(condition))
+            .collect();
         all.join(" ")
     }
 
@@ -182,10 +223,14 @@ impl Judge<'_> {
     }
 
     fn describe_channels(&self) -> String {
-        let all = [ChannelName::Pos, ChannelName::Online, ChannelName::Phone, ChannelName::Other];
-        let bought = |channel: &ChannelName| {
-            self.input.totals.channel(channel.channel()).orders > 0
-        };
+        let all = [
+            ChannelName::Pos,
+            ChannelName::Online,
+            ChannelName::Phone,
+            ChannelName::Other,
+        ];
+        let bought =
+            |channel: &ChannelName| self.input.totals.channel(channel.channel()).orders > 0;
         let places: Vec<_> = all.into_iter().filter(bought).map(place).collect();
         match &places[..] {
             [] => "Has not bought yet.".into(),
@@ -196,7 +241,9 @@ impl Judge<'_> {
 
     fn mean_gap_days(&self) -> Option<i64> {
         let bought = &self.input.totals.lifetime;
-        let gaps = i64::from(bought.orders).checked_sub(1).filter(|gaps| *gaps > 0)?;
+        let gaps = i64::from(bought.orders)
+            .checked_sub(1)
+            .filter(|gaps| *gaps > 0)?;
         Some((bought.last_at? - bought.first_at?) / gaps / DAY)
     }
 
@@ -222,7 +269,9 @@ fn place(channel: ChannelName) -> &'static str {
 }
 
 fn window(days: Option<u32>) -> String {
-    days.map_or(String::new(), |days| format!(" in {}", count(days.into(), "day")))
+    days.map_or(String::new(), |days| {
+        format!(" in {}", count(days.into(), "day"))
+    })
 }
 
 fn so_far(days: Option<u32>) -> String {

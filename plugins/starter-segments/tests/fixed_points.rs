@@ -22,7 +22,10 @@ fn first_timer_is_exactly_one_order() {
     life.event(t - DAY, "customer.created");
     assert!(life.log.is_empty());
     life.sale(t, 1_000).sale(t + 1, 1_000).sale(t + 2, 1_000);
-    assert_eq!(life.changes(), [(t, "+first-timer"), (t + 1, "-first-timer")]);
+    assert_eq!(
+        life.changes(),
+        [(t, "+first-timer"), (t + 1, "-first-timer")]
+    );
     assert_eq!(life.log[0].2, "1 sale so far.");
     assert_eq!(life.log[1].2, "2 sales so far.");
 }
@@ -30,8 +33,13 @@ fn first_timer_is_exactly_one_order() {
 #[test]
 fn vip_is_one_order_over_500_00_and_is_left_if_it_is_taken_back() {
     let (mut life, t) = life();
-    life.sale(t, 50_000).sale(t + HOUR, 30_000).sale(t + 2 * HOUR, 30_000);
-    assert!(!life.is_in("vip"), "500.00 is not over 500.00, nor are two sales of 300.00");
+    life.sale(t, 50_000)
+        .sale(t + HOUR, 30_000)
+        .sale(t + 2 * HOUR, 30_000);
+    assert!(
+        !life.is_in("vip"),
+        "500.00 is not over 500.00, nor are two sales of 300.00"
+    );
     life.sale(t + 3 * HOUR, 50_001);
     assert!(life.is_in("vip"));
     assert_eq!(life.last_reason(), "The largest sale is 500.01.");
@@ -57,12 +65,20 @@ fn lapsed_is_entered_at_the_instant_and_left_with_the_next_sale() {
 #[test]
 fn omnichannel_is_ever_both_in_store_and_online() {
     let (mut life, t) = life();
-    life.sale_in(t, 1_000, Channel::Online, None, None)
-        .sale_in(t + 1, 1_000, Channel::Phone, None, None);
+    life.sale_in(t, 1_000, Channel::Online, None, None).sale_in(
+        t + 1,
+        1_000,
+        Channel::Phone,
+        None,
+        None,
+    );
     assert!(!life.is_in("omnichannel"));
     life.sale_in(t + 2 * 365 * DAY, 1_000, Channel::Pos, None, None);
     assert!(life.is_in("omnichannel"));
-    assert_eq!(life.last_reason(), "Has bought in store, online and by phone.");
+    assert_eq!(
+        life.last_reason(),
+        "Has bought in store, online and by phone."
+    );
 }
 
 #[test]
@@ -71,9 +87,15 @@ fn weekly_is_a_sale_in_each_of_four_spans_that_are_open_at_the_old_end() {
     let span = 7 * DAY;
     for (sales, expected) in [
         (vec![0, -span, -2 * span, -3 * span], true),
-        (vec![-span + 1, -2 * span + 1, -3 * span + 1, -4 * span + 1], true),
+        (
+            vec![-span + 1, -2 * span + 1, -3 * span + 1, -4 * span + 1],
+            true,
+        ),
         // Exactly 4 × 7 days old: out of the last span.
-        (vec![-span + 1, -2 * span + 1, -3 * span + 1, -4 * span], false),
+        (
+            vec![-span + 1, -2 * span + 1, -3 * span + 1, -4 * span],
+            false,
+        ),
         // Exactly 7 days old belongs to the second span, so the first is empty.
         (vec![-span, -2 * span, -3 * span, -3 * span - 1], false),
         (vec![0, -1, -2, -3], false),
@@ -99,12 +121,18 @@ fn weekly_is_left_by_timer_at_the_instant_at_which_a_span_runs_empty() {
     }
     let last = t + 21 * DAY;
     assert_eq!(life.changes().last(), Some(&(last, "+weekly")));
-    assert_eq!(life.last_reason(), "Bought in each of the last 4 spans of 7 days.");
+    assert_eq!(
+        life.last_reason(),
+        "Bought in each of the last 4 spans of 7 days."
+    );
     life.until(last + 7 * DAY - 1);
     assert!(life.is_in("weekly"));
     life.until(last + 7 * DAY);
     assert_eq!(life.changes().last(), Some(&(last + 7 * DAY, "-weekly")));
-    assert_eq!(life.last_reason(), "Bought in 3 of the last 4 spans of 7 days.");
+    assert_eq!(
+        life.last_reason(),
+        "Bought in 3 of the last 4 spans of 7 days."
+    );
 }
 
 #[test]
@@ -115,5 +143,8 @@ fn weekly_can_be_entered_by_time_alone() {
     life.sale(t, 100).sale(t + DAY, 100);
     assert!(!life.is_in("weekly"));
     life.until(t + 100 * DAY);
-    assert_eq!(life.changes(), [(t + 7 * DAY, "+weekly"), (t + 8 * DAY, "-weekly")]);
+    assert_eq!(
+        life.changes(),
+        [(t + 7 * DAY, "+weekly"), (t + 8 * DAY, "-weekly")]
+    );
 }

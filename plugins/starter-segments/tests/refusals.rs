@@ -10,7 +10,9 @@ fn what_cannot_be_is_refused_where_it_stands() {
     let ladder = |steps: &str| {
         let mut text = "[ladders.l]\nspend = {}\nzero = \"outside\"\n".to_owned();
         for (index, step) in steps.split(';').enumerate() {
-            text += &format!("[segments.s{index}]\nexplain = \"x\"\nstep = {{ ladder = \"l\"{step} }}\n");
+            text += &format!(
+                "[segments.s{index}]\nexplain = \"x\"\nstep = {{ ladder = \"l\"{step} }}\n"
+            );
         }
         text
     };

@@ -111,7 +111,11 @@ fn months_are_those_of_the_wall_at_every_edge_of_the_calendar() {
         // Month ends of 31, 29 and 31 days, to the last millisecond.
         (
             "America/New_York",
-            vec!["2024-01-31T23:59:59.999-05:00", "2024-02-29T23:59:59.999-05:00", "2024-03-01T00:00-05:00"],
+            vec![
+                "2024-01-31T23:59:59.999-05:00",
+                "2024-02-29T23:59:59.999-05:00",
+                "2024-03-01T00:00-05:00",
+            ],
             vec![
                 ("2024-03-01T00:00-05:00", true),
                 ("2024-04-30T23:59:59.999-04:00", true),
@@ -121,7 +125,11 @@ fn months_are_those_of_the_wall_at_every_edge_of_the_calendar() {
         // A year of 28 days in February, over the turn of the year.
         (
             "America/New_York",
-            vec!["2022-12-31T10:00-05:00", "2023-01-01T10:00-05:00", "2023-02-28T23:59-05:00"],
+            vec![
+                "2022-12-31T10:00-05:00",
+                "2023-01-01T10:00-05:00",
+                "2023-02-28T23:59-05:00",
+            ],
             vec![
                 ("2023-02-28T23:59-05:00", true),
                 ("2023-03-31T23:59:59.999-04:00", true),
@@ -131,7 +139,11 @@ fn months_are_those_of_the_wall_at_every_edge_of_the_calendar() {
         // Berlin: the clocks go forward on 31 March 2024 and back on 27 October.
         (
             "Europe/Berlin",
-            vec!["2024-01-15T10:00+01:00", "2024-02-15T10:00+01:00", "2024-03-31T23:59:59+02:00"],
+            vec![
+                "2024-01-15T10:00+01:00",
+                "2024-02-15T10:00+01:00",
+                "2024-03-31T23:59:59+02:00",
+            ],
             vec![
                 ("2024-03-31T23:59:59+02:00", true),
                 ("2024-04-30T23:59:59.999+02:00", true),
@@ -140,7 +152,11 @@ fn months_are_those_of_the_wall_at_every_edge_of_the_calendar() {
         ),
         (
             "Europe/Berlin",
-            vec!["2024-08-31T23:30+02:00", "2024-09-30T23:30+02:00", "2024-10-31T23:30+01:00"],
+            vec![
+                "2024-08-31T23:30+02:00",
+                "2024-09-30T23:30+02:00",
+                "2024-10-31T23:30+01:00",
+            ],
             vec![
                 ("2024-10-31T23:30+01:00", true),
                 ("2024-11-30T23:59:59.999+01:00", true),
@@ -150,7 +166,11 @@ fn months_are_those_of_the_wall_at_every_edge_of_the_calendar() {
         // Santiago: midnight of 8 September 2024 does not exist; the months don't mind.
         (
             "America/Santiago",
-            vec!["2024-07-31T23:30-04:00", "2024-08-01T00:00-04:00", "2024-09-08T01:00-03:00"],
+            vec![
+                "2024-07-31T23:30-04:00",
+                "2024-08-01T00:00-04:00",
+                "2024-09-08T01:00-03:00",
+            ],
             vec![
                 ("2024-09-08T01:00-03:00", true),
                 ("2024-10-31T23:59:59.999-03:00", true),
@@ -160,7 +180,11 @@ fn months_are_those_of_the_wall_at_every_edge_of_the_calendar() {
         // A month is missing.
         (
             "America/New_York",
-            vec!["2024-01-15T10:00-05:00", "2024-03-15T10:00-04:00", "2024-04-15T10:00-04:00"],
+            vec![
+                "2024-01-15T10:00-05:00",
+                "2024-03-15T10:00-04:00",
+                "2024-04-15T10:00-04:00",
+            ],
             vec![("2024-04-15T10:00-04:00", false)],
         ),
     ] {
@@ -172,7 +196,11 @@ fn months_are_those_of_the_wall_at_every_edge_of_the_calendar() {
             }
             let probe_at = at(&format!("{probe}[{zone}]"));
             life.until(probe_at);
-            assert_eq!(life.is_in("monthly"), expected, "{zone} {sales:?} at {probe}");
+            assert_eq!(
+                life.is_in("monthly"),
+                expected,
+                "{zone} {sales:?} at {probe}"
+            );
             if !expected && sales.last() != Some(&probe) {
                 assert_eq!(life.changes().last(), Some(&(probe_at, "-monthly")));
             }
@@ -185,7 +213,10 @@ fn monthly_shoppers_are_asked_about_rarely() {
     let config = "[segments.monthly]\nexplain = \"x\"\nwhen = { every_month = 3 }";
     let mut life = Life::new(config);
     for month in 1..=12 {
-        life.sale(at(&format!("2024-{month:02}-10T10:00[America/New_York]")), 100);
+        life.sale(
+            at(&format!("2024-{month:02}-10T10:00[America/New_York]")),
+            100,
+        );
     }
     assert_eq!(life.reviews, 0, "whoever buys each month needs no timer");
     assert!(life.is_in("monthly"));
@@ -195,8 +226,8 @@ fn monthly_shoppers_are_asked_about_rarely() {
 fn a_void_in_the_present_month_takes_it_back() {
     let config = "[segments.monthly]\nexplain = \"x\"\nwhen = { every_month = 2 }";
     let mut life = Life::new(config);
-    let [first, second, third] =
-        ["2024-01-10T10:00", "2024-02-10T10:00", "2024-02-11T10:00"].map(|day| at(&format!("{day}[America/New_York]")));
+    let [first, second, third] = ["2024-01-10T10:00", "2024-02-10T10:00", "2024-02-11T10:00"]
+        .map(|day| at(&format!("{day}[America/New_York]")));
     life.sale(first, 100).sale(second, 100).sale(third, 100);
     life.void(third + HOUR, third);
     assert!(life.is_in("monthly"), "another sale of the month is left");

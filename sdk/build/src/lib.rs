@@ -201,13 +201,17 @@ fn rustflags() -> OsString {
 fn clean(program: OsString) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        let rust = text.starts_with("CARGO_") || text.starts_with("RUST");
-        if rust && !KEPT.iter().any(|kept| text.starts_with(kept)) {
+        if leaks(&name.to_string_lossy()) {
             command.env_remove(&name);
         }
     }
     command
+}
+
+/// True for a variable that would carry the settings of another build into this one.
+fn leaks(name: &str) -> bool {
+    let rust = name.starts_with("CARGO_") || name.starts_with("RUST");
+    rust && !KEPT.iter().any(|kept| name.starts_with(kept))
 }
 
 fn run(command: &mut Command) -> Result<std::process::Output, BuildError> {
@@ -218,4 +222,56 @@ fn run(command: &mut Command) -> Result<std::process::Output, BuildError> {
             program: command.get_program().to_string_lossy().into_owned(),
             source,
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_settings_of_another_build_are_left_out() {
+        for (name, left_out) in [
+            ("CARGO_ENCODED_RUSTFLAGS", true),
+            ("CARGO_TARGET_DIR", true),
+            ("CARGO_BUILD_TARGET", true),
+            ("CARGO_PROFILE_RELEASE_LTO", true),
+            ("CARGO_PKG_NAME", true),
+            ("CARGO_MANIFEST_DIR", true),
+            ("RUSTFLAGS", true),
+            ("RUSTC_WRAPPER", true),
+            ("RUSTC", true),
+            ("CARGO_HOME", false),
+            ("CARGO_NET_OFFLINE", false),
+            ("CARGO_HTTP_PROXY", false),
+            ("CARGO_REGISTRIES_OURS_INDEX", false),
+            ("CARGO_MAKEFLAGS", false),
+            ("RUSTUP_TOOLCHAIN", false),
+            ("PATH", false),
+            ("CARGO", false),
+        ] {
+            assert_eq!(leaks(name), left_out, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_module_is_the_one_of_the_package_and_not_of_a_dependency() {
+        let line = |manifest: &str, file: &str| {
+            serde_json::json!({
+                "reason": "compiler-artifact",
+                "manifest_path": manifest,
+                "filenames": [file],
+            })
+            .to_string()
+        };
+        let messages = [
+            line("/other/Cargo.toml", "/t/other.wasm"),
+            line("/ours/Cargo.toml", "/t/libours.rlib"),
+            "not json".into(),
+            line("/ours/Cargo.toml", "/t/ours.wasm"),
+        ]
+        .join("\n");
+        let module = |manifest: &str| module_among(messages.as_bytes(), Path::new(manifest));
+        assert_eq!(module("/ours/Cargo.toml"), Some("/t/ours.wasm".into()));
+        assert_eq!(module("/nobody/Cargo.toml"), None);
+    }
 }

@@ -4,12 +4,12 @@ use super::dice::Dice;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-const GIVEN: [&str; 40] = [
+const GIVEN: &[&str] = &[
     "Amara", "Bruno", "Carmen", "Darius", "Elena", "Farid", "Greta", "Hugo", "Imani", "Jonas", "Kavya", "Liam", "Mei",
     "Nadia", "Omar", "Paula", "Quinn", "Rosa", "Samir", "Tess", "Uma", "Viktor", "Wren", "Ximena", "Yusuf", "Zoe",
     "Aisha", "Bastien", "Celia", "Diego", "Esther", "Finn", "Gia", "Hana", "Ivo", "Jia", "Kofi", "Lena", "Mateo", "Noor",
 ];
-const FAMILY: [&str; 40] = [
+const FAMILY: &[&str] = &[
     "Abbott", "Bakshi", "Castillo", "Dubois", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito", "Jensen", "Kaplan",
     "Lopez", "Moreau", "Nowak", "Osei", "Petrov", "Quist", "Rossi", "Silva", "Tanaka", "Ueda", "Vargas", "Walsh", "Xu",
     "Yilmaz", "Zeller", "Adeyemi", "Brandt", "Cohen", "Dias", "Ekman", "Fontaine", "Gupta", "Holm", "Ivanov", "Jackson",
@@ -61,8 +61,8 @@ impl Person {
         let phones = AREAS.len() as u32 * 100;
         Person {
             number,
-            given: dice.pick(&GIVEN),
-            family: dice.pick(&FAMILY),
+            given: *dice.pick(GIVEN),
+            family: *dice.pick(FAMILY),
             habit,
             home: dice.below(3) as u32,
             offset: dice.below(1_000),

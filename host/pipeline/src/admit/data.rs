@@ -4,8 +4,8 @@ use super::sale::SaleData;
 use super::{identifiers, malformed};
 use crate::calendar;
 use crate::event::{
-    Body, Channel, Consent, Edit, EventName, IdentifierKind, Instant, MonthDay, Personal, ProfileChange, TagChange,
-    Visit,
+    Body, Channel, Consent, Edit, EventName, IdentifierKind, Instant, MonthDay, Personal,
+    ProfileChange, TagChange, Visit,
 };
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
@@ -175,10 +175,18 @@ struct OtherEvent {
     rest: Map<String, Value>,
 }
 
-pub(super) fn read(kind: &str, data: Map<String, Value>, common: &mut Common, shop: &Shop, at: Instant) -> Result<Body, Refusal> {
+pub(super) fn read(
+    kind: &str,
+    data: Map<String, Value>,
+    common: &mut Common,
+    shop: &Shop,
+    at: Instant,
+) -> Result<Body, Refusal> {
     match kind {
         "sale.completed" => Ok(Body::Sale(typed::<SaleData>(data)?.check(common, shop)?)),
-        "checkout.started" | "checkout.updated" => Ok(Body::Checkout(typed::<SaleData>(data)?.check(common, shop)?)),
+        "checkout.started" | "checkout.updated" => Ok(Body::Checkout(
+            typed::<SaleData>(data)?.check(common, shop)?,
+        )),
         "customer.created" | "customer.updated" | "customer.identified" | "loyalty.enrolled" => {
             profile(kind, typed(data)?, common, shop, at)
         }
@@ -188,19 +196,29 @@ pub(super) fn read(kind: &str, data: Map<String, Value>, common: &mut Common, sh
                 (event.channel, event.location, event.staff, event.device);
             common.customer = Some(event.customer);
             common.attributes = attributes(event.attributes)?;
-            let data = ConsentData { purpose: event.purpose, granted: event.granted, at: event.at };
+            let data = ConsentData {
+                purpose: event.purpose,
+                granted: event.granted,
+                at: event.at,
+            };
             Ok(Body::Consent(consent(data, "/data", at)?))
         }
         "tag.added" | "tag.removed" => {
             let event: TagEvent = typed(data)?;
-            (common.channel, common.location, common.device) = (event.channel, event.location, event.device);
+            (common.channel, common.location, common.device) =
+                (event.channel, event.location, event.device);
             common.staff = event.actor;
             common.customer = Some(event.customer);
             common.attributes = attributes(event.attributes)?;
             if let Some(reason) = event.reason {
-                common.attributes.insert("reason".into(), short(reason, "/data/reason")?);
+                common
+                    .attributes
+                    .insert("reason".into(), short(reason, "/data/reason")?);
             }
-            Ok(Body::Tag(TagChange { tag: tag(&event.tag, "/data/tag")?, added: kind == "tag.added" }))
+            Ok(Body::Tag(TagChange {
+                tag: tag(&event.tag, "/data/tag")?,
+                added: kind == "tag.added",
+            }))
         }
         "visit.counted" => {
             let event: VisitEvent = typed(data)?;
@@ -221,26 +239,44 @@ pub(super) fn read(kind: &str, data: Map<String, Value>, common: &mut Common, sh
     }
 }
 
-fn profile(kind: &str, data: ProfileData, common: &mut Common, shop: &Shop, at: Instant) -> Result<Body, Refusal> {
+fn profile(
+    kind: &str,
+    data: ProfileData,
+    common: &mut Common,
+    shop: &Shop,
+    at: Instant,
+) -> Result<Body, Refusal> {
     (common.channel, common.location, common.device, common.staff) =
         (data.channel, data.location, data.device, data.staff);
     common.historical = data.historical;
     common.customer = Some(data.customer);
     common.attributes = attributes(data.attributes)?;
-    common.note = data.note.map(|note| bounded(note, limits::NOTE_BYTES_MAX, "/data/note")).transpose()?;
+    common.note = data
+        .note
+        .map(|note| bounded(note, limits::NOTE_BYTES_MAX, "/data/note"))
+        .transpose()?;
     let mut change = ProfileChange {
-        method: data.method.map(|method| short(method, "/data/method")).transpose()?,
+        method: data
+            .method
+            .map(|method| short(method, "/data/method"))
+            .transpose()?,
         claims: data.sale,
         enrolled: kind == "loyalty.enrolled",
         ..ProfileChange::default()
     };
-    for (name, value) in
-        [("given_name", data.given_name), ("family_name", data.family_name), ("address", data.address)]
-    {
+    for (name, value) in [
+        ("given_name", data.given_name),
+        ("family_name", data.family_name),
+        ("address", data.address),
+    ] {
         if let Some(value) = value {
-            let value = value.map(|text| short(text.trim().to_owned(), &format!("/data/{name}"))).transpose()?;
+            let value = value
+                .map(|text| short(text.trim().to_owned(), &format!("/data/{name}")))
+                .transpose()?;
             change.changed.push(name.into());
-            common.fields.insert(name.into(), value.filter(|text| !text.is_empty()));
+            common
+                .fields
+                .insert(name.into(), value.filter(|text| !text.is_empty()));
         }
     }
     if let Some(value) = data.birthday {
@@ -263,29 +299,54 @@ fn profile(kind: &str, data: ProfileData, common: &mut Common, shop: &Shop, at: 
         if let Some(id) = &value
             && shop.place(id).is_none()
         {
-            return invalid("unknown-location", "/data/home_location", format!("{id:?} is not a location of merchant.toml"));
+            return invalid(
+                "unknown-location",
+                "/data/home_location",
+                format!("{id:?} is not a location of merchant.toml"),
+            );
         }
         change.changed.push("home_location".into());
         change.home_location = Some(edit(value));
     }
     for (index, given) in data.consents.into_iter().take(limits::LIST_MAX).enumerate() {
-        change.consents.push(consent(given, &format!("/data/consents/{index}"), at)?);
+        change
+            .consents
+            .push(consent(given, &format!("/data/consents/{index}"), at)?);
     }
     for (index, given) in data.tags.iter().take(limits::LIST_MAX).enumerate() {
-        change.tags.push(tag(given, &format!("/data/tags/{index}"))?);
+        change
+            .tags
+            .push(tag(given, &format!("/data/tags/{index}"))?);
     }
     Ok(Body::Profile(change))
 }
 
 /// A profile must have an e-mail or a phone to be made by hand, and whatever the shop requires.
-pub(super) fn check_profile(kind: &str, body: &Body, personal: &Personal, shop: &Shop, notes: &mut Vec<String>) -> Result<(), Refusal> {
-    let Body::Profile(change) = body else { return Ok(()) };
+pub(super) fn check_profile(
+    kind: &str,
+    body: &Body,
+    personal: &Personal,
+    shop: &Shop,
+    notes: &mut Vec<String>,
+) -> Result<(), Refusal> {
+    let Body::Profile(change) = body else {
+        return Ok(());
+    };
     if kind != "customer.created" {
         return Ok(());
     }
-    let has = |kind| personal.identifiers.iter().any(|identifier| identifier.kind == kind);
+    let has = |kind| {
+        personal
+            .identifiers
+            .iter()
+            .any(|identifier| identifier.kind == kind)
+    };
     if !has(IdentifierKind::Email) && !has(IdentifierKind::Phone) {
-        return invalid("identifier-required", "/data/customer", "a profile needs an e-mail or a phone");
+        return invalid(
+            "identifier-required",
+            "/data/customer",
+            "a profile needs an e-mail or a phone",
+        );
     }
     let present = |field: &str| match field {
         "email" => has(IdentifierKind::Email),
@@ -294,13 +355,21 @@ pub(super) fn check_profile(kind: &str, body: &Body, personal: &Personal, shop: 
         "home_location" => matches!(change.home_location, Some(Edit::Set(_))),
         name => matches!(personal.fields.get(name), Some(Some(_))),
     };
-    let missing: Vec<&str> =
-        shop.file.profile.required.iter().map(String::as_str).filter(|field| !present(field)).collect();
+    let missing: Vec<&str> = shop
+        .file
+        .profile
+        .required
+        .iter()
+        .map(String::as_str)
+        .filter(|field| !present(field))
+        .collect();
     match (missing.first(), shop.file.profile.mode) {
         (None, _) => Ok(()),
-        (Some(field), ProfileMode::Strict) => {
-            invalid("field-required", format!("/data/{field}"), format!("this shop's profiles need {}", missing.join(", ")))
-        }
+        (Some(field), ProfileMode::Strict) => invalid(
+            "field-required",
+            format!("/data/{field}"),
+            format!("this shop's profiles need {}", missing.join(", ")),
+        ),
         (Some(_), ProfileMode::Lenient) => {
             notes.push(format!("incomplete: missing {}", missing.join(", ")));
             Ok(())
@@ -317,14 +386,18 @@ pub(super) fn typed<T: DeserializeOwned>(data: Map<String, Value>) -> Result<T, 
     match serde_path_to_error::deserialize::<_, T>(&data) {
         Ok(typed) => Ok(typed),
         Err(error) => {
-            let at = error.path().iter().fold(String::from("/data"), |at, step| format!("{at}/{step}").replace("/?", ""));
+            let at = error.path().iter().fold(String::from("/data"), |at, step| {
+                format!("{at}/{step}").replace("/?", "")
+            });
             malformed(&at, error.into_inner().to_string())
         }
     }
 }
 
 /// `null` clears a field; a field that is not there is left as it is.
-fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -335,7 +408,11 @@ fn edit<T>(value: Option<T>) -> Edit<T> {
 /// `1990-02-28`, or `02-28` without the year.
 fn birthday(text: &str) -> Result<(MonthDay, Option<String>), Refusal> {
     let refused = || {
-        invalid("not-a-date", "/data/birthday", format!("{text:?} is not a birthday; 1990-02-28 and 02-28 are"))
+        invalid(
+            "not-a-date",
+            "/data/birthday",
+            format!("{text:?} is not a birthday; 1990-02-28 and 02-28 are"),
+        )
     };
     let (year, month_day) = match text.len() {
         10 => (Some(&text[..4]), text),
@@ -343,29 +420,63 @@ fn birthday(text: &str) -> Result<(MonthDay, Option<String>), Refusal> {
         _ => return refused(),
     };
     // A leap year stands in for an unknown one, so that 29 February is a birthday.
-    let whole = if year.is_some() { month_day.to_owned() } else { format!("2000-{month_day}") };
+    let whole = if year.is_some() {
+        month_day.to_owned()
+    } else {
+        format!("2000-{month_day}")
+    };
     match whole.parse::<jiff::civil::Date>() {
-        Ok(date) => Ok((MonthDay { month: date.month() as u8, day: date.day() as u8 }, year.map(str::to_owned))),
+        Ok(date) => Ok((
+            MonthDay {
+                month: date.month() as u8,
+                day: date.day() as u8,
+            },
+            year.map(str::to_owned),
+        )),
         Err(_) => refused(),
     }
 }
 
 fn language(text: &str) -> Result<String, Refusal> {
     let is_tag = (2..=35).contains(&text.len())
-        && text.split('-').all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    if is_tag { Ok(text.to_owned()) } else { invalid("not-a-language", "/data/language", format!("{text:?} is not a BCP 47 tag; en and pt-BR are")) }
+        && text.split('-').all(|part| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+    if is_tag {
+        Ok(text.to_owned())
+    } else {
+        invalid(
+            "not-a-language",
+            "/data/language",
+            format!("{text:?} is not a BCP 47 tag; en and pt-BR are"),
+        )
+    }
 }
 
 fn consent(data: ConsentData, at: &str, now: Instant) -> Result<Consent, Refusal> {
     const PURPOSES: [&str; 6] = ["email", "sms", "push", "post", "phone", "profiling"];
     if !PURPOSES.contains(&data.purpose.as_str()) {
-        return invalid("unknown-purpose", format!("{at}/purpose"), format!("{:?} is not a purpose; they are {}", data.purpose, PURPOSES.join(", ")));
+        return invalid(
+            "unknown-purpose",
+            format!("{at}/purpose"),
+            format!(
+                "{:?} is not a purpose; they are {}",
+                data.purpose,
+                PURPOSES.join(", ")
+            ),
+        );
     }
     let given_at = match &data.at {
-        Some(text) => calendar::parse(text).or_else(|problem| malformed(&format!("{at}/at"), problem))?,
+        Some(text) => {
+            calendar::parse(text).or_else(|problem| malformed(&format!("{at}/at"), problem))?
+        }
         None => now,
     };
-    Ok(Consent { purpose: data.purpose, granted: data.granted, at: given_at })
+    Ok(Consent {
+        purpose: data.purpose,
+        granted: data.granted,
+        at: given_at,
+    })
 }
 
 /// A tag without blanks around it. Upper and lower case are kept, and differ.
@@ -373,18 +484,30 @@ pub(super) fn tag(text: &str, at: &str) -> Result<String, Refusal> {
     let tag = text.trim();
     match tag.chars().count() {
         0 => invalid("empty-tag", at, "a tag is empty"),
-        length if length > limits::TAG_CHARS_MAX => invalid("long-tag", at, format!("a tag has at most {} characters", limits::TAG_CHARS_MAX)),
+        length if length > limits::TAG_CHARS_MAX => invalid(
+            "long-tag",
+            at,
+            format!("a tag has at most {} characters", limits::TAG_CHARS_MAX),
+        ),
         _ => Ok(tag.to_owned()),
     }
 }
 
-pub(super) fn attributes(given: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Refusal> {
+pub(super) fn attributes(
+    given: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Refusal> {
     if given.len() > limits::ATTRIBUTES_MAX {
-        return malformed("/data/attributes", format!("more than {} attributes", limits::ATTRIBUTES_MAX));
+        return malformed(
+            "/data/attributes",
+            format!("more than {} attributes", limits::ATTRIBUTES_MAX),
+        );
     }
     for (key, value) in &given {
         if key.len() > limits::TEXT_BYTES_MAX || value.len() > limits::TEXT_BYTES_MAX {
-            return malformed(&format!("/data/attributes/{key}"), format!("longer than {} bytes", limits::TEXT_BYTES_MAX));
+            return malformed(
+                &format!("/data/attributes/{key}"),
+                format!("longer than {} bytes", limits::TEXT_BYTES_MAX),
+            );
         }
     }
     Ok(given)
@@ -395,7 +518,11 @@ pub(super) fn short(text: String, at: &str) -> Result<String, Refusal> {
 }
 
 pub(super) fn bounded(text: String, max: usize, at: &str) -> Result<String, Refusal> {
-    if text.len() > max { malformed(at, format!("longer than {max} bytes")) } else { Ok(text) }
+    if text.len() > max {
+        malformed(at, format!("longer than {max} bytes"))
+    } else {
+        Ok(text)
+    }
 }
 
 pub(super) fn intent(intent: Option<AccountIntent>, common: &mut Common) {
@@ -405,8 +532,17 @@ pub(super) fn intent(intent: Option<AccountIntent>, common: &mut Common) {
 
 /// A customer id of ours, checked for its form.
 pub(super) fn own_id(id: &str) -> Result<crate::change::CustomerId, Refusal> {
-    if id.starts_with("cus_") && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+    if id.starts_with("cus_")
+        && id.len() <= 64
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    {
         return Ok(crate::change::CustomerId(id.to_owned()));
     }
-    identifiers::refuse("unknown-customer", "/data/customer/id", format!("{id:?} is not a customer id; they begin with cus_"))
+    identifiers::refuse(
+        "unknown-customer",
+        "/data/customer/id",
+        format!("{id:?} is not a customer id; they begin with cus_"),
+    )
 }

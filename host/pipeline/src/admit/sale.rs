@@ -101,14 +101,28 @@ impl SaleData {
     pub fn check(self, common: &mut Common, shop: &Shop) -> Result<Sale, Refusal> {
         common.channel = Some(self.channel);
         common.historical = self.historical;
-        common.location = self.location.map(|text| short(text, "/data/location")).transpose()?;
-        common.device = self.device.map(|text| short(text, "/data/device")).transpose()?;
-        common.staff = self.staff.map(|text| short(text, "/data/staff")).transpose()?;
+        common.location = self
+            .location
+            .map(|text| short(text, "/data/location"))
+            .transpose()?;
+        common.device = self
+            .device
+            .map(|text| short(text, "/data/device"))
+            .transpose()?;
+        common.staff = self
+            .staff
+            .map(|text| short(text, "/data/staff"))
+            .transpose()?;
         common.customer = self.customer;
-        common.note = self.note.map(|note| bounded(note, limits::NOTE_BYTES_MAX, "/data/note")).transpose()?;
+        common.note = self
+            .note
+            .map(|note| bounded(note, limits::NOTE_BYTES_MAX, "/data/note"))
+            .transpose()?;
         intent(self.account_intent, common);
         if self.payment_state == Some(PaymentState::Pending) {
-            return Err(Refusal::NotYetSupported { kind: "a sale with payment_state \"pending\"".into() });
+            return Err(Refusal::NotYetSupported {
+                kind: "a sale with payment_state \"pending\"".into(),
+            });
         }
         for (list, length, max) in [
             ("lines", self.lines.len(), limits::LINES_MAX),
@@ -116,15 +130,41 @@ impl SaleData {
             ("tenders", self.tenders.len(), limits::LIST_MAX),
         ] {
             if length > max {
-                return invalid("too-many", format!("/data/{list}"), format!("{length} {list}, and {max} is the limit"));
+                return invalid(
+                    "too-many",
+                    format!("/data/{list}"),
+                    format!("{length} {list}, and {max} is the limit"),
+                );
             }
         }
-        let lines = self.lines.into_iter().enumerate().map(|(index, line)| line.check(index)).collect::<Result<Vec<_>, _>>()?;
-        let discounts = self.discounts.into_iter().map(|given| Discount { code: given.code, amount: given.amount }).collect();
-        let tenders = self.tenders.into_iter().map(|given| Tender { kind: given.kind, amount: given.amount }).collect();
+        let lines = self
+            .lines
+            .into_iter()
+            .enumerate()
+            .map(|(index, line)| line.check(index))
+            .collect::<Result<Vec<_>, _>>()?;
+        let discounts = self
+            .discounts
+            .into_iter()
+            .map(|given| Discount {
+                code: given.code,
+                amount: given.amount,
+            })
+            .collect();
+        let tenders = self
+            .tenders
+            .into_iter()
+            .map(|given| Tender {
+                kind: given.kind,
+                amount: given.amount,
+            })
+            .collect();
         let mut sale = Sale {
             order: self.order,
-            origin: self.origin.map(|text| short(text, "/data/origin")).transpose()?,
+            origin: self
+                .origin
+                .map(|text| short(text, "/data/origin"))
+                .transpose()?,
             lines,
             discounts,
             shipping: self.shipping,
@@ -144,9 +184,15 @@ impl SaleData {
             convert(&mut sale, &self.currency, shop)?;
         }
         apportion_discounts(&mut sale);
-        let unnamed = sale.lines.iter().filter(|line| line.variant.is_none() && line.sku.is_none()).count();
+        let unnamed = sale
+            .lines
+            .iter()
+            .filter(|line| line.variant.is_none() && line.sku.is_none())
+            .count();
         if unnamed > 0 {
-            common.notes.push(format!("{unnamed} lines have neither a variant nor a sku"));
+            common
+                .notes
+                .push(format!("{unnamed} lines have neither a variant nor a sku"));
         }
         Ok(sale)
     }
@@ -163,19 +209,49 @@ impl LineData {
             )?,
             None => 1_000,
         };
-        let computed = self.unit_price.map(|price| line_amount(price, quantity, self.discount));
+        let computed = self
+            .unit_price
+            .map(|price| line_amount(price, quantity, self.discount));
         let amount = match (self.amount, computed) {
             (Some(amount), _) => amount,
             (None, Some(Some(computed))) => computed,
-            (None, Some(None)) => return invalid("overflow", at("unit_price"), "price times quantity is beyond 2^53 - 1"),
-            (None, None) => return invalid("line-without-price", at("amount"), "a line needs an amount or a unit_price"),
+            (None, Some(None)) => {
+                return invalid(
+                    "overflow",
+                    at("unit_price"),
+                    "price times quantity is beyond 2^53 - 1",
+                );
+            }
+            (None, None) => {
+                return invalid(
+                    "line-without-price",
+                    at("amount"),
+                    "a line needs an amount or a unit_price",
+                );
+            }
         };
         if self.collections.len() > limits::LIST_MAX || self.tags.len() > limits::LIST_MAX {
-            return invalid("too-many", at("tags"), format!("more than {} tags or collections", limits::LIST_MAX));
+            return invalid(
+                "too-many",
+                at("tags"),
+                format!("more than {} tags or collections", limits::LIST_MAX),
+            );
         }
-        for (field, text) in [("sku", &self.sku), ("product", &self.product), ("variant", &self.variant), ("name", &self.name), ("category", &self.category)] {
-            if text.as_ref().is_some_and(|text| text.len() > limits::TEXT_BYTES_MAX) {
-                return malformed(&at(field), format!("longer than {} bytes", limits::TEXT_BYTES_MAX));
+        for (field, text) in [
+            ("sku", &self.sku),
+            ("product", &self.product),
+            ("variant", &self.variant),
+            ("name", &self.name),
+            ("category", &self.category),
+        ] {
+            if text
+                .as_ref()
+                .is_some_and(|text| text.len() > limits::TEXT_BYTES_MAX)
+            {
+                return malformed(
+                    &at(field),
+                    format!("longer than {} bytes", limits::TEXT_BYTES_MAX),
+                );
             }
         }
         Ok(Line {
@@ -200,13 +276,21 @@ impl LineData {
 
 impl Quantity {
     fn thousandths(&self) -> Option<i64> {
-        let whole = |units: i64| units.checked_mul(1_000).filter(|value| (0..=limits::NUMBER_MAX).contains(value));
+        let whole = |units: i64| {
+            units
+                .checked_mul(1_000)
+                .filter(|value| (0..=limits::NUMBER_MAX).contains(value))
+        };
         match self {
             Quantity::Whole(units) => whole(*units),
             Quantity::Decimal(text) => {
                 let (units, fraction) = text.split_once('.').unwrap_or((text, ""));
                 let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-                if units.is_empty() || fraction.len() > 3 || !all_digits(units) || !all_digits(fraction) {
+                if units.is_empty()
+                    || fraction.len() > 3
+                    || !all_digits(units)
+                    || !all_digits(fraction)
+                {
                     return None;
                 }
                 let fraction: i64 = format!("{fraction:0<3}").parse().ok()?;
@@ -220,20 +304,42 @@ impl Quantity {
 fn line_amount(price: Money, thousandths: i64, discount: Money) -> Option<Money> {
     let product = i128::from(price) * i128::from(thousandths);
     let rounded = (product + 500).div_euclid(1_000);
-    i64::try_from(rounded - i128::from(discount)).ok().filter(|amount| amount.abs() <= limits::NUMBER_MAX)
+    i64::try_from(rounded - i128::from(discount))
+        .ok()
+        .filter(|amount| amount.abs() <= limits::NUMBER_MAX)
 }
 
 fn check_signs(sale: &Sale) -> Result<(), Refusal> {
     if sale.total < 0 {
-        return invalid("negative-total", "/data/total", "a sale's total is at least 0; money given back is return.completed");
+        return invalid(
+            "negative-total",
+            "/data/total",
+            "a sale's total is at least 0; money given back is return.completed",
+        );
     }
-    for (field, amount) in [("shipping", sale.shipping), ("tip", sale.tip), ("tax", sale.tax)] {
+    for (field, amount) in [
+        ("shipping", sale.shipping),
+        ("tip", sale.tip),
+        ("tax", sale.tax),
+    ] {
         if amount < 0 {
-            return invalid("negative-amount", format!("/data/{field}"), format!("{field} is at least 0"));
+            return invalid(
+                "negative-amount",
+                format!("/data/{field}"),
+                format!("{field} is at least 0"),
+            );
         }
     }
-    if let Some(index) = sale.discounts.iter().position(|discount| discount.amount < 0) {
-        return invalid("negative-amount", format!("/data/discounts/{index}/amount"), "a discount is written as a positive amount");
+    if let Some(index) = sale
+        .discounts
+        .iter()
+        .position(|discount| discount.amount < 0)
+    {
+        return invalid(
+            "negative-amount",
+            format!("/data/discounts/{index}/amount"),
+            "a discount is written as a positive amount",
+        );
     }
     Ok(())
 }
@@ -245,20 +351,32 @@ fn check_sums(sale: &Sale) -> Result<(), Refusal> {
     let lines = wide(&mut sale.lines.iter().map(|line| line.amount));
     let discounts = wide(&mut sale.discounts.iter().map(|discount| discount.amount));
     let tax = if sale.tax_included { 0 } else { sale.tax };
-    let expected = lines - discounts + i128::from(sale.shipping) + i128::from(sale.tip) + i128::from(sale.rounding) + i128::from(tax);
+    let expected = lines - discounts
+        + i128::from(sale.shipping)
+        + i128::from(sale.tip)
+        + i128::from(sale.rounding)
+        + i128::from(tax);
     if expected != i128::from(sale.total) {
         return invalid(
             "sum",
             "/data/total",
             format!(
                 "total is {}, but lines {lines} - discounts {discounts} + shipping {} + tip {} + rounding {} + tax {tax}{} = {expected}",
-                sale.total, sale.shipping, sale.tip, sale.rounding, if sale.tax_included { " (included)" } else { "" },
+                sale.total,
+                sale.shipping,
+                sale.tip,
+                sale.rounding,
+                if sale.tax_included { " (included)" } else { "" },
             ),
         );
     }
     let tendered = wide(&mut sale.tenders.iter().map(|tender| tender.amount));
     if !sale.tenders.is_empty() && tendered != i128::from(sale.total) {
-        return invalid("tenders", "/data/tenders", format!("tenders sum to {tendered}, and the total is {}", sale.total));
+        return invalid(
+            "tenders",
+            "/data/tenders",
+            format!("tenders sum to {tendered}, and the total is {}", sale.total),
+        );
     }
     Ok(())
 }
@@ -267,10 +385,21 @@ fn check_sums(sale: &Sale) -> Result<(), Refusal> {
 /// `rounding` and the last tender, so that the sums still hold.
 fn convert(sale: &mut Sale, currency: &str, shop: &Shop) -> Result<(), Refusal> {
     if minor_units_of(currency).is_none() {
-        return invalid("unknown-currency", "/data/currency", format!("{currency:?} is not an ISO 4217 code in use"));
+        return invalid(
+            "unknown-currency",
+            "/data/currency",
+            format!("{currency:?} is not an ISO 4217 code in use"),
+        );
     }
     let Some(rate) = shop.file.rates.get(currency).copied() else {
-        return invalid("foreign-currency", "/data/currency", format!("this shop's ledger is in {}; configure a rate for {currency} under [rates] in merchant.toml to accept it", shop.file.currency));
+        return invalid(
+            "foreign-currency",
+            "/data/currency",
+            format!(
+                "this shop's ledger is in {}; configure a rate for {currency} under [rates] in merchant.toml to accept it",
+                shop.file.currency
+            ),
+        );
     };
     let into_shop = |amount: Money| -> Money {
         let product = i128::from(amount) * i128::from(rate);
@@ -280,13 +409,27 @@ fn convert(sale: &mut Sale, currency: &str, shop: &Shop) -> Result<(), Refusal> 
         (line.unit_price, line.discount) = (into_shop(line.unit_price), into_shop(line.discount));
         (line.amount, line.tax) = (into_shop(line.amount), into_shop(line.tax));
     }
-    sale.discounts.iter_mut().for_each(|discount| discount.amount = into_shop(discount.amount));
-    sale.tenders.iter_mut().for_each(|tender| tender.amount = into_shop(tender.amount));
-    for amount in [&mut sale.shipping, &mut sale.tip, &mut sale.rounding, &mut sale.tax, &mut sale.total] {
+    sale.discounts
+        .iter_mut()
+        .for_each(|discount| discount.amount = into_shop(discount.amount));
+    sale.tenders
+        .iter_mut()
+        .for_each(|tender| tender.amount = into_shop(tender.amount));
+    for amount in [
+        &mut sale.shipping,
+        &mut sale.tip,
+        &mut sale.rounding,
+        &mut sale.tax,
+        &mut sale.total,
+    ] {
         *amount = into_shop(*amount);
     }
     if sale.total > limits::NUMBER_MAX {
-        return invalid("overflow", "/data/total", "the total in the shop's currency is beyond 2^53 - 1");
+        return invalid(
+            "overflow",
+            "/data/total",
+            "the total in the shop's currency is beyond 2^53 - 1",
+        );
     }
     let lines: Money = sale.lines.iter().map(|line| line.amount).sum();
     let discounts: Money = sale.discounts.iter().map(|discount| discount.amount).sum();
@@ -296,7 +439,10 @@ fn convert(sale: &mut Sale, currency: &str, shop: &Shop) -> Result<(), Refusal> 
     if let Some(last) = sale.tenders.last_mut() {
         last.amount += sale.total - tendered;
     }
-    sale.converted = Some(Conversion { currency: currency.to_owned(), rate_millionths: rate });
+    sale.converted = Some(Conversion {
+        currency: currency.to_owned(),
+        rate_millionths: rate,
+    });
     Ok(())
 }
 
@@ -307,7 +453,11 @@ fn apportion_discounts(sale: &mut Sale) {
         return;
     }
     let weights: Vec<i64> = sale.lines.iter().map(|line| line.amount.max(0)).collect();
-    for (line, share) in sale.lines.iter_mut().zip(crate::points::apportion(discounts, &weights)) {
+    for (line, share) in sale
+        .lines
+        .iter_mut()
+        .zip(crate::points::apportion(discounts, &weights))
+    {
         line.net = line.amount - share;
     }
 }

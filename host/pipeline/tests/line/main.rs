@@ -29,6 +29,7 @@ pub struct Bench {
 }
 
 impl Bench {
+    #[expect(clippy::new_without_default, reason = "a test names what it builds")]
     pub fn new() -> Bench {
         Bench::with(|_| {})
     }
@@ -72,23 +73,45 @@ impl Bench {
 
     fn context(&self) -> Context<'_> {
         *self.store.plugins.borrow_mut() = std::sync::Arc::new(self.rules.plugins.clone());
-        Context { shop: &self.shop, rules: &self.rules, rule_book: 1, secret: &self.secret }
+        Context {
+            shop: &self.shop,
+            rules: &self.rules,
+            rule_book: 1,
+            secret: &self.secret,
+        }
     }
 
     pub fn tell(&self, event: &Value) -> Result<Outcome, Refusal> {
         let bytes = serde_json::to_vec(event).unwrap();
-        process(&self.store, self.context(), &Arrival::Told(&bytes), self.now).map(|committed| committed.outcome)
+        process(
+            &self.store,
+            self.context(),
+            &Arrival::Told(&bytes),
+            self.now,
+        )
+        .map(|committed| committed.outcome)
     }
 
     pub fn preview(&self, event: &Value) -> Result<Outcome, Refusal> {
         let bytes = serde_json::to_vec(event).unwrap();
-        preview(&self.store, self.context(), &Arrival::Told(&bytes), self.now)
+        preview(
+            &self.store,
+            self.context(),
+            &Arrival::Told(&bytes),
+            self.now,
+        )
     }
 
     /// Drives everything that is due by then, as the shop's clock does.
     pub fn clock(&self, until: Instant) {
         while let Some((customer, at)) = self.store.next_due(until) {
-            process(&self.store, self.context(), &Arrival::Due { customer, at }, self.now).unwrap();
+            process(
+                &self.store,
+                self.context(),
+                &Arrival::Due { customer, at },
+                self.now,
+            )
+            .unwrap();
         }
     }
 }

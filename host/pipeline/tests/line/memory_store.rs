@@ -1,14 +1,17 @@
 //! A store in memory: the plainest thing that keeps the promises of the trait.
 
 use stampcard_pipeline::admit::Admitted;
-use stampcard_pipeline::change::{Change, CustomerId, Explanation, FollowUpRow, LotKey, LotRef, MembershipRow, Planned};
+use stampcard_pipeline::change::{
+    Change, CustomerId, Explanation, FollowUpRow, LotKey, LotRef, MembershipRow, Planned,
+};
 use stampcard_pipeline::event::{Event, EventName, Identifier, Instant, Points, Position};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::identity::Whose;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::rules::Plugin;
 use stampcard_pipeline::store::{
-    Ask, Case, Committed, CustomerCase, Durable, Hold, Known, Later, Opened, Recorded, Seen, SeenBy, Store, StoreError,
+    Ask, Case, Committed, CustomerCase, Durable, Hold, Known, Later, Opened, Recorded, Seen,
+    SeenBy, Store, StoreError,
 };
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -39,16 +42,23 @@ pub struct Customer {
     pub history: BTreeMap<Position, (i64, Moved)>,
     pub lots: BTreeMap<LotKey, (i64, Points)>,
     recorded: BTreeMap<Position, Explanation>,
-    /// (number, segment, since, left number and instant)
-    pub memberships: Vec<(u32, String, Instant, Option<(u32, Instant)>)>,
+    pub memberships: Vec<MembershipThen>,
     pub follow_ups: Vec<FollowUpRow>,
 }
+
+/// Number, segment, since, and the number and instant of its end.
+pub type MembershipThen = (u32, String, Instant, Option<(u32, Instant)>);
 
 impl MemoryStore {
     pub fn next_due(&self, until: Instant) -> Option<(CustomerId, Instant)> {
         let inner = self.inner.borrow();
-        let due = inner.customers.iter().filter_map(|(id, customer)| Some((customer.head.next_due()?, id.clone())));
-        due.min().filter(|(at, _)| *at <= until).map(|(at, id)| (id, at))
+        let due = inner
+            .customers
+            .iter()
+            .filter_map(|(id, customer)| Some((customer.head.next_due()?, id.clone())));
+        due.min()
+            .filter(|(at, _)| *at <= until)
+            .map(|(at, id)| (id, at))
     }
 
     pub fn only_customer<T>(&self, look: impl FnOnce(&Customer) -> T) -> T {
@@ -63,22 +73,52 @@ impl Store for MemoryStore {
         let inner = self.inner.borrow();
         let seen = |index: usize, by: SeenBy| {
             let (first, _, outcome) = &inner.journal[index];
-            let name = EventName { source: first.source.clone(), id: first.id.clone() };
-            Ok(Opened::Seen(Box::new(Seen { first: name, by, outcome: outcome.clone(), event: first.clone() })))
+            let name = EventName {
+                source: first.source.clone(),
+                id: first.id.clone(),
+            };
+            Ok(Opened::Seen(Box::new(Seen {
+                first: name,
+                by,
+                outcome: outcome.clone(),
+                event: first.clone(),
+            })))
         };
-        let same_name = |known: &Event| known.source == event.event.source && known.id == event.event.id;
-        if let Some(index) = inner.journal.iter().position(|(known, ..)| same_name(known)) {
+        let same_name =
+            |known: &Event| known.source == event.event.source && known.id == event.event.id;
+        if let Some(index) = inner
+            .journal
+            .iter()
+            .position(|(known, ..)| same_name(known))
+        {
             let is_same = inner.journal[index].1 == event.sameness;
-            return seen(index, if is_same { SeenBy::Name } else { SeenBy::NameWithOtherBody });
+            return seen(
+                index,
+                if is_same {
+                    SeenBy::Name
+                } else {
+                    SeenBy::NameWithOtherBody
+                },
+            );
         }
         if let Some(order) = event.event.sale().and_then(|sale| sale.order.as_ref())
-            && let Some(index) = inner.journal.iter().position(|(known, ..)| known.sale().and_then(|sale| sale.order.as_ref()) == Some(order))
+            && let Some(index) = inner.journal.iter().position(|(known, ..)| {
+                known.sale().and_then(|sale| sale.order.as_ref()) == Some(order)
+            })
         {
             return seen(index, SeenBy::Order);
         }
         let known = Known {
-            identifiers: event.personal.identifiers.iter().map(|id| (id.clone(), inner.identifiers.get(id).cloned())).collect(),
-            named: event.named.clone().filter(|id| inner.customers.contains_key(id)),
+            identifiers: event
+                .personal
+                .identifiers
+                .iter()
+                .map(|id| (id.clone(), inner.identifiers.get(id).cloned()))
+                .collect(),
+            named: event
+                .named
+                .clone()
+                .filter(|id| inner.customers.contains_key(id)),
         };
         let who = ask.identify(&known);
         let customer = match &who.customer {
@@ -86,7 +126,12 @@ impl Store for MemoryStore {
             Whose::New(id) => Some(new_case(id.clone())),
             Whose::Existing(id) => Some(inner.case(id, event, ask, &self.plugins.borrow())),
         };
-        Ok(Opened::New(Box::new(Case { customer, who, claimed: None, hold: Hold(Box::new(())) })))
+        Ok(Opened::New(Box::new(Case {
+            customer,
+            who,
+            claimed: None,
+            hold: Hold(Box::new(())),
+        })))
     }
 
     fn commit(&self, _case: Case, change: Change) -> Result<Committed, StoreError> {
@@ -94,12 +139,17 @@ impl Store for MemoryStore {
         let outcome = change.outcome.clone();
         let journal = inner.journal.len() as i64;
         if change.in_journal {
-            inner.journal.push((change.event.clone(), change.sameness, outcome.clone()));
+            inner
+                .journal
+                .push((change.event.clone(), change.sameness, outcome.clone()));
         }
         if let Some(customer) = change.customer {
             inner.apply(customer, journal, &change.event);
         }
-        Ok(Committed { outcome, durable: Box::new(Now) })
+        Ok(Committed {
+            outcome,
+            durable: Box::new(Now),
+        })
     }
 }
 
@@ -131,10 +181,20 @@ fn new_case(id: CustomerId) -> CustomerCase {
 }
 
 impl Inner {
-    fn case(&self, id: &CustomerId, event: &Admitted, ask: &dyn Ask, plugins: &Arc<Vec<Plugin>>) -> CustomerCase {
+    fn case(
+        &self,
+        id: &CustomerId,
+        event: &Admitted,
+        ask: &dyn Ask,
+        plugins: &Arc<Vec<Plugin>>,
+    ) -> CustomerCase {
         let customer = &self.customers[id];
         let folds = std::iter::once(&customer.head).chain(customer.checkpoints.iter().rev());
-        let start = folds.into_iter().find(|fold| ask.can_start_at(fold)).cloned().unwrap_or_default();
+        let start = folds
+            .into_iter()
+            .find(|fold| ask.can_start_at(fold))
+            .cloned()
+            .unwrap_or_default();
         let end = event.event.at.max(customer.head.clock);
         let leaving = std::array::from_fn(|window| {
             if start.leaves_at[window].is_none_or(|leaves| leaves > end) {
@@ -152,67 +212,124 @@ impl Inner {
             id: id.clone(),
             is_new: false,
             revision: customer.revision,
-            balance: self.entries.iter().filter(|(owner, ..)| owner == id).map(|(_, _, amount, _)| amount).sum(),
+            balance: self
+                .entries
+                .iter()
+                .filter(|(owner, ..)| owner == id)
+                .map(|(_, _, amount, _)| amount)
+                .sum(),
             clock: customer.head.clock,
             leaving,
             later: customer
                 .history
                 .iter()
                 .filter(|(position, _)| after(position))
-                .map(|(_, (journal, _))| Later { journal: *journal, event: self.journal[*journal as usize].0.clone() })
+                .map(|(_, (journal, _))| Later {
+                    journal: *journal,
+                    event: self.journal[*journal as usize].0.clone(),
+                })
                 .collect(),
             lots: if is_head {
                 Vec::new()
             } else {
-                customer.lots.iter().filter(|(key, _)| after(&key.origin)).map(|(key, (lot, earned))| (*lot, key.clone(), *earned)).collect()
+                customer
+                    .lots
+                    .iter()
+                    .filter(|(key, _)| after(&key.origin))
+                    .map(|(key, (lot, earned))| (*lot, key.clone(), *earned))
+                    .collect()
             },
             recorded: if is_head {
                 Vec::new()
             } else {
-                let steps = customer.recorded.iter().filter(|(position, _)| after(position));
-                steps.map(|(_, explanation)| Recorded { plugins: plugins.clone(), explanation: explanation.clone() }).collect()
+                let steps = customer
+                    .recorded
+                    .iter()
+                    .filter(|(position, _)| after(position));
+                steps
+                    .map(|(_, explanation)| Recorded {
+                        plugins: plugins.clone(),
+                        explanation: explanation.clone(),
+                    })
+                    .collect()
             },
             start,
         }
     }
 
-    fn apply(&mut self, change: stampcard_pipeline::change::CustomerChange, journal: i64, event: &Event) {
+    fn apply(
+        &mut self,
+        change: stampcard_pipeline::change::CustomerChange,
+        journal: i64,
+        event: &Event,
+    ) {
         for link in change.links {
             self.identifiers.insert(link, change.id.clone());
         }
         let customer = self.customers.entry(change.id.clone()).or_default();
-        assert_eq!(customer.revision, change.revision, "nobody changed the customer in between");
+        assert_eq!(
+            customer.revision, change.revision,
+            "nobody changed the customer in between"
+        );
         customer.revision += 1;
         if change.start.is_refold {
-            customer.memberships.retain(|(number, ..)| *number <= change.start.changes);
+            customer
+                .memberships
+                .retain(|(number, ..)| *number <= change.start.changes);
             for (.., left) in &mut customer.memberships {
                 *left = left.filter(|(number, _)| *number <= change.start.changes);
             }
-            customer.follow_ups.retain(|row| row.number <= change.start.changes);
-            customer.history.retain(|position, _| *position <= change.start.last);
-            customer.checkpoints.retain(|fold| fold.last <= change.start.last);
+            customer
+                .follow_ups
+                .retain(|row| row.number <= change.start.changes);
+            customer
+                .history
+                .retain(|position, _| *position <= change.start.last);
+            customer
+                .checkpoints
+                .retain(|fold| fold.last <= change.start.last);
         }
         for row in change.history {
-            customer.history.insert(row.position, (row.journal.unwrap_or(journal), row.moved));
+            customer
+                .history
+                .insert(row.position, (row.journal.unwrap_or(journal), row.moved));
         }
         for row in change.memberships {
             match row {
-                MembershipRow::Entered { number, segment, since, .. } => customer.memberships.push((number, segment, since, None)),
+                MembershipRow::Entered {
+                    number,
+                    segment,
+                    since,
+                    ..
+                } => customer.memberships.push((number, segment, since, None)),
                 MembershipRow::Prolonged { .. } => {}
-                MembershipRow::Left { number, segment, at, .. } => {
-                    let open = customer.memberships.iter_mut().find(|(_, of, _, left)| *of == segment && left.is_none());
+                MembershipRow::Left {
+                    number,
+                    segment,
+                    at,
+                    ..
+                } => {
+                    let open = customer
+                        .memberships
+                        .iter_mut()
+                        .find(|(_, of, _, left)| *of == segment && left.is_none());
                     open.expect("only members leave").3 = Some((number, at));
                 }
             }
         }
         for row in &mut customer.follow_ups {
-            if row.state == Planned::Planned && row.send_at > event.at && row.cancelled_by.contains(&event.kind) {
+            if row.state == Planned::Planned
+                && row.send_at > event.at
+                && row.cancelled_by.contains(&event.kind)
+            {
                 row.state = Planned::Cancelled;
             }
         }
         customer.follow_ups.extend(change.follow_ups);
         for explanation in change.explanations {
-            customer.recorded.insert(explanation.position.clone(), explanation);
+            customer
+                .recorded
+                .insert(explanation.position.clone(), explanation);
         }
         let new: Vec<i64> = change
             .lots
@@ -228,9 +345,14 @@ impl Inner {
                 LotRef::New(index) => new[index],
                 LotRef::Existing(id) => id,
             };
-            let earned = customer.lots.values_mut().find(|(id, _)| *id == lot).expect("the lot is this customer's");
+            let earned = customer
+                .lots
+                .values_mut()
+                .find(|(id, _)| *id == lot)
+                .expect("the lot is this customer's");
             earned.1 += entry.amount;
-            self.entries.push((change.id.clone(), lot, entry.amount, entry.balance_after));
+            self.entries
+                .push((change.id.clone(), lot, entry.amount, entry.balance_after));
         }
         customer.checkpoints.extend(change.checkpoints);
         customer.head = change.head;

@@ -19,14 +19,23 @@ pub struct NativeRules {
 
 impl NativeRules {
     pub fn new() -> NativeRules {
-        let owned = |keys: &[&str]| keys.iter().map(|key| (key.to_string(), "A sentence.".to_string())).collect();
+        let owned = |keys: &[&str]| {
+            keys.iter()
+                .map(|key| (key.to_string(), "A sentence.".to_string()))
+                .collect()
+        };
         let mut segments = plugin("segments", Role::SegmentRule);
         segments.segments = owned(&["regular", "lapsed", "fresh"]);
         segments.tags = owned(&["VIP"]);
         let mut tiers = plugin("tiers", Role::TierRule);
         tiers.tiers = owned(&["silver", "gold"]);
         NativeRules {
-            plugins: vec![segments, plugin("points", Role::PointFormula), tiers, plugin("follow-ups", Role::FollowUpTrigger)],
+            plugins: vec![
+                segments,
+                plugin("points", Role::PointFormula),
+                tiers,
+                plugin("follow-ups", Role::FollowUpTrigger),
+            ],
             segments: Box::new(segments_of_a_shop),
             points: Box::new(a_point_per_dollar),
             more_points: None,
@@ -36,7 +45,11 @@ impl NativeRules {
     }
 
     /// A second point formula, declared after the others.
-    pub fn add_points(&mut self, name: &str, rule: impl Fn(&Event, &Input) -> Result<PointAnswer, Failure> + Send + Sync + 'static) {
+    pub fn add_points(
+        &mut self,
+        name: &str,
+        rule: impl Fn(&Event, &Input) -> Result<PointAnswer, Failure> + Send + Sync + 'static,
+    ) {
         self.plugins.push(plugin(name, Role::PointFormula));
         self.more_points = Some(Box::new(rule));
     }
@@ -84,17 +97,30 @@ impl Rules for NativeRules {
         call((self.tier)(event, input))
     }
 
-    fn follow_up_trigger(&self, _: usize, event: &Arc<Event>, input: &Input) -> Call<FollowUpAnswer> {
+    fn follow_up_trigger(
+        &self,
+        _: usize,
+        event: &Arc<Event>,
+        input: &Input,
+    ) -> Call<FollowUpAnswer> {
         call((self.follow_ups)(event, input))
     }
 }
 
 fn call<A>(result: Result<A, Failure>) -> Call<A> {
-    Call { result, usage: Usage::default() }
+    Call {
+        result,
+        usage: Usage::default(),
+    }
 }
 
 pub fn member(segment: &str, member: bool) -> MembershipChange {
-    MembershipChange { segment: segment.into(), member, reason: "because".into(), until: None }
+    MembershipChange {
+        segment: segment.into(),
+        member,
+        reason: "because".into(),
+        until: None,
+    }
 }
 
 /// Regular from the third order on; lapsed 30 days after the last sale; fresh for two days after
@@ -103,25 +129,54 @@ fn segments_of_a_shop(event: &Event, input: &Input) -> Result<SegmentAnswer, Fai
     let last = input.totals.lifetime.last_at;
     let lapses = last.map(|last| Instant(last.0 + 30 * DAY_MS));
     let is_lapsed = lapses.is_some_and(|lapses| lapses <= event.at);
-    let mut memberships = vec![member("regular", input.totals.lifetime.orders >= 3), member("lapsed", is_lapsed)];
+    let mut memberships = vec![
+        member("regular", input.totals.lifetime.orders >= 3),
+        member("lapsed", is_lapsed),
+    ];
     let mut memory = Memory::Keep;
     if event.sale().is_some() {
-        memberships.push(MembershipChange { until: Some(Moment::Hours(48)), ..member("fresh", true) });
+        memberships.push(MembershipChange {
+            until: Some(Moment::Hours(48)),
+            ..member("fresh", true)
+        });
         let count = input.state.as_ref().map_or(0, |bytes| bytes[0]);
         memory = Memory::Replace(vec![count.wrapping_add(1)]);
     }
-    let next_review = lapses.filter(|at| *at > event.at).map_or(NextReview::Never, NextReview::At);
-    Ok(SegmentAnswer { memberships, tags: Vec::new(), after: After { memory, next_review, ..After::default() } })
+    let next_review = lapses
+        .filter(|at| *at > event.at)
+        .map_or(NextReview::Never, NextReview::At);
+    Ok(SegmentAnswer {
+        memberships,
+        tags: Vec::new(),
+        after: After {
+            memory,
+            next_review,
+            ..After::default()
+        },
+    })
 }
 
 /// A point for each dollar, half as much again for regulars.
 fn a_point_per_dollar(event: &Event, input: &Input) -> Result<PointAnswer, Failure> {
-    let Some(sale) = event.sale() else { return Ok(PointAnswer::default()) };
+    let Some(sale) = event.sale() else {
+        return Ok(PointAnswer::default());
+    };
     let mut awards = vec![award(Amount::Base(sale.total / 100), "1 point per dollar")];
-    if input.customer.segments.iter().any(|membership| membership.segment == "regular") {
-        awards.push(award(Amount::BonusShare(5_000), "half as much again for regulars"));
+    if input
+        .customer
+        .segments
+        .iter()
+        .any(|membership| membership.segment == "regular")
+    {
+        awards.push(award(
+            Amount::BonusShare(5_000),
+            "half as much again for regulars",
+        ));
     }
-    Ok(PointAnswer { awards, after: After::default() })
+    Ok(PointAnswer {
+        awards,
+        after: After::default(),
+    })
 }
 
 pub fn award(amount: Amount, reason: &str) -> Award {
@@ -145,18 +200,44 @@ fn gold_at_500_a_year(_: &Event, input: &Input) -> Result<TierAnswer, Failure> {
         (Some(_), Some(first)) => NextReview::At(Instant(first.0 + 365 * DAY_MS)),
         _ => NextReview::Never,
     };
-    let placement = Placement { tier, reason: "spend in 365 days".into(), keep_until: None };
-    Ok(TierAnswer { placement: Some(placement), next: None, after: After { next_review, ..After::default() } })
+    let placement = Placement {
+        tier,
+        reason: "spend in 365 days".into(),
+        keep_until: None,
+    };
+    Ok(TierAnswer {
+        placement: Some(placement),
+        next: None,
+        after: After {
+            next_review,
+            ..After::default()
+        },
+    })
 }
 
 fn thank_you_and_win_back(event: &Event, input: &Input) -> Result<FollowUpAnswer, Failure> {
     let mut answer = FollowUpAnswer::default();
     if event.sale().is_some() {
-        answer.follow_ups.push(follow_up("thank-you", &format!("thank-you/{}/{}", event.source, event.id), Some(Moment::Hours(24))));
-        answer.receipt.push(format!("Earned {}", input.so_far.points));
+        answer.follow_ups.push(follow_up(
+            "thank-you",
+            &format!("thank-you/{}/{}", event.source, event.id),
+            Some(Moment::Hours(24)),
+        ));
+        answer
+            .receipt
+            .push(format!("Earned {}", input.so_far.points));
     }
-    if input.so_far.segments_entered.iter().any(|segment| segment == "lapsed") {
-        answer.follow_ups.push(follow_up("win-back", &format!("win-back/{}", event.at.0), None));
+    if input
+        .so_far
+        .segments_entered
+        .iter()
+        .any(|segment| segment == "lapsed")
+    {
+        answer.follow_ups.push(follow_up(
+            "win-back",
+            &format!("win-back/{}", event.at.0),
+            None,
+        ));
     }
     Ok(answer)
 }

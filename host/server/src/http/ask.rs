@@ -7,27 +7,28 @@ use axum::extract::{FromRequestParts, Query as AxumQuery};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use stampcard_pipeline::calendar;
+use stampcard_pipeline::event::Instant;
+use utoipa::IntoParams;
+use utoipa::openapi::path::ParameterIn;
 
 /// A query whose parameters are all known: a misspelt filter would otherwise find everybody.
 pub struct Query<T>(pub T);
 
-/// The parameters that a query type knows.
-pub trait Parameters {
-    const NAMES: &'static [&'static str];
-}
-
-impl<S: Send + Sync, T: DeserializeOwned + Parameters> FromRequestParts<S> for Query<T> {
+impl<S: Send + Sync, T: DeserializeOwned + IntoParams> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Query<T>, Problem> {
         let AxumQuery(given) = AxumQuery::<Vec<(String, String)>>::from_request_parts(parts, state)
             .await
             .map_err(|_| bad_request("bad-query", "the query is not of the form name=value&name=value"))?;
+        let known: Vec<String> = T::into_params(|| Some(ParameterIn::Query)).into_iter().map(|known| known.name).collect();
         for (index, (name, _)) in given.iter().enumerate() {
-            if !T::NAMES.contains(&name.as_str()) {
-                return Err(unknown_parameter(name, T::NAMES));
+            if !known.contains(name) {
+                return Err(unknown_parameter(name, &known));
             }
             if given[..index].iter().any(|(before, _)| before == name) {
                 return Err(bad_request("bad-query", format!("{name} is given twice")).with("parameter", name.as_str()));
@@ -40,7 +41,38 @@ impl<S: Send + Sync, T: DeserializeOwned + Parameters> FromRequestParts<S> for Q
     }
 }
 
-fn unknown_parameter(name: &str, known: &[&str]) -> Problem {
+/// A place for a query on routes that take none.
+#[derive(Deserialize, IntoParams)]
+pub struct Nothing {}
+
+/// `1` and `true`, `0` and `false`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flag(pub bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Flag, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "1" | "true" => Ok(Flag(true)),
+            "0" | "false" => Ok(Flag(false)),
+            other => Err(D::Error::custom(format!("{other:?} is neither 1 nor 0"))),
+        }
+    }
+}
+
+/// An instant in a query. A plus that was not written as %2B arrives as a blank, and is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At(pub Instant);
+
+impl<'de> Deserialize<'de> for At {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<At, D::Error> {
+        let text = String::deserialize(deserializer)?.replace(' ', "+");
+        calendar::parse(&text).map(At).map_err(|_| {
+            D::Error::custom(format!("{text:?} is not a time with an offset, such as 2024-05-01T10:30:00-04:00"))
+        })
+    }
+}
+
+fn unknown_parameter(name: &str, known: &[String]) -> Problem {
     if known.is_empty() {
         return bad_request("bad-query", format!("{name:?} is not a parameter here; there are none")).with("parameter", name);
     }

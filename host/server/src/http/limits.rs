@@ -28,10 +28,18 @@ pub const READS_MAX: usize = 256;
 pub const PAGE_ROWS: u32 = 50;
 pub const PAGE_ROWS_MAX: u32 = 500;
 /// Purchases on a customer's card: what a person at the till takes in at a glance.
-pub const CARD_PURCHASES: u32 = 5;
+pub const CARD_PURCHASES: usize = 5;
+/// Items named of each of them.
+pub const CARD_ITEMS: usize = 20;
+/// Events that are looked through for them, newest first.
+pub const CARD_EVENTS: u32 = 100;
+/// Events that are looked through for the locations of one customer: ten years of a sale a day.
+pub const LOCATION_EVENTS: usize = 4_000;
 /// A request id that a caller may choose, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 /// The time after which an overloaded server may be asked again, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;
 /// The same after a full disk, which somebody must see to first.
 pub const RETRY_AFTER_FULL_S: u32 = 30;
+/// After a failure to take connections, such as too many open files.
+pub const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);

@@ -59,6 +59,10 @@ impl<T> Page<T> {
         let next = items.last().filter(|_| goes_on).map(|last| cursor(&key(last)));
         Page { items, next }
     }
+
+    pub fn map<U>(self, view: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(view).collect(), next: self.next }
+    }
 }
 
 /// The place of a row as callers see it.

@@ -4,9 +4,9 @@
 #![allow(dead_code, reason = "each test file uses its own part of a life")]
 
 use jiff::tz::TimeZone;
-use starter_segments::StarterSegments;
 use stampcard_sdk::prelude::*;
 use stampcard_sdk::serde_json::Value;
+use starter_segments::StarterSegments;
 
 /// A Monday, noon in New York.
 pub const START: &str = "2024-03-04T12:00:00-05:00[America/New_York]";
@@ -36,7 +36,10 @@ pub struct Sold {
 
 /// The instant of a wall clock reading with its zone.
 pub fn at(text: &str) -> Instant {
-    text.parse::<jiff::Zoned>().unwrap().timestamp().as_millisecond()
+    text.parse::<jiff::Zoned>()
+        .unwrap()
+        .timestamp()
+        .as_millisecond()
 }
 
 pub fn shop() -> Shop {
@@ -53,12 +56,14 @@ pub fn shop() -> Shop {
 /// The configuration as the host takes it: TOML, checked against the schema, then given as JSON.
 pub fn configure(text: &str) -> std::result::Result<StarterSegments, String> {
     let config: Value = toml::from_str(text).map_err(|error| error.to_string())?;
-    let schema: Value = stampcard_sdk::serde_json::from_str(include_str!("../../config.schema.json")).unwrap();
+    let schema: Value =
+        stampcard_sdk::serde_json::from_str(include_str!("../../config.schema.json")).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
     if let Err(error) = schema.validate(&config) {
         return Err(format!("schema: {} at {}", error, error.instance_path()));
     }
-    let config = stampcard_sdk::serde_json::from_str(&config.to_string()).map_err(|it| it.to_string())?;
+    let config =
+        stampcard_sdk::serde_json::from_str(&config.to_string()).map_err(|it| it.to_string())?;
     match StarterSegments::configure(config, &shop()) {
         Ok(rule) => Ok(rule),
         Err(Refusal::Rejected(reason)) => Err(reason),
@@ -67,10 +72,15 @@ pub fn configure(text: &str) -> std::result::Result<StarterSegments, String> {
 }
 
 pub fn local(zone: &TimeZone, at: Instant) -> LocalTime {
-    let here = jiff::Timestamp::from_millisecond(at).unwrap().to_zoned(zone.clone());
+    let here = jiff::Timestamp::from_millisecond(at)
+        .unwrap()
+        .to_zoned(zone.clone());
     let day = here.date();
     let begins = |date: jiff::civil::Date| {
-        date.to_zoned(zone.clone()).unwrap().timestamp().as_millisecond()
+        date.to_zoned(zone.clone())
+            .unwrap()
+            .timestamp()
+            .as_millisecond()
     };
     let tomorrow = day.tomorrow().unwrap();
     let month = day.first_of_month();
@@ -99,7 +109,11 @@ impl Life {
             rule,
             zone: TimeZone::get("America/New_York").unwrap(),
             sales: Vec::new(),
-            customer: Customer { id: "cus_1".into(), origin: "pos".into(), ..Customer::default() },
+            customer: Customer {
+                id: "cus_1".into(),
+                origin: "pos".into(),
+                ..Customer::default()
+            },
             state: None,
             review_at: None,
             log: Vec::new(),
@@ -121,7 +135,9 @@ impl Life {
             self.reviews += 1;
             self.decide(due, |event| {
                 event.kind = "review.due".into();
-                event.body = Body::Review(Review { causes: vec![ReviewCause::Asked] });
+                event.body = Body::Review(Review {
+                    causes: vec![ReviewCause::Asked],
+                });
             });
         }
         self
@@ -151,8 +167,14 @@ impl Life {
         self.decide(at, |event| {
             event.kind = "sale.completed".into();
             event.channel = Some(channel);
-            event.location = location.map(|id| Place { id: id.into(), ..Place::default() });
-            event.body = Body::Sale(Sale { total, ..Sale::default() });
+            event.location = location.map(|id| Place {
+                id: id.into(),
+                ..Place::default()
+            });
+            event.body = Body::Sale(Sale {
+                total,
+                ..Sale::default()
+            });
         });
         self
     }
@@ -165,7 +187,11 @@ impl Life {
         self.decide(now, |event| {
             event.kind = "sale.voided".into();
             event.body = Body::Return(Return {
-                original: Some(OriginalSale { occurred_at: sold_at, local, ..OriginalSale::default() }),
+                original: Some(OriginalSale {
+                    occurred_at: sold_at,
+                    local,
+                    ..OriginalSale::default()
+                }),
                 ..Return::default()
             });
         });
@@ -188,7 +214,10 @@ impl Life {
 
     /// What was decided, without the reasons.
     pub fn changes(&self) -> Vec<(Instant, &str)> {
-        self.log.iter().map(|(at, change, _)| (*at, change.as_str())).collect()
+        self.log
+            .iter()
+            .map(|(at, change, _)| (*at, change.as_str()))
+            .collect()
     }
 
     pub fn last_reason(&self) -> &str {
@@ -212,10 +241,26 @@ impl Life {
             customer: self.customer.clone(),
             totals: Totals {
                 lifetime: tally(self.sales.iter()),
-                pos: tally(self.sales.iter().filter(|sold| sold.channel == Channel::Pos)),
-                online: tally(self.sales.iter().filter(|sold| sold.channel == Channel::Online)),
-                phone: tally(self.sales.iter().filter(|sold| sold.channel == Channel::Phone)),
-                other: tally(self.sales.iter().filter(|sold| sold.channel == Channel::Other)),
+                pos: tally(
+                    self.sales
+                        .iter()
+                        .filter(|sold| sold.channel == Channel::Pos),
+                ),
+                online: tally(
+                    self.sales
+                        .iter()
+                        .filter(|sold| sold.channel == Channel::Online),
+                ),
+                phone: tally(
+                    self.sales
+                        .iter()
+                        .filter(|sold| sold.channel == Channel::Phone),
+                ),
+                other: tally(
+                    self.sales
+                        .iter()
+                        .filter(|sold| sold.channel == Channel::Other),
+                ),
                 days7: tally(self.within(7)),
                 days30: tally(self.within(30)),
                 days90: tally(self.within(90)),
@@ -230,23 +275,35 @@ impl Life {
         };
         let answer = self.rule.segments(&input).unwrap();
         for change in &answer.memberships {
-            assert_ne!(self.customer.in_segment(&change.segment), change.member, "{change:?}");
+            assert_ne!(
+                self.customer.in_segment(&change.segment),
+                change.member,
+                "{change:?}"
+            );
             assert!(!change.reason.is_empty());
             let sign = if change.member { '+' } else { '-' };
-            self.log.push((now, format!("{sign}{}", change.segment), change.reason.clone()));
+            self.log.push((
+                now,
+                format!("{sign}{}", change.segment),
+                change.reason.clone(),
+            ));
             match change.member {
                 true => self.customer.segments.push(Membership {
                     segment: change.segment.clone(),
                     since: now,
                     until: None,
                 }),
-                false => self.customer.segments.retain(|it| it.segment != change.segment),
+                false => self
+                    .customer
+                    .segments
+                    .retain(|it| it.segment != change.segment),
             }
         }
         for change in &answer.tags {
             assert_ne!(self.customer.has_tag(&change.tag), change.set, "{change:?}");
             let sign = if change.set { '+' } else { '-' };
-            self.log.push((now, format!("{sign}#{}", change.tag), String::new()));
+            self.log
+                .push((now, format!("{sign}#{}", change.tag), String::new()));
             match change.set {
                 true => self.customer.tags.push(change.tag.clone()),
                 false => self.customer.tags.retain(|it| *it != change.tag),
@@ -270,23 +327,38 @@ impl Life {
 
     fn within(&self, days: i64) -> impl Iterator<Item = &Sold> {
         let now = self.now;
-        self.sales.iter().filter(move |sold| sold.at > now - days * DAY)
+        self.sales
+            .iter()
+            .filter(move |sold| sold.at > now - days * DAY)
     }
 
     fn facts(&self) -> Vec<Fact> {
         let mut facts = Vec::new();
         type Key = fn(&Sold) -> &Option<String>;
-        let scopes: [(&str, Key); 2] = [("location", |sold| &sold.location), ("category", |sold| &sold.category)];
+        let scopes: [(&str, Key); 2] = [
+            ("location", |sold| &sold.location),
+            ("category", |sold| &sold.category),
+        ];
         for (scope, of) in scopes {
-            let mut keys: Vec<_> = self.sales.iter().filter_map(|sold| of(sold).clone()).collect();
+            let mut keys: Vec<_> = self
+                .sales
+                .iter()
+                .filter_map(|sold| of(sold).clone())
+                .collect();
             keys.sort();
             keys.dedup();
             for key in keys {
                 for days in [None, Some(7), Some(30), Some(90), Some(365)] {
                     let begin = days.map_or(Instant::MIN, |days| self.now - i64::from(days) * DAY);
                     let sales = self.sales.iter();
-                    let sales = sales.filter(|sold| sold.at > begin && of(sold).as_ref() == Some(&key));
-                    facts.push(Fact { scope: scope.into(), key: key.clone(), days, tally: tally(sales) });
+                    let sales =
+                        sales.filter(|sold| sold.at > begin && of(sold).as_ref() == Some(&key));
+                    facts.push(Fact {
+                        scope: scope.into(),
+                        key: key.clone(),
+                        days,
+                        tally: tally(sales),
+                    });
                 }
             }
         }

@@ -18,10 +18,10 @@
 //! }
 //! ```
 //!
-//! - `config` and `input` of a case are laid over those of the file, key by key; a list, or
+//! - `config`, `shop` and `input` of a case are laid over those of the file, key by key; a list, or
 //!   another variant, replaces what was there, and a `null` in a configuration takes a key away.
-//!   `shop` (a shop in New York with USD and the tiers
-//!   silver, gold and platinum) works the same.
+//!   The shop is one in New York with USD and the tiers silver, gold and platinum, unless
+//!   something else is said.
 //! - `input` has the shape of the contract's record, and what it leaves out is
 //!   [completed](complete): a sale needs no more than its total.
 //! - An instant may be written as `"2026-03-02T12:00:00Z"`, or from the step's `now` on as
@@ -46,6 +46,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use complete::complete;
+pub use serde_json::json;
 
 use crate::rule;
 use crate::types::{Input, Instant, Memory, Refusal, Shop};

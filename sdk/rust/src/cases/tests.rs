@@ -1,5 +1,5 @@
 use super::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::prelude::*;
 

@@ -1,0 +1,265 @@
+//! Asking a plugin: who is asked, with what, what was answered before, and what an answer carries
+//! beside its decisions.
+
+use super::{Step, Walk};
+use crate::calendar;
+use crate::change::{Answered, RecordedCall};
+use crate::event::{Body, Event};
+use crate::fold::Remembered;
+use crate::limits;
+use crate::line::Context;
+use crate::outcome::PluginView;
+use crate::rules::{After, Call, Failure, Input, Memory, NextReview, Role};
+use crate::store::Recorded;
+use std::sync::Arc;
+
+impl Walk<'_> {
+    /// Which plugins of a role this step is for, in the declared order.
+    pub fn wanted(&self, step: &Step, role: Role) -> Vec<usize> {
+        let kind = step.event.kind.as_str();
+        let frozen = if self.is_frozen(step) && !step.is_review {
+            self.recorded.get(&step.event.position())
+        } else {
+            None
+        };
+        let plugins = self.with.rules.plugins().iter().enumerate();
+        plugins
+            .filter(|(_, plugin)| {
+                frozen
+                    .is_none_or(|index| was_asked(&self.case.recorded[*index], &plugin.name, role))
+            })
+            .filter(|(_, plugin)| {
+                plugin.wants(role, kind)
+                    || plugin.roles.contains(&role)
+                        && !step.asked.is_empty()
+                        && step.asked.contains(&(plugin.name.clone(), role))
+            })
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Asks one plugin, or takes what it answered before to the same question.
+    pub fn ask<A: Answer>(&mut self, step: &mut Step, plugin: usize) -> Call<A> {
+        let info = &self.with.rules.plugins()[plugin];
+        let facts = step.facts_for(&info.facts);
+        let remembered = self
+            .fold
+            .memory
+            .get(&info.name)
+            .filter(|memory| memory.state_version == info.state_version);
+        let input = Input {
+            review: step.causes_for(&info.name),
+            local: step.local.clone(),
+            place: step.place.clone(),
+            customer: step.customer.clone(),
+            totals: self.fold.totals.clone(),
+            facts: facts.0,
+            facts_truncated: facts.1
+                || info.facts.iter().any(|scope| {
+                    self.fold
+                        .facts
+                        .get(scope)
+                        .is_some_and(|group| group.truncated)
+                }),
+            state: remembered.map(|memory| memory.bytes.clone()),
+            so_far: step.so_far.clone(),
+        };
+        let encoded = postcard::to_stdvec(&input).expect("an input is plain data");
+        let call = match self.recorded::<A>(step, plugin, &encoded) {
+            Some(call) => {
+                step.reused += 1;
+                call
+            }
+            None => A::call(self.with, plugin, &step.event, &input),
+        };
+        step.calls.push(RecordedCall {
+            plugin: plugin as u32,
+            role: A::ROLE,
+            input: encoded,
+            answer: call.clone().recorded(),
+        });
+        call
+    }
+
+    fn recorded<A: Answer>(&self, step: &Step, plugin: usize, input: &[u8]) -> Option<Call<A>> {
+        let known = &self.case.recorded[*self.recorded.get(&step.event.position())?];
+        let info = &self.with.rules.plugins()[plugin];
+        let call = known.explanation.calls.iter().find(|call| {
+            let then = &known.plugins[call.plugin as usize];
+            call.role == A::ROLE && then.name == info.name
+        })?;
+        let then = &known.plugins[call.plugin as usize];
+        let answer = A::from_recorded(&call.answer)?;
+        let is_same = then.digest == info.digest
+            && then.configuration == info.configuration
+            && call.input == input;
+        // A failure was an outcome, but a refold is the occasion to try again.
+        let failed = matches!(&answer.result, Err(failure) if failure.counts());
+        (self.is_frozen(step) || is_same && !failed).then(|| answer.clone())
+    }
+
+    /// What was decided before the place of the new event stays as it was, whatever the rules say
+    /// today; so does everything else if the event came too late.
+    fn is_frozen(&self, step: &Step) -> bool {
+        step.was_decided
+            && (self.too_late || step.event.position() < self.admitted.event.position())
+    }
+
+    /// Books what every answer carries beside its decisions, and reports the call.
+    pub fn after(
+        &mut self,
+        step: &mut Step,
+        plugin: usize,
+        role: Role,
+        usage: crate::rules::Usage,
+        result: Result<After, &Failure>,
+    ) {
+        let info = &self.with.rules.plugins()[plugin];
+        let mut view = PluginView {
+            name: info.name.clone(),
+            version: info.version.clone(),
+            digest: info.digest.clone(),
+            role: role.name().into(),
+            status: "ok".into(),
+            message: None,
+            fuel: usage.fuel,
+            micros: usage.micros,
+        };
+        match result {
+            Ok(after) => {
+                // A basket that is not paid yet may never be: what a formula learns from it is not kept.
+                let is_draft =
+                    role == Role::PointFormula && matches!(step.event.body, Body::Checkout(_));
+                match after.memory {
+                    _ if is_draft => {}
+                    Memory::Keep => {}
+                    Memory::Forget => drop(self.fold.memory.remove(&info.name)),
+                    Memory::Replace(bytes) => {
+                        let remembered = Remembered {
+                            state_version: info.state_version,
+                            bytes,
+                        };
+                        self.fold.memory.insert(info.name.clone(), remembered);
+                    }
+                }
+                let who = (info.name.clone(), role);
+                match after.next_review {
+                    NextReview::Keep => {}
+                    NextReview::At(at) => drop(self.fold.reviews.insert(who, at)),
+                    NextReview::Never => drop(self.fold.reviews.remove(&who)),
+                }
+                view.message = after.note;
+            }
+            Err(failure) => {
+                view.status = failure.class().into();
+                view.message = Some(failure.to_string());
+            }
+        }
+        step.views.push(view);
+    }
+
+    /// What is wrong with the part that every answer carries, if anything.
+    pub fn check_after(&self, step: &Step, plugin: usize, after: &After) -> Result<(), Failure> {
+        let refuse = |problem: String| Err(Failure::Answer { problem });
+        if let Memory::Replace(bytes) = &after.memory
+            && bytes.len() > limits::STATE_BYTES_MAX
+        {
+            return refuse(format!(
+                "state of {} bytes; {} is the limit",
+                bytes.len(),
+                limits::STATE_BYTES_MAX
+            ));
+        }
+        if after
+            .keep_with_event
+            .as_ref()
+            .is_some_and(|bytes| bytes.len() > limits::KEPT_BYTES_MAX)
+        {
+            return refuse(format!(
+                "keep-with-event of more than {} bytes",
+                limits::KEPT_BYTES_MAX
+            ));
+        }
+        if after
+            .note
+            .as_ref()
+            .is_some_and(|note| note.len() > limits::REASON_BYTES_MAX)
+        {
+            return refuse(format!(
+                "a note of more than {} bytes",
+                limits::REASON_BYTES_MAX
+            ));
+        }
+        let NextReview::At(at) = after.next_review else {
+            return Ok(());
+        };
+        if at <= step.event.at {
+            return refuse(format!(
+                "next-review {} is not ahead of {}",
+                calendar::text(at),
+                calendar::text(step.event.at)
+            ));
+        }
+        let asked = self
+            .fold
+            .reviews_today
+            .1
+            .get(&self.with.rules.plugins()[plugin].name);
+        if step.is_review && asked.is_some_and(|count| *count > limits::REVIEWS_A_DAY_MAX) {
+            return refuse(format!(
+                "more than {} reviews of one customer in a day",
+                limits::REVIEWS_A_DAY_MAX
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn was_asked(known: &Recorded, plugin: &str, role: Role) -> bool {
+    known
+        .explanation
+        .calls
+        .iter()
+        .any(|call| call.role == role && known.plugins[call.plugin as usize].name == plugin)
+}
+
+/// A role's answer, as the walk needs to know it.
+pub trait Answer: Clone {
+    const ROLE: Role;
+    fn call(with: Context, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<Self>;
+    fn recorded(call: Call<Self>) -> Answered;
+    fn from_recorded(answered: &Answered) -> Option<&Call<Self>>;
+}
+
+impl<A: Answer> Call<A> {
+    fn recorded(self) -> Answered {
+        A::recorded(self)
+    }
+}
+
+macro_rules! answers {
+    ($($answer:ty, $role:ident, $method:ident, $variant:ident;)*) => {$(
+        impl Answer for $answer {
+            const ROLE: Role = Role::$role;
+            fn call(with: Context, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<Self> {
+                with.rules.$method(plugin, event, input)
+            }
+            fn recorded(call: Call<Self>) -> Answered {
+                Answered::$variant(call)
+            }
+            fn from_recorded(answered: &Answered) -> Option<&Call<Self>> {
+                match answered {
+                    Answered::$variant(call) => Some(call),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+answers! {
+    crate::rules::SegmentAnswer, SegmentRule, segment_rule, Segments;
+    crate::rules::PointAnswer, PointFormula, point_formula, Points;
+    crate::rules::TierAnswer, TierRule, tier_rule, Tier;
+    crate::rules::FollowUpAnswer, FollowUpTrigger, follow_up_trigger, FollowUps;
+}

@@ -1,0 +1,98 @@
+//! A step: one event, or one review, on its way down the line.
+
+use super::Walk;
+use crate::calendar::{self, LocalTime};
+use crate::change::{FollowUpRow, MembershipRow, RecordedCall, TierRow};
+use crate::event::{Event, Instant};
+use crate::fold::Moved;
+use crate::limits;
+use crate::outcome::{PluginView, PromptView, TierView};
+use crate::points::Award;
+use crate::rules::{Customer, Fact, Failure, Moment, Place, ReviewCause, Role, SoFar};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// One event, or one review, on its way down the line.
+pub struct Step {
+    pub event: Arc<Event>,
+    /// Something was due, and this is no event of the journal.
+    pub is_review: bool,
+    /// Who asked for this review; they are called whether they subscribe to reviews or not.
+    pub asked: BTreeSet<(String, Role)>,
+    /// What else was due.
+    pub causes: Vec<ReviewCause>,
+    pub journal: Option<i64>,
+    /// This is what the answer to the till is about.
+    pub is_answered: bool,
+    pub(super) was_decided: bool,
+    pub local: LocalTime,
+    pub place: Option<Place>,
+    /// The customer as plugins see them: with the tier and the balance from before the event.
+    pub customer: Customer,
+    pub facts: HashMap<String, Vec<Fact>>,
+    pub so_far: SoFar,
+    pub moved: Moved,
+    pub awards: Vec<Award>,
+    pub calls: Vec<RecordedCall>,
+    pub(super) reused: usize,
+    pub views: Vec<PluginView>,
+    pub notes: Vec<String>,
+    pub follow_ups: Vec<FollowUpRow>,
+    pub prompts: Vec<PromptView>,
+    pub receipt: Vec<String>,
+    pub tier: Option<TierView>,
+    pub tier_rows: Vec<TierRow>,
+    pub membership_rows: Vec<MembershipRow>,
+    /// Since when the customer had been in the segments that this step ended.
+    pub left_since: HashMap<String, Instant>,
+}
+
+impl Step {
+    /// The facts of the scopes that a plugin asks for, at most [`limits::FACTS_MAX`].
+    pub(super) fn facts_for(&self, scopes: &[String]) -> (Vec<Fact>, bool) {
+        let mut wanted: Vec<Fact> = scopes
+            .iter()
+            .filter_map(|scope| self.facts.get(scope))
+            .flatten()
+            .cloned()
+            .collect();
+        let truncated = wanted.len() > limits::FACTS_MAX;
+        wanted.truncate(limits::FACTS_MAX);
+        (wanted, truncated)
+    }
+
+    /// Why the host asks this plugin.
+    pub(super) fn causes_for(&self, plugin: &str) -> Vec<ReviewCause> {
+        let mut causes = self.causes.clone();
+        if self.asked.iter().any(|(asker, _)| asker == plugin) {
+            causes.insert(0, ReviewCause::Asked);
+        } else if !self.asked.is_empty() {
+            causes.insert(0, ReviewCause::AskedByOther);
+        }
+        causes
+    }
+
+    /// Works out a moment on the event's calendar.
+    pub fn moment(&self, walk: &Walk, moment: Option<Moment>) -> Result<Option<Instant>, Failure> {
+        let Some(moment) = moment else {
+            return Ok(None);
+        };
+        let zone = walk.with.shop.zone_at(self.event.location.as_deref());
+        match calendar::resolve(moment, self.event.at, &self.local, zone) {
+            Some(at) if at.0.abs() <= limits::NUMBER_MAX => Ok(Some(at)),
+            _ => Err(Failure::Answer {
+                problem: format!("{moment:?} is too far ahead"),
+            }),
+        }
+    }
+
+    /// A moment that [`Step::moment`] has accepted before.
+    pub fn checked_moment(&self, walk: &Walk, moment: Option<Moment>) -> Option<Instant> {
+        self.moment(walk, moment).expect("the moment was checked")
+    }
+
+    /// Says something in the answer and in the explanation.
+    pub fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+}

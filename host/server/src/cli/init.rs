@@ -1,0 +1,284 @@
+//! `stampcard init`: a new shop that `stampcard serve` runs as it is.
+
+use super::{End, Run, say, say_json};
+use crate::config::{Folder, MERCHANT_FILE, PLUGINS, SERVER_FILE};
+use crate::http::auth::{Role, hash};
+use crate::merchant::open_store;
+use crate::{clock, keys, pack};
+use clap::Args;
+use serde::Serialize;
+use stampcard_store::Settings;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Make a new shop in a folder: its files, the starter rules, its database and its first keys.
+#[derive(Args)]
+#[command(after_help = "Example:\n  stampcard init shop --currency EUR --time-zone Europe/Berlin --country DE")]
+pub struct Init {
+    /// The folder; it is made, or it must be empty.
+    dir: PathBuf,
+    /// The currency of the ledger (ISO 4217). It can never be changed.
+    #[arg(long, default_value = "USD")]
+    currency: String,
+    /// Where the shop's days begin (IANA).
+    #[arg(long, default_value = "America/New_York")]
+    time_zone: String,
+    /// The country that reads local phone numbers (ISO 3166-1 alpha-2).
+    #[arg(long, default_value = "US")]
+    country: String,
+    /// Print one JSON object, with the keys in it.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum InitError {
+    #[error("{} is not empty; name a folder that does not exist yet", .0.display())]
+    NotEmpty(PathBuf),
+    #[error("{} cannot be written: {source}", .path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What `--json` prints. Scripts lean on it.
+#[derive(Serialize)]
+struct Made {
+    merchant: String,
+    dir: PathBuf,
+    keys: Keys,
+}
+
+#[derive(Serialize)]
+struct Keys {
+    operator: String,
+    pos: String,
+    read: String,
+}
+
+impl Init {
+    pub fn run(self) -> Run {
+        crate::log::start_quiet()?;
+        let was_there = self.dir.exists();
+        must_be_empty(&self.dir)?;
+        match self.make() {
+            Ok(made) => {
+                if self.json { say_json(&made)? } else { say(next_steps(&self.dir, &made))? }
+                Ok(End::Done)
+            }
+            Err(error) => {
+                clean_up(&self.dir, was_there);
+                Err(error)
+            }
+        }
+    }
+
+    fn make(&self) -> Result<Made, Box<dyn std::error::Error>> {
+        let folder = Folder::at(&self.dir);
+        write(&self.dir.join(MERCHANT_FILE), &self.merchant_file(&folder))?;
+        write(&self.dir.join(SERVER_FILE), SERVER)?;
+        for starter in &pack::STARTERS {
+            write(&self.dir.join(PLUGINS).join(format!("{}.toml", starter.plugin.name)), &starter.file())?;
+        }
+        // Whatever is wrong with what was asked for is told now, and not when the shop opens.
+        folder.shop()?;
+        let store = open_store(&folder, &Settings::default())?;
+        let key = |role: Role| -> Result<String, Box<dyn std::error::Error>> {
+            let key = keys::make(role)?;
+            store.add_key(&hash(&key), role.name(), "made by init", clock::now())?;
+            Ok(key)
+        };
+        Ok(Made {
+            keys: Keys { operator: key(Role::Operator)?, pos: key(Role::Pos)?, read: key(Role::Read)? },
+            merchant: folder.name(),
+            dir: fs::canonicalize(&self.dir)?,
+        })
+    }
+
+    fn merchant_file(&self, folder: &Folder) -> String {
+        let quoted = |text: &str| toml::Value::String(text.into()).to_string();
+        MERCHANT
+            .replace("{name}", &quoted(&folder.name()))
+            .replace("{currency}", &quoted(&self.currency))
+            .replace("{time_zone}", &quoted(&self.time_zone))
+            .replace("{country}", &quoted(&self.country))
+    }
+}
+
+fn must_be_empty(dir: &Path) -> Result<(), InitError> {
+    match fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(InitError::Write { path: dir.into(), source }),
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(InitError::NotEmpty(dir.into())),
+        },
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), InitError> {
+    let dir = path.parent().unwrap_or(path);
+    let written = fs::create_dir_all(dir).and_then(|()| fs::write(path, text));
+    written.map_err(|source| InitError::Write { path: path.into(), source })
+}
+
+/// Half a shop would be in the way of the next try. Everything in the folder is ours: it was empty.
+fn clean_up(dir: &Path, was_there: bool) {
+    let removed = fs::remove_dir_all(dir).and_then(|()| if was_there { fs::create_dir(dir) } else { Ok(()) });
+    if let Err(error) = removed
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(dir = %dir.display(), %error, "what was made so far could not be removed");
+    }
+}
+
+fn next_steps(dir: &Path, made: &Made) -> String {
+    let Made { merchant, keys, .. } = made;
+    let dir = dir.display();
+    format!(
+        "\
+{merchant} is ready in {dir}.
+
+Keys, shown this once (the database has only their hashes):
+  operator  {operator}
+  pos       {pos}
+  read      {read}
+
+Next:
+  1. Open the shop:            stampcard serve {dir}
+  2. Send it a sale:           curl http://127.0.0.1:8377/v1/events \\
+                                 -H 'Authorization: Bearer {pos}' \\
+                                 -H 'Content-Type: application/json' -d @sale.json
+  3. Bring in past sales:      stampcard ingest {dir} sales.ndjson
+  4. Name your stores:         {dir}/{MERCHANT_FILE}
+  5. Say what your rules are:  {dir}/{PLUGINS}/
+
+While the shop is open, saved changes of 4 and 5 are live within a second.",
+        operator = keys.operator,
+        pos = keys.pos,
+        read = keys.read,
+    )
+}
+
+const SERVER: &str = r#"# The server. Every key may be left out; these are the defaults.
+
+# Where it listens. `stampcard serve --listen` goes above it.
+# listen = "127.0.0.1:8377"
+
+# Threads that decide events: as many as the machine has processors, where it is not given.
+# lanes = 2
+
+# Events that wait in each lane before tills are asked to come back (503 with Retry-After).
+# queue = 512
+
+[log]
+# "text" for people, "json" for machines.
+format = "text"
+# error, warn, info, debug or trace. The variable STAMPCARD_LOG goes above it.
+level = "info"
+"#;
+
+const MERCHANT: &str = r#"# The shop. Saved changes are taken between two events; a mistake leaves the old file live and is
+# told in the log and under GET /v1/plugins.
+
+# What people call the shop.
+name = {name}
+
+# ISO 4217. Amounts everywhere are in minor units (cents). It never changes: points and amounts of
+# a ledger mean nothing in another currency.
+currency = {currency}
+
+# IANA. It says when a day, a month and a birthday begin. A location may have its own.
+time_zone = {time_zone}
+
+# ISO 3166-1 alpha-2. It reads phone numbers that are written without a country.
+country = {country}
+
+# The language of customers who have told none (BCP 47).
+language = "en"
+
+# From the lowest to the highest. Which sales lead to which tier is said in
+# plugins/starter-tiers.toml.
+tiers = ["silver", "gold", "platinum"]
+
+# The order in which plugins of the same role run. Those that are not named run after them, by name.
+plugins = ["starter-segments", "starter-points", "starter-tiers", "starter-follow-ups"]
+
+# "watch" takes changed files at once; "apply" waits until the server is started again.
+reload = "watch"
+
+# Kinds of events of your own that may plan or cancel follow-ups.
+# kinds = { "x.fitting" = "Tried something on in a fitting room." }
+
+# Foreign currencies that tills may send: minor units of yours for a million minor units of theirs.
+# rates = { EUR = 1080000 }
+
+[policies]
+# Whether points see the segments as they are "after" this event or "before" it. With "after", a
+# sale that makes a VIP earns what a VIP earns.
+points_see_segments = "after"
+# What a sale that arrives late may change in the ledger: "correct" both ways, "in-favour" of the
+# customer only, or "report" and change nothing.
+late = "correct"
+# Up to how many days late an event may be and still be put in its place.
+late_window_days = 30
+# What a sale does whose customer nobody knows: "create" one, or count as a "guest".
+unknown_customer = "create"
+# When several formulas award points: "add" them up, or take the "best".
+awards = "add"
+
+# What no rule gets past.
+[caps]
+# points_per_event = 100000
+# In minor units, and in basis points (10000 is all of it).
+# discount_amount = 10000
+# discount_share = 5000
+
+# What a customer's profile must have, of given_name, family_name, email, phone, birthday and
+# home_location: "lenient" marks it as incomplete, "strict" refuses it.
+[profile]
+required = []
+mode = "lenient"
+
+# Every store, by the id that its tills send. A sale at a till names one of them.
+# [[locations]]
+# id = "soho"
+# name = "Soho"
+# kind = "store"
+# country = "US"
+# time_zone = "America/New_York"
+# opened = "2024-05-01"
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ServerFile;
+
+    #[test]
+    fn the_written_server_file_says_the_defaults() {
+        assert_eq!(toml::from_str::<ServerFile>(SERVER).unwrap(), ServerFile::default());
+    }
+
+    #[test]
+    fn what_is_commented_out_can_be_taken_in() {
+        let taken_in = |text: &str| text.replace("# [[", "[[").replace("\n# opened", "\nopened");
+        let mut lines = Vec::new();
+        for line in taken_in(MERCHANT).lines() {
+            let code = line.strip_prefix("# ").filter(|rest| {
+                rest.split_once(" = ").is_some_and(|(key, _)| key.chars().all(|char| char.is_ascii_lowercase() || char == '_'))
+            });
+            lines.push(code.unwrap_or(line).to_owned());
+        }
+        let file = lines.join("\n");
+        let file = file.replace("{name}", "\"A\"").replace("{currency}", "\"USD\"");
+        let file = file.replace("{time_zone}", "\"UTC\"").replace("{country}", "\"US\"");
+        let shop: stampcard_pipeline::shop::ShopFile = toml::from_str(&file).unwrap();
+        assert_eq!(shop.locations[0].id, "soho");
+        assert_eq!(shop.caps.discount_share, Some(5_000));
+        assert_eq!(shop.rates["EUR"], 1_080_000);
+        stampcard_pipeline::shop::Shop::new(shop).unwrap();
+    }
+}

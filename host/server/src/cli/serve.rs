@@ -1,0 +1,101 @@
+//! `stampcard serve`: the shop is open until somebody sends it home.
+
+use super::{End, Run, say};
+use crate::config::{Folder, LogFormat};
+use crate::http;
+use crate::log;
+use crate::merchant::{Merchant, Options, problems};
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Open a shop: take events over HTTP until it is stopped with Ctrl-C or SIGTERM.
+///
+/// When it can answer it prints `listening on http://ADDRESS:PORT` as a line of its own on standard
+/// output. Its log goes to standard error.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  stampcard serve shop\n  stampcard serve shop --listen 127.0.0.1:0 --log-format json")]
+pub struct Serve {
+    /// The shop's folder.
+    dir: PathBuf,
+    /// Address and port; port 0 takes a free one. Goes above stampcard.toml.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Goes above stampcard.toml.
+    #[arg(long, value_parser = ["text", "json"])]
+    log_format: Option<String>,
+}
+
+/// Where a shop listens that says nothing.
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8377));
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}; name another address with --listen")]
+struct ListenError {
+    address: SocketAddr,
+    #[source]
+    source: std::io::Error,
+}
+
+impl Serve {
+    pub fn run(self) -> Run {
+        let mut file = Folder::at(&self.dir).server()?;
+        match self.log_format.as_deref() {
+            Some("json") => file.log.format = LogFormat::Json,
+            Some(_) => file.log.format = LogFormat::Text,
+            None => {}
+        }
+        log::start(&file.log)?;
+        let mut options = Options::default();
+        options.lanes = file.lanes.unwrap_or(options.lanes);
+        options.queue = file.queue.unwrap_or(options.queue);
+        let address = self.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT);
+        let merchant = Merchant::open(&self.dir, &options)?;
+        for problem in problems(&merchant.live().book) {
+            tracing::error!("not taken: {problem}");
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let served = runtime.block_on(serve(&merchant, address));
+        // Requests are answered; now nothing that was taken may be lost.
+        merchant.close()?;
+        drop(runtime);
+        served?;
+        tracing::info!("the shop is closed");
+        Ok(End::Done)
+    }
+}
+
+async fn serve(merchant: &Arc<Merchant>, address: SocketAddr) -> Result<(), Box<dyn std::error::Error>> {
+    let listener = TcpListener::bind(address).await.map_err(|source| ListenError { address, source })?;
+    let address = listener.local_addr()?;
+    let stop = stop_asked()?;
+    merchant.tend();
+    tracing::info!(shop = merchant.name(), rule_book = merchant.live().number, "the shop is open");
+    say(format_args!("listening on http://{address}"))?;
+    http::serve(Arc::clone(merchant), listener, stop).await?;
+    Ok(())
+}
+
+/// Ends when somebody asks us to stop. Who asks twice does not want to wait.
+fn stop_asked() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("closing: what was taken is answered first; once more to stop at once");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            // Everything that was answered is on disk already.
+            std::process::exit(130);
+        });
+    })
+}

@@ -1,0 +1,131 @@
+//! The shop's clock: sees to it that silent customers are driven when something of theirs is due.
+//!
+//! It decides nothing. What is due goes down the line as any event does, behind the tills.
+
+use crate::desk::Desk;
+use crate::lanes::Lanes;
+use parking_lot::{Condvar, Mutex};
+use stampcard_pipeline::event::Instant;
+use stampcard_pipeline::store::StoreError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+/// How often the clock looks. Timers are set in minutes and days; a second more is not noticed.
+const BEAT: Duration = Duration::from_secs(1);
+/// Customers that are driven before the clock looks again.
+const BATCH: u32 = 512;
+
+/// The wall clock.
+pub fn now() -> Instant {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Instant(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// What driving came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Driven {
+    pub done: u64,
+    pub failed: u64,
+}
+
+/// Drives every customer of whom something is due by an instant, each at the instant at which it
+/// is due, until nothing is. What it did is durable when this returns.
+pub fn drive(desk: &Desk, lanes: &Lanes, until: Instant) -> Result<Driven, StoreError> {
+    let mut all = Driven::default();
+    loop {
+        let due = desk.store.reads().due_customers(until, BATCH)?;
+        if due.is_empty() {
+            return Ok(all);
+        }
+        let (tell, told) = mpsc::channel();
+        for (customer, at) in due {
+            let tell = tell.clone();
+            let name = customer.clone();
+            let reply = Box::new(move |outcome: Result<_, _>| {
+                if let Err(refusal) = &outcome {
+                    tracing::error!(customer = name.0, %refusal, "what was due could not be driven");
+                }
+                drop(tell.send(outcome.is_ok()));
+            });
+            if lanes.send_due(customer, at, reply).is_err() {
+                // The shop is closing; what is due stays due.
+                return Ok(all);
+            }
+        }
+        drop(tell);
+        let mut batch = Driven::default();
+        for is_done in told {
+            if is_done { batch.done += 1 } else { batch.failed += 1 }
+        }
+        all.done += batch.done;
+        all.failed += batch.failed;
+        if batch.done == 0 {
+            // Asking for the same ones again at once would fail again.
+            return Ok(all);
+        }
+    }
+}
+
+/// The clock of an open shop. It stops when it is dropped.
+pub struct Clock {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: Mutex<bool>,
+    stopped: Condvar,
+    done: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Clock {
+    pub fn start(desk: Arc<Desk>, lanes: Arc<Lanes>) -> Clock {
+        let shared = Arc::new(Shared::default());
+        let beating = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("shop-clock".into())
+            .spawn(move || beating.beat(&desk, &lanes))
+            .expect("the operating system gives a thread at the start");
+        Clock { shared, thread: Some(thread) }
+    }
+
+    /// Since the start.
+    pub fn driven(&self) -> Driven {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Driven { done: count(&self.shared.done), failed: count(&self.shared.failed) }
+    }
+}
+
+impl Shared {
+    fn beat(&self, desk: &Desk, lanes: &Lanes) {
+        let mut stop = self.stop.lock();
+        while !*stop {
+            drop(stop);
+            match drive(desk, lanes, now()) {
+                Ok(driven) => {
+                    self.done.fetch_add(driven.done, Ordering::Relaxed);
+                    self.failed.fetch_add(driven.failed, Ordering::Relaxed);
+                }
+                Err(error) => tracing::error!(%error, "the clock cannot read what is due"),
+            }
+            stop = self.stop.lock();
+            if !*stop {
+                self.stopped.wait_for(&mut stop, BEAT);
+            }
+        }
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        *self.shared.stop.lock() = true;
+        self.shared.stopped.notify_all();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the shop's clock panicked");
+        }
+    }
+}

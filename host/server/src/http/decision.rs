@@ -1,0 +1,393 @@
+//! Events and decisions as they are read back: what came, what each plugin saw, decided and noted.
+//! The journal holds nothing that is personal, and neither does anything in here.
+
+use super::customers::NextTier;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use stampcard_pipeline::calendar;
+use stampcard_pipeline::change::{Answered, RecordedCall};
+use stampcard_pipeline::event::{Body, Channel, Edit, Event, EventName, Instant, Points, ProfileChange, Sale};
+use stampcard_pipeline::outcome::Time;
+use stampcard_pipeline::rules::{After, Amount, Call, Failure, Input, Moment, Plugin, ReviewCause};
+use stampcard_store::reads::ExplanationRow;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// What names an event for ever.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Named {
+    #[schema(example = "till-1")]
+    pub source: String,
+    #[schema(example = "ord-1001")]
+    pub id: String,
+}
+
+impl From<EventName> for Named {
+    fn from(name: EventName) -> Named {
+        Named { source: name.source, id: name.id }
+    }
+}
+
+/// An event as the journal holds it: without anything that is personal.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventView {
+    pub source: String,
+    pub id: String,
+    /// Its kind in the catalogue.
+    #[serde(rename = "type")]
+    #[schema(example = "sale.completed")]
+    pub kind: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staff: Option<String>,
+    /// From an import: it moves everything but sends nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub historical: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// What its kind says beside that; /v1/catalogue has the fields.
+    #[schema(value_type = Object)]
+    pub data: Value,
+}
+
+impl EventView {
+    pub fn of(event: &Event) -> EventView {
+        EventView {
+            source: event.source.clone(),
+            id: event.id.clone(),
+            kind: event.kind.clone(),
+            time: Time(event.at),
+            channel: event.channel.map(Channel::name),
+            location: event.location.clone(),
+            device: event.device.clone(),
+            staff: event.staff.clone(),
+            historical: event.historical,
+            attributes: event.attributes.clone(),
+            data: data(&event.body),
+        }
+    }
+}
+
+fn data(body: &Body) -> Value {
+    match body {
+        Body::Sale(sale) | Body::Checkout(sale) => of_sale(sale),
+        Body::Profile(change) => of_profile(change),
+        Body::Consent(consent) => {
+            json!({"purpose": consent.purpose, "granted": consent.granted, "at": calendar::text(consent.at)})
+        }
+        Body::Tag(change) => json!({"tag": change.tag}),
+        Body::Visit(visit) => json!({"count": visit.count}),
+        Body::Review => json!({}),
+        Body::Other(text) => serde_json::from_str(text).unwrap_or_else(|_| json!({})),
+    }
+}
+
+/// A sale in the words in which it was sent.
+fn of_sale(sale: &Sale) -> Value {
+    let mut data = serde_json::to_value(sale).expect("a sale is plain data");
+    let lines = data.get_mut("lines").and_then(Value::as_array_mut);
+    for (shown, line) in lines.into_iter().flatten().zip(&sale.lines) {
+        shown["quantity"] = quantity(line.quantity, line.measured);
+        if let Some(shown) = shown.as_object_mut() {
+            shown.remove("measured");
+        }
+    }
+    if let Some(data) = data.as_object_mut()
+        && let Some(pending) = data.remove("payment_pending")
+    {
+        data.insert("payment_state".into(), if pending == true { "pending".into() } else { "paid".into() });
+    }
+    data
+}
+
+/// Thousandths as they are sent: `3`, or `"0.340"` for weighed goods.
+fn quantity(thousandths: i64, measured: bool) -> Value {
+    if measured { format!("{}.{:03}", thousandths / 1_000, thousandths % 1_000).into() } else { (thousandths / 1_000).into() }
+}
+
+/// Which fields of a profile were said, and what is not personal of them.
+fn of_profile(change: &ProfileChange) -> Value {
+    let mut data = Map::new();
+    let mut put = |name: &str, value: Value| data.insert(name.to_owned(), value);
+    put("changed", json!(change.changed));
+    let edits = [("language", text_of(&change.language)), ("home_location", text_of(&change.home_location))];
+    for (name, value) in edits.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        put(name, value);
+    }
+    match &change.birthday {
+        Some(Edit::Set(day)) => put("birthday", format!("{:02}-{:02}", day.month, day.day).into()),
+        Some(Edit::Clear) => put("birthday", Value::Null),
+        None => None,
+    };
+    if !change.consents.is_empty() {
+        let of = |consent: &stampcard_pipeline::event::Consent| {
+            json!({"purpose": consent.purpose, "granted": consent.granted, "at": calendar::text(consent.at)})
+        };
+        put("consents", change.consents.iter().map(of).collect());
+    }
+    if !change.tags.is_empty() {
+        put("tags", json!(change.tags));
+    }
+    if let Some(method) = &change.method {
+        put("method", method.as_str().into());
+    }
+    if let Some(sale) = &change.claims {
+        put("sale", json!(sale));
+    }
+    Value::Object(data)
+}
+
+fn text_of(edit: &Option<Edit<String>>) -> Option<Value> {
+    edit.as_ref().map(|edit| match edit {
+        Edit::Set(text) => text.as_str().into(),
+        Edit::Clear => Value::Null,
+    })
+}
+
+/// Why one step came out as it did. A late event has several: those that came after it were
+/// decided again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Step {
+    /// The event of the step; absent for a review, which the host makes when something is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<Named>,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+    /// The event on whose arrival it was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caused_by: Option<Named>,
+    /// The rule book that was live then.
+    pub rule_book: i64,
+    /// Each plugin that was asked, in order.
+    pub calls: Vec<CallView>,
+    /// What the host did to the answers, in words: caps that bit, answers that lost.
+    pub notes: Vec<String>,
+}
+
+/// One call: what the plugin saw, what it said, what it used.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CallView {
+    pub plugin: String,
+    pub version: String,
+    pub digest: String,
+    pub configuration: String,
+    #[schema(example = "point-formula")]
+    pub role: String,
+    /// `ok`, or the class of the failure.
+    pub status: String,
+    /// Why there is no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saw: Option<Saw>,
+    /// What it decided, by its role.
+    #[schema(value_type = Object)]
+    pub decided: Value,
+    /// What it noted for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    pub fuel: u64,
+    pub fuel_limit: u64,
+    pub memory_bytes: u64,
+    pub micros: u64,
+}
+
+/// The customer as the plugin saw them, in short.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Saw {
+    /// Why the host asked again, for a review.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub review: Vec<String>,
+    pub segments: Vec<String>,
+    pub tags: Vec<String>,
+    pub tier: Option<String>,
+    pub balance: Points,
+    /// Everything so far, this event included.
+    pub orders: u32,
+    pub spend: i64,
+    /// In the 365 days of 24 hours before.
+    pub orders_365_days: u32,
+    pub spend_365_days: i64,
+    /// What this event had decided before the call.
+    pub entered: Vec<String>,
+    pub left: Vec<String>,
+    pub points: Points,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_tier: Option<NextTier>,
+    pub has_state: bool,
+}
+
+/// The steps of an event; `plugins` are those of a rule book, by its number.
+pub fn steps<'a>(rows: Vec<ExplanationRow>, plugins: impl Fn(i64) -> Option<&'a [Plugin]>) -> Vec<Step> {
+    rows.into_iter().map(|row| step(row, &plugins)).collect()
+}
+
+fn step<'a>(row: ExplanationRow, plugins: &impl Fn(i64) -> Option<&'a [Plugin]>) -> Step {
+    let book = plugins(row.rule_book).unwrap_or_default();
+    let calls = row.explanation.calls.iter().map(|call| call_view(call, book.get(call.plugin as usize))).collect();
+    let position = row.position;
+    Step {
+        at: Time(position.at),
+        event: (!position.source.is_empty()).then_some(Named { source: position.source, id: position.id }),
+        caused_by: row.caused_by.map(Named::from),
+        rule_book: row.rule_book,
+        calls,
+        notes: row.explanation.notes,
+    }
+}
+
+fn call_view(call: &RecordedCall, plugin: Option<&Plugin>) -> CallView {
+    let of = |field: fn(&Plugin) -> &String| plugin.map(field).cloned().unwrap_or_default();
+    let (usage, said) = match &call.answer {
+        Answered::Segments(call) => (call.usage, said(call, |answer| {
+            let memberships: Vec<Value> = answer.memberships.iter().map(|change| {
+                json!({"segment": change.segment, "member": change.member, "reason": change.reason, "until": change.until.map(moment)})
+            }).collect();
+            let tags: Vec<Value> = answer.tags.iter().map(|tag| json!({"tag": tag.tag, "set": tag.set})).collect();
+            (json!({"memberships": memberships, "tags": tags}), &answer.after)
+        })),
+        Answered::Points(call) => (call.usage, said(call, |answer| {
+            let awards: Vec<Value> = answer.awards.iter().map(|award| {
+                json!({
+                    "kind": award.amount.kind(), "amount": amount(award.amount), "reason": award.reason,
+                    "available_from": award.available_from.map(moment), "expires_at": award.expires_at.map(moment),
+                })
+            }).collect();
+            (json!({"awards": awards}), &answer.after)
+        })),
+        Answered::Tier(call) => (call.usage, said(call, |answer| {
+            let placement = answer.placement.as_ref().map(|placement| {
+                json!({"tier": placement.tier, "reason": placement.reason, "keep_until": placement.keep_until.map(moment)})
+            });
+            (json!({"placement": placement, "next": answer.next}), &answer.after)
+        })),
+        Answered::FollowUps(call) => (call.usage, said(call, |answer| {
+            let follow_ups: Vec<Value> = answer.follow_ups.iter().map(|planned| {
+                json!({
+                    "channel": planned.channel, "template": planned.template, "reason": planned.reason,
+                    "dedupe_key": planned.dedupe_key, "send_at": planned.send_at.map(moment),
+                })
+            }).collect();
+            let prompts: Vec<Value> = answer.prompts.iter().map(|prompt| json!({"kind": prompt.kind, "text": prompt.text})).collect();
+            (json!({"follow_ups": follow_ups, "prompts": prompts, "receipt": answer.receipt}), &answer.after)
+        })),
+    };
+    CallView {
+        plugin: of(|plugin| &plugin.name),
+        version: of(|plugin| &plugin.version),
+        digest: of(|plugin| &plugin.digest),
+        configuration: of(|plugin| &plugin.configuration),
+        role: call.role.name().to_owned(),
+        status: said.status,
+        failure: said.failure,
+        saw: postcard::from_bytes(&call.input).ok().map(saw),
+        decided: said.decided,
+        note: said.note,
+        fuel: usage.fuel,
+        fuel_limit: usage.fuel_limit,
+        memory_bytes: usage.memory_bytes,
+        micros: usage.micros,
+    }
+}
+
+struct Said {
+    status: String,
+    failure: Option<String>,
+    decided: Value,
+    note: Option<String>,
+}
+
+fn said<A>(call: &Call<A>, decided: impl FnOnce(&A) -> (Value, &After)) -> Said {
+    match &call.result {
+        Ok(answer) => {
+            let (decided, after) = decided(answer);
+            Said { status: "ok".into(), failure: None, decided, note: after.note.clone() }
+        }
+        Err(failure) => {
+            Said { status: Failure::class(failure).into(), failure: Some(failure.to_string()), decided: Value::Null, note: None }
+        }
+    }
+}
+
+fn saw(input: Input) -> Saw {
+    let year = input.totals.windows[3];
+    Saw {
+        review: input.review.iter().map(cause).collect(),
+        segments: input.customer.segments.into_iter().map(|membership| membership.segment).collect(),
+        tags: input.customer.tags,
+        tier: input.customer.tier.map(|standing| standing.tier),
+        balance: input.customer.balance,
+        orders: input.totals.lifetime.orders,
+        spend: input.totals.lifetime.spend,
+        orders_365_days: year.orders,
+        spend_365_days: year.spend,
+        entered: input.so_far.segments_entered,
+        left: input.so_far.segments_left,
+        points: input.so_far.points,
+        next_tier: input.so_far.next_tier.map(|next| NextTier { tier: next.tier, missing: next.missing, unit: next.unit }),
+        has_state: input.state.is_some(),
+    }
+}
+
+fn cause(cause: &ReviewCause) -> String {
+    match cause {
+        ReviewCause::Asked => "the plugin asked for it".into(),
+        ReviewCause::AskedByOther => "another plugin asked for it".into(),
+        ReviewCause::MembershipUntil(segment) => format!("the membership in {segment} ends"),
+        ReviewCause::TierKeepUntil(tier) => format!("the tier {tier} was kept until now"),
+        ReviewCause::RulesChanged => "the rules changed".into(),
+    }
+}
+
+fn amount(amount: Amount) -> Value {
+    match amount {
+        Amount::Base(points) | Amount::Bonus(points) => points.into(),
+        Amount::BonusShare(basis_points) => format!("{}.{:02} % of the base", basis_points / 100, basis_points % 100).into(),
+    }
+}
+
+/// A later instant in the plugin's own words.
+fn moment(moment: Moment) -> String {
+    match moment {
+        Moment::At(Instant(at)) => calendar::text(Instant(at)),
+        Moment::Hours(hours) => format!("in {hours} hours"),
+        Moment::Days(days) => format!("in {days} days"),
+        Moment::Months(months) => format!("in {months} months"),
+        Moment::EndOfMonth(months) => format!("at the end of the month, {months} on"),
+        Moment::EndOfYear(years) => format!("at the end of the year, {years} on"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stampcard_pipeline::event::Line;
+
+    #[test]
+    fn a_sale_is_read_back_in_the_words_in_which_it_was_sent() {
+        let lines = vec![
+            Line { sku: Some("A".into()), quantity: 3_000, amount: 300, net: 300, ..Line::default() },
+            Line { sku: Some("B".into()), quantity: 340, measured: true, amount: 51, net: 51, ..Line::default() },
+        ];
+        let data = of_sale(&Sale { lines, total: 351, ..Sale::default() });
+        assert_eq!(data["lines"][0]["quantity"], 3);
+        assert_eq!(data["lines"][1]["quantity"], "0.340");
+        assert_eq!(data["lines"][1].get("measured"), None);
+        assert_eq!(data["total"], 351);
+    }
+
+    #[test]
+    fn a_cleared_field_is_null_and_one_that_was_not_said_is_absent() {
+        let change = ProfileChange { language: Some(Edit::Clear), ..ProfileChange::default() };
+        let data = of_profile(&change);
+        assert_eq!(data.get("language"), Some(&Value::Null));
+        assert_eq!(data.get("home_location"), None);
+    }
+}

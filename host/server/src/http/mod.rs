@@ -1,0 +1,157 @@
+//! The HTTP door: requests become events or reads, outcomes become answers.
+//!
+//! It decides nothing about customers. [`routes`] is the list of what there is; [`around`] is what
+//! happens to every request.
+
+mod around;
+mod ask;
+pub mod auth;
+mod customers;
+mod decision;
+mod events;
+mod health;
+mod limits;
+mod listen;
+mod metrics;
+mod openapi;
+mod page;
+mod parts;
+mod problem;
+mod routes;
+mod rules;
+mod schema;
+
+use crate::clock;
+use crate::merchant::Merchant;
+use auth::Role;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use metrics::Meters;
+use parking_lot::Mutex;
+use problem::Problem;
+use stampcard_pipeline::outcome::Outcome;
+use stampcard_store::Reads;
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// Answers requests until `stop` ends, and then those that are under way.
+pub async fn serve(merchant: Arc<Merchant>, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    listen::listen(listener, router(Door::new(merchant)?), stop).await
+}
+
+/// What the handlers share.
+pub struct Door {
+    merchant: Arc<Merchant>,
+    meters: Meters,
+    ids: around::Ids,
+    /// Keys that were looked up not long ago. Only keys that work get in, so it stays small.
+    known_keys: Mutex<HashMap<[u8; 32], (Role, Instant)>>,
+    reading: Arc<Semaphore>,
+    /// Held while a profile is edited by hand.
+    edits: tokio::sync::Mutex<()>,
+}
+
+/// How long a key that worked is taken without a look. A revoked one ends within this time.
+const KEY_KNOWN_FOR: Duration = Duration::from_secs(2);
+
+impl Door {
+    fn new(merchant: Arc<Merchant>) -> io::Result<Arc<Door>> {
+        let start = u32::from_le_bytes(crate::keys::random().map_err(io::Error::other)?);
+        Ok(Arc::new(Door {
+            merchant,
+            meters: Meters::default(),
+            ids: around::Ids::new(start),
+            known_keys: Mutex::default(),
+            reading: Arc::new(Semaphore::new(limits::READS_MAX)),
+            edits: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// Runs a read on a thread that may block.
+    async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Reads) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let Ok(place) = self.reading.clone().try_acquire_owned() else {
+            return Err(problem::overloaded(limits::RETRY_AFTER_S));
+        };
+        let merchant = self.merchant.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            work(merchant.store().reads())
+        });
+        read.await.unwrap_or_else(|_| Err(problem::internal()))
+    }
+
+    /// Takes an event; what it did can be read when this returns.
+    async fn submit(&self, event: Bytes) -> Result<Outcome, Problem> {
+        let came = Instant::now();
+        let outcome = self.merchant.submit(event).await?;
+        if !outcome.points.is_empty() {
+            self.meters.award_visible(came.elapsed());
+        }
+        Ok(outcome)
+    }
+
+    /// Takes events one after the other, each a commit of its own.
+    async fn submit_all(&self, events: Vec<Bytes>) -> Vec<Result<Outcome, Problem>> {
+        let mut answers = Vec::with_capacity(events.len());
+        for event in events {
+            answers.push(self.submit(event).await);
+        }
+        answers
+    }
+
+    async fn role_of(self: &Arc<Self>, hash: [u8; 32]) -> Result<Role, Problem> {
+        let now = Instant::now();
+        let known = self.known_keys.lock().get(&hash).copied();
+        if let Some((role, since)) = known
+            && now.duration_since(since) < KEY_KNOWN_FOR
+        {
+            return Ok(role);
+        }
+        let key = self.read(move |reads| Ok(reads.key(&hash)?)).await?;
+        let role = key.filter(|key| key.revoked_at.is_none_or(|at| at > clock::now())).and_then(|key| key.role.parse().ok());
+        match role {
+            Some(role) => self.known_keys.lock().insert(hash, (role, now)),
+            None => self.known_keys.lock().remove(&hash),
+        };
+        role.ok_or_else(auth::unknown_key)
+    }
+}
+
+/// The router of all routes, each behind its roles.
+fn router(door: Arc<Door>) -> Router {
+    let mut router = Router::new();
+    for route in routes::all() {
+        let handler = match route.may {
+            None => route.handler,
+            Some(may) => route.handler.route_layer(middleware::from_fn_with_state((door.clone(), may), only_for)),
+        };
+        router = router.route(route.path, handler);
+    }
+    router
+        .fallback(around::no_such_path)
+        .method_not_allowed_fallback(around::no_such_method)
+        .layer(middleware::from_fn_with_state(door.clone(), around::around))
+        .with_state(door)
+}
+
+/// Lets a request through whose key has one of the roles.
+async fn only_for(State((door, may)): State<(Arc<Door>, &'static [Role])>, request: Request, next: Next) -> Response {
+    let shown = match auth::shown(request.headers()) {
+        Ok(shown) => shown,
+        Err(problem) => return problem.into_response(),
+    };
+    match door.role_of(shown).await.and_then(|role| auth::allow(role, may)) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}

@@ -1,0 +1,266 @@
+//! Every route: its path, who may use it, what it takes and what it answers.
+//!
+//! One list for the router, for the keys and for OpenAPI, so that none of them can say something
+//! else than the others.
+
+use super::ask::Nothing;
+use super::auth::{EDITS, MAKES_CUSTOMERS, Role, SEES_CUSTOMERS, SEES_DECISIONS, SEES_OUTBOX, SEES_RULES, SENDS};
+use super::page::{Page, Paging};
+use super::{Door, customers, events, health, metrics, openapi, parts, rules, schema};
+use axum::handler::Handler;
+use axum::routing::{MethodRouter, get, patch, post};
+use serde_json::Value;
+use std::sync::Arc;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
+
+/// One route, and what is said of it.
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    /// The roles that may use it; `None` is everybody, without a key.
+    pub may: Option<&'static [Role]>,
+    /// Names it in generated clients.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    pub parameters: Vec<Parameter>,
+    pub headers: Vec<SentHeader>,
+    /// Content types and the name of their schema.
+    pub body: Vec<(&'static str, Value)>,
+    pub answer: Answer,
+    /// Statuses of problems that it has beside those that every route has.
+    pub problems: Vec<u16>,
+    /// Schemas that it refers to.
+    pub schemas: Vec<(String, Value)>,
+    pub handler: MethodRouter<Arc<Door>>,
+}
+
+/// What a route answers when all is well.
+pub struct Answer {
+    pub status: u16,
+    pub content: &'static str,
+    /// `None` for what is not JSON.
+    pub schema: Option<Value>,
+    pub headers: Vec<(&'static str, &'static str)>,
+}
+
+/// A header that a caller sends.
+pub struct SentHeader {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub required: bool,
+}
+
+const JSON: &str = "application/json";
+
+#[rustfmt::skip]
+pub fn all() -> Vec<Route> {
+    vec![
+        Route::post("/v1/events", "sendEvents", events::take).may(SENDS)
+            .about("Takes one event, or a batch: a JSON array, answered by an array of outcomes and problems in the same order, each its own commit. The answer leaves when it is on disk.")
+            .body::<schema::Event>("application/cloudevents+json")
+            .body_list::<schema::Event>("application/cloudevents-batch+json")
+            .body_one_or_many::<schema::Event>(JSON)
+            .answers_one_or_many::<schema::Outcome, events::BatchItem>().problems(&[409, 413, 415, 422]),
+        Route::post("/v1/preview", "previewEvent", events::preview).may(SENDS)
+            .about("What an event would do, with nothing committed: \"you will earn 79 points\".")
+            .body::<schema::Event>("application/cloudevents+json")
+            .body::<schema::Event>(JSON)
+            .answers::<schema::Outcome>().problems(&[409, 413, 415, 422]),
+        Route::get("/v1/events", "readEvent", events::one).may(SEES_DECISIONS)
+            .about("An event by its name, what became of it, and why: what each plugin saw, decided and noted.")
+            .asks::<events::Which>().answers::<events::EventRecord>().problems(&[404]),
+
+        Route::get("/v1/customers", "findCustomers", customers::find).may(SEES_CUSTOMERS)
+            .about("Customers by what they go by, or all of them in the order in which they came.")
+            .asks::<customers::Filter>().answers::<Page<customers::Customer>>(),
+        Route::post("/v1/customers", "createCustomer", customers::create).may(MAKES_CUSTOMERS)
+            .about("Makes a customer. It is an event as any other; one that is there already is not made twice (409).")
+            .body::<schema::NewCustomer>(JSON)
+            .answers::<customers::Customer>().created().problems(&[409, 413, 415, 422]),
+        Route::get("/v1/customers/{id}", "readCustomer", customers::read).may(SEES_CUSTOMERS)
+            .about("One customer.").of_customer().answers::<customers::Customer>().with_etag(),
+        Route::patch("/v1/customers/{id}", "editCustomer", customers::edit).may(EDITS)
+            .about("Edits a profile. It is an event as any other; If-Match keeps one person from overwriting another.")
+            .of_customer()
+            .header("If-Match", "The ETag of the customer as you read it, or * for whatever it is.", true)
+            .body::<schema::CustomerEdit>("application/merge-patch+json").body::<schema::CustomerEdit>(JSON)
+            .answers::<customers::Customer>().with_etag().problems(&[409, 412, 413, 415, 422, 428]),
+        Route::get("/v1/customers/{id}/timeline", "readTimeline", parts::timeline).may(SEES_CUSTOMERS)
+            .about("What happened, newest first by when it happened.")
+            .of_customer().asks::<Paging>().answers::<Page<parts::TimelineItem>>(),
+        Route::get("/v1/customers/{id}/ledger", "readLedger", parts::ledger).may(SEES_CUSTOMERS)
+            .about("What was booked, newest first.")
+            .of_customer().asks::<Paging>().answers::<Page<parts::LedgerEntry>>(),
+        Route::get("/v1/customers/{id}/segments", "readSegments", parts::segments).may(SEES_CUSTOMERS)
+            .about("Where the customer belongs, since when, until when, and why.")
+            .of_customer().asks::<parts::SegmentsAsked>().answers::<parts::Memberships>(),
+        Route::get("/v1/customers/{id}/follow-ups", "readFollowUps", parts::follow_ups).may(SEES_CUSTOMERS)
+            .about("Messages that are planned, and those that were suppressed, cancelled or withdrawn.")
+            .of_customer().asks::<parts::FollowUpsAsked>().answers::<parts::FollowUps>(),
+        Route::get("/v1/customers/{id}/next", "readNext", parts::next).may(SEES_CUSTOMERS)
+            .about("What should happen next: messages, prompts, reviews and offers, with the rule that says so.")
+            .of_customer().answers::<parts::Next>(),
+        Route::get("/v1/customers/{id}/offers", "readOffers", parts::offers).may(SEES_CUSTOMERS)
+            .about("Discounts that were promised: open, used and expired.")
+            .of_customer().answers::<parts::Offers>(),
+        Route::get("/v1/customers/{id}/consents", "readConsents", parts::consents_of).may(SEES_CUSTOMERS)
+            .about("What the customer agreed to, and since when.")
+            .of_customer().answers::<parts::Consents>(),
+        Route::get("/v1/customers/{id}/balance", "readBalance", parts::balance).may(SEES_CUSTOMERS)
+            .about("One number, the same for every key; a read after an answered sale has its points.")
+            .of_customer().answers::<parts::Balance>(),
+        Route::get("/v1/customers/{id}/card", "readCard", parts::card).may(SEES_CUSTOMERS)
+            .about("What a till shows: the last purchases, tier, balance, offers and prompts.")
+            .of_customer().answers::<parts::Card>(),
+        Route::get("/v1/customers/{id}/locations", "readLocations", parts::locations).may(SEES_CUSTOMERS)
+            .about("What the customer bought at each location.")
+            .of_customer().answers::<parts::Locations>(),
+
+        Route::get("/v1/segments", "listSegments", rules::segments).may(SEES_DECISIONS)
+            .about("Every segment, what it means, and how many are in it.")
+            .answers::<rules::Segments>(),
+        Route::get("/v1/segments/{key}/members", "listMembers", rules::members).may(SEES_DECISIONS)
+            .about("Who is in a segment, or was at some instant.")
+            .in_path("key", "The key of the segment.").asks::<rules::MembersAsked>()
+            .answers::<Page<rules::Member>>().problems(&[404]),
+        Route::get("/v1/plugins", "listPlugins", rules::plugins).may(SEES_RULES)
+            .about("The plugins that are live, their health and what they use of their limits, and what could not be loaded.")
+            .answers::<rules::Plugins>(),
+        Route::get("/v1/rules/graph", "readRulesGraph", rules::graph).may(SEES_RULES)
+            .about("Which events ask which plugins, and what those may do.")
+            .answers::<rules::Graph>(),
+        Route::get("/v1/catalogue", "readCatalogue", rules::catalogue).may(SEES_DECISIONS)
+            .about("Every kind of event: what it means, its fields and an example.")
+            .answers::<rules::Catalogue>(),
+        Route::get("/v1/outbox", "listOutbox", rules::outbox).may(SEES_OUTBOX)
+            .about("What is planned for all customers, the next due first.")
+            .asks::<Paging>().answers::<Page<parts::FollowUp>>(),
+
+        Route::get("/healthz", "readHealth", health::alive).about("The server runs.").answers::<health::Alive>(),
+        Route::get("/readyz", "readReadiness", health::ready).about("The shop takes events; 503 with the reason if it does not.")
+            .answers::<health::Ready>(),
+        Route::get("/metrics", "readMetrics", metrics::show).about("Figures for Prometheus.").answers_text("text/plain"),
+        Route::get("/openapi.json", "readOpenApi", openapi::show).about("This description.").answers_text(JSON),
+    ]
+}
+
+impl Route {
+    fn get<H: Handler<T, Arc<Door>>, T: 'static>(path: &'static str, name: &'static str, handler: H) -> Route {
+        Route::new("get", path, name, get(handler))
+    }
+
+    fn post<H: Handler<T, Arc<Door>>, T: 'static>(path: &'static str, name: &'static str, handler: H) -> Route {
+        Route::new("post", path, name, post(handler))
+    }
+
+    fn patch<H: Handler<T, Arc<Door>>, T: 'static>(path: &'static str, name: &'static str, handler: H) -> Route {
+        Route::new("patch", path, name, patch(handler))
+    }
+
+    fn new(method: &'static str, path: &'static str, name: &'static str, handler: MethodRouter<Arc<Door>>) -> Route {
+        Route {
+            method,
+            path,
+            may: None,
+            name,
+            about: "",
+            // A route that takes no query says so with `Nothing`.
+            parameters: Nothing::into_params(|| Some(ParameterIn::Query)),
+            headers: Vec::new(),
+            body: Vec::new(),
+            answer: Answer { status: 200, content: JSON, schema: None, headers: Vec::new() },
+            problems: Vec::new(),
+            schemas: Vec::new(),
+            handler,
+        }
+    }
+
+    fn may(mut self, roles: &'static [Role]) -> Route {
+        self.may = Some(roles);
+        self
+    }
+
+    fn about(mut self, about: &'static str) -> Route {
+        self.about = about;
+        self
+    }
+
+    fn asks<Q: IntoParams>(mut self) -> Route {
+        self.parameters.extend(Q::into_params(|| Some(ParameterIn::Query)));
+        self
+    }
+
+    fn in_path(mut self, name: &str, about: &str) -> Route {
+        let parameter = openapi::path_parameter(name, about);
+        self.parameters.push(parameter);
+        self
+    }
+
+    fn of_customer(self) -> Route {
+        self.in_path("id", "The customer's id: cus_…").problems(&[404])
+    }
+
+    fn header(mut self, name: &'static str, about: &'static str, required: bool) -> Route {
+        self.headers.push(SentHeader { name, about, required });
+        self
+    }
+
+    fn body<T: ToSchema>(mut self, content: &'static str) -> Route {
+        let schema = self.refer::<T>();
+        self.body.push((content, schema));
+        self
+    }
+
+    fn body_list<T: ToSchema>(mut self, content: &'static str) -> Route {
+        let schema = self.refer::<T>();
+        self.body.push((content, openapi::list_of(schema)));
+        self
+    }
+
+    fn body_one_or_many<T: ToSchema>(mut self, content: &'static str) -> Route {
+        let schema = self.refer::<T>();
+        self.body.push((content, openapi::one_of(&[schema.clone(), openapi::list_of(schema)])));
+        self
+    }
+
+    fn answers<T: ToSchema>(mut self) -> Route {
+        self.answer.schema = Some(self.refer::<T>());
+        self
+    }
+
+    fn answers_one_or_many<One: ToSchema, Item: ToSchema>(mut self) -> Route {
+        let (one, item) = (self.refer::<One>(), self.refer::<Item>());
+        self.answer.schema = Some(openapi::one_of(&[one, openapi::list_of(item)]));
+        self
+    }
+
+    fn answers_text(mut self, content: &'static str) -> Route {
+        self.answer.content = content;
+        self
+    }
+
+    fn created(mut self) -> Route {
+        self.answer.status = 201;
+        self.answer.headers.push(("Location", "The path of what was made."));
+        self.with_etag()
+    }
+
+    fn with_etag(mut self) -> Route {
+        self.answer.headers.push(("ETag", "Give it back as If-Match to edit what you read."));
+        self
+    }
+
+    fn problems(mut self, statuses: &[u16]) -> Route {
+        self.problems.extend(statuses);
+        self
+    }
+
+    /// A reference to a type's schema, which comes along with all that it refers to.
+    fn refer<T: ToSchema>(&mut self) -> Value {
+        let (reference, schemas) = openapi::referred::<T>();
+        self.schemas.extend(schemas);
+        reference
+    }
+}

@@ -1,0 +1,110 @@
+//! Rules as the database has them: what goes live is written down with its bytes, and can be made
+//! live again from there alone.
+
+use crate::pack;
+use sha2::{Digest, Sha256};
+use stampcard_pipeline::rules::Plugin;
+use stampcard_pipeline::shop::{Shop, ShopError};
+use stampcard_pipeline::store::StoreError;
+use stampcard_runtime::limits::TABLE as LIMITS;
+use stampcard_runtime::{Candidate, Engine, PluginFile, RuleBook};
+use stampcard_store::{ArtifactKind, Reads};
+use std::collections::HashMap;
+use toml::{Table, Value};
+
+/// Why recorded rules cannot be made live.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordedError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the database has no {what} of {plugin} ({digest})")]
+    Missing { plugin: String, what: &'static str, digest: String },
+    #[error("the recorded configuration of {plugin} cannot be read: {problem}")]
+    Configuration { plugin: String, problem: String },
+    #[error("the recorded shop cannot be: {0}")]
+    Shop(#[from] ShopError),
+    #[error("recorded rules cannot be loaded: {0}")]
+    Load(String),
+}
+
+/// Bytes that are written down with a rule book.
+pub struct Kept {
+    pub kind: ArtifactKind,
+    pub bytes: Vec<u8>,
+}
+
+/// What candidates are made of, by digest: their components and their configurations.
+pub fn kept(candidates: Vec<Candidate>) -> HashMap<String, Kept> {
+    let packs = pack::packs();
+    let mut kept = HashMap::new();
+    for candidate in candidates {
+        // What cannot be read is not live, and nobody will ask for it.
+        let Ok(file) = PluginFile::read(&candidate.name, &candidate.file, &packs) else { continue };
+        let carried = packs.iter().find(|pack| file.pack.as_deref() == Some(pack.name));
+        let component = candidate.component.or(carried.map(|pack| pack.component.to_vec()));
+        if let Some(bytes) = component {
+            kept.insert(digest(&bytes), Kept { kind: ArtifactKind::Component, bytes });
+        }
+        if let Ok(bytes) = serde_json_canonicalizer::to_vec(&file.config) {
+            kept.insert(digest(&bytes), Kept { kind: ArtifactKind::Configuration, bytes });
+        }
+    }
+    kept
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// Loads a rule book from the database: the plugins, the configuration and the shop of then.
+pub fn load(engine: &Engine, reads: &Reads, book: &stampcard_store::RuleBook) -> Result<(Shop, RuleBook), RecordedError> {
+    let mut file = book.shop.clone();
+    // In the order of then, whatever the shop declared.
+    file.plugins = book.plugins.iter().map(|plugin| plugin.name.clone()).collect();
+    let candidates = book.plugins.iter().map(|plugin| candidate(reads, plugin)).collect::<Result<Vec<_>, _>>()?;
+    let loaded = RuleBook::load(engine, &Shop::new(file)?, candidates, &[], None);
+    match loaded.not_loaded() {
+        [] => Ok((Shop::new(book.shop.clone())?, loaded)),
+        [first, ..] => Err(RecordedError::Load(first.reason.to_string())),
+    }
+}
+
+fn candidate(reads: &Reads, plugin: &Plugin) -> Result<Candidate, RecordedError> {
+    let find = |what, digest: &String| {
+        reads.artifact(digest)?.ok_or_else(|| RecordedError::Missing { plugin: plugin.name.clone(), what, digest: digest.clone() })
+    };
+    let component = find("component", &plugin.digest)?;
+    let configuration = find("configuration", &plugin.configuration)?;
+    let unreadable = |problem| RecordedError::Configuration { plugin: plugin.name.clone(), problem };
+    let configuration: Value = serde_json::from_slice(&configuration).map_err(|error| unreadable(error.to_string()))?;
+    let manifest = toml::to_string(&manifest(plugin, configuration)).map_err(|error| unreadable(error.to_string()))?;
+    Ok(Candidate { name: plugin.name.clone(), file: manifest, component: Some(component), schema: None })
+}
+
+/// A manifest that loads to just this plugin. Its configuration was checked when it went live, so
+/// any is taken here; and its limits are as wide as any may be, so that nothing fails now that did
+/// not fail then.
+fn manifest(plugin: &Plugin, configuration: Value) -> Table {
+    let texts = |texts: &[String]| Value::Array(texts.iter().cloned().map(Value::String).collect());
+    let owned = |owned: &[(String, String)]| {
+        let entry = |sentence: &String| Value::Table(Table::from_iter([("explain".into(), Value::String(sentence.clone()))]));
+        Value::Table(owned.iter().map(|(key, sentence)| (key.clone(), entry(sentence))).collect())
+    };
+    let roles: Vec<String> = plugin.roles.iter().map(|role| role.name().to_owned()).collect();
+    let limits = LIMITS.iter().map(|limit| (limit.name.to_owned(), Value::Integer(limit.most as i64))).collect();
+    Table::from_iter([
+        ("name".into(), Value::String(plugin.name.clone())),
+        ("version".into(), Value::String(plugin.version.clone())),
+        ("roles".into(), texts(&roles)),
+        ("events".into(), texts(&plugin.events)),
+        ("facts".into(), texts(&plugin.facts)),
+        ("state_version".into(), Value::Integer(i64::from(plugin.state_version))),
+        ("configuration".into(), Value::Table(Table::new())),
+        ("segments".into(), owned(&plugin.segments)),
+        ("tiers".into(), owned(&plugin.tiers)),
+        ("tags".into(), owned(&plugin.tags)),
+        ("limits".into(), Value::Table(limits)),
+        ("config".into(), configuration),
+    ])
+}

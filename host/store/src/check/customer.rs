@@ -1,0 +1,330 @@
+//! One customer: the ledger against its sums, the fold against the history and the journal.
+
+use super::{Findings, number};
+use crate::error::Trouble;
+use crate::row::{self, instant, position, some_instant};
+use crate::sql::Sql;
+use stampcard_pipeline::change::CustomerId;
+use stampcard_pipeline::event::{Channel, Event, Instant, Points, Position};
+use stampcard_pipeline::fold::{Fold, Moved, window_ms};
+use stampcard_pipeline::rules::{Tally, WINDOW_DAYS};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+struct Checked {
+    row: i64,
+    id: CustomerId,
+    created_at: i64,
+    clock: i64,
+    next_due: Option<i64>,
+    balance: Points,
+    tier: Option<String>,
+    head: Vec<u8>,
+}
+
+pub(super) fn check_all(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
+    let of = number(sql, "SELECT count(*) FROM customers")? as u64;
+    let mut done = 0;
+    sql.each::<Trouble>(
+        "SELECT id, public, created_at, clock, next_due, balance, tier, head FROM customers ORDER BY id",
+        &[],
+        |row| {
+            done += 1;
+            findings.at("customers", done, of);
+            let customer = Checked {
+                row: row.get(0)?,
+                id: CustomerId(row.get(1)?),
+                created_at: row.get(2)?,
+                clock: row.get(3)?,
+                next_due: row.get(4)?,
+                balance: row.get(5)?,
+                tier: row.get(6)?,
+                head: row.get(7)?,
+            };
+            check(sql, &customer, findings)
+        },
+    )
+}
+
+fn check(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Trouble> {
+    ledger(sql, customer, findings)?;
+    lots(sql, customer, findings)?;
+    let head = match row::fold(&customer.head) {
+        Ok(Some(head)) => head,
+        Ok(None) => {
+            findings.differ(Some(&customer.id), "head", "readable by this program", "of another version");
+            return Ok(());
+        }
+        Err(error) => {
+            findings.differ(Some(&customer.id), "head", "readable", error.to_string());
+            return Ok(());
+        }
+    };
+    columns(customer, &head, findings);
+    history(sql, customer, &head, findings)?;
+    memberships(sql, customer, &head, findings)?;
+    tier(sql, customer, &head, findings)?;
+    tags(sql, customer, &head, findings)?;
+    outbox(sql, customer, &head, findings)
+}
+
+/// Each entry's balance is the sum so far, and the last one is the customer's.
+fn ledger(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Trouble> {
+    let mut balance = 0;
+    sql.each::<Trouble>(
+        "SELECT number, amount, balance_after FROM entries WHERE customer = ?1 ORDER BY number",
+        &[&customer.row],
+        |row| {
+            let number: i64 = row.get(0)?;
+            balance += row.get::<_, Points>(1)?;
+            findings.compare(Some(&customer.id), || format!("entry {number}: balance after"), balance, row.get(2)?);
+            Ok(())
+        },
+    )?;
+    findings.compare(Some(&customer.id), || "balance".into(), balance, customer.balance);
+    Ok(())
+}
+
+fn lots(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Trouble> {
+    let mut booked: HashMap<i64, Points> = HashMap::new();
+    sql.each::<Trouble>(
+        "SELECT lot, sum(amount) FROM entries WHERE customer = ?1 AND lot IS NOT NULL GROUP BY lot",
+        &[&customer.row],
+        |row| {
+            booked.insert(row.get(0)?, row.get(1)?);
+            Ok(())
+        },
+    )?;
+    sql.each::<Trouble>(
+        "SELECT id, earned, remaining, (SELECT coalesce(sum(amount), 0) FROM allocations WHERE lot = lots.id)
+         FROM lots WHERE customer = ?1",
+        &[&customer.row],
+        |row| {
+            let (id, earned, taken): (i64, Points, Points) = (row.get(0)?, row.get(1)?, row.get(3)?);
+            let sum = booked.remove(&id).unwrap_or(0);
+            findings.compare(Some(&customer.id), || format!("lot {id}: earned"), sum, earned);
+            findings.compare(Some(&customer.id), || format!("lot {id}: remaining"), sum - taken, row.get(2)?);
+            Ok(())
+        },
+    )?;
+    for (lot, points) in booked {
+        findings.differ(Some(&customer.id), format!("lot {lot}"), format!("a lot of this customer with {points}"), "none");
+    }
+    Ok(())
+}
+
+/// What stands beside the head, so that it can be found, is what the head says.
+fn columns(customer: &Checked, head: &Fold, findings: &mut Findings) {
+    let id = Some(&customer.id);
+    findings.compare(id, || "head: balance".into(), customer.balance, head.balance);
+    findings.compare(id, || "created at".into(), head.created_at.0, customer.created_at);
+    findings.compare(id, || "clock".into(), head.clock.0, customer.clock);
+    let text = |at: Option<i64>| at.map_or("nothing".to_owned(), |at| at.to_string());
+    findings.compare(id, || "next due".into(), text(head.next_due().map(|at| at.0)), text(customer.next_due));
+    let tier = |tier: Option<&str>| tier.unwrap_or("none").to_owned();
+    let held = head.standing.as_ref().map(|held| held.tier.as_str());
+    findings.compare(id, || "tier".into(), tier(held), tier(customer.tier.as_deref()));
+}
+
+/// The history is what the journal's events moved, and its sums are the head's totals.
+fn history(sql: &Sql, customer: &Checked, head: &Fold, findings: &mut Findings) -> Result<(), Trouble> {
+    let id = Some(&customer.id);
+    let explained: HashSet<Position> = sql
+        .all(
+            "SELECT DISTINCT at, source, id FROM explanations WHERE customer = ?1",
+            &[&customer.row],
+            |row| position(row, 0),
+        )?
+        .into_iter()
+        .collect();
+    let mut sums = Sums::new(head.clock);
+    let mut last = Position::default();
+    let mut counted: HashMap<Position, u32> = HashMap::new();
+    sql.each::<Trouble>(
+        "SELECT h.source, h.id, h.journal, j.body, h.at, h.channel, h.orders, h.spend, h.returns, h.returned, h.earned
+         FROM history h LEFT JOIN journal j ON j.seq = h.journal WHERE h.customer = ?1 ORDER BY h.at, h.source, h.id",
+        &[&customer.row],
+        |row| {
+            let moved = row::moved(row, 4)?;
+            last = Position { at: moved.at, source: row.get(0)?, id: row.get(1)? };
+            let what = || format!("history of {}/{}", last.source, last.id);
+            let body: Option<Vec<u8>> = row.get(3)?;
+            if let Some(Ok(event)) = body.map(|body| row::event(&body)) {
+                if event.position() != last {
+                    findings.differ(id, what(), format!("{:?}", event.position()), format!("{last:?}"));
+                }
+                let told = moves(&event, moved.earned);
+                if told != moved {
+                    findings.differ(id, what(), format!("{told:?}"), format!("{moved:?}"));
+                }
+            }
+            if !explained.contains(&last) {
+                findings.differ(id, format!("explanation of {}/{}", last.source, last.id), "one", "none");
+            }
+            sums.add(&moved);
+            counted.insert(last.clone(), sums.events);
+            Ok(())
+        },
+    )?;
+    findings.compare(id, || "events".into(), sums.events, head.events);
+    if last != head.last {
+        findings.differ(id, "last event", format!("{last:?}"), format!("{:?}", head.last));
+    }
+    sums.compare(id, head, findings);
+    checkpoints(sql, customer, &counted, findings)
+}
+
+/// What an event moves, besides the points, which are the rules' decision.
+fn moves(event: &Event, earned: Points) -> Moved {
+    let nothing = Moved { at: event.at, channel: event.channel, earned, ..Moved::default() };
+    match event.sale() {
+        Some(sale) => Moved { orders: 1, spend: sale.total, ..nothing },
+        None => nothing,
+    }
+}
+
+/// The totals as the history has them.
+struct Sums {
+    clock: Instant,
+    events: u32,
+    lifetime: Tally,
+    channels: [Tally; 4],
+    windows: [Tally; 4],
+}
+
+impl Sums {
+    fn new(clock: Instant) -> Sums {
+        Sums { clock, events: 0, lifetime: Tally::default(), channels: Default::default(), windows: Default::default() }
+    }
+
+    fn add(&mut self, moved: &Moved) {
+        self.events += 1;
+        let mut tallies = vec![&mut self.lifetime];
+        if let Some(channel) = moved.channel {
+            tallies.push(&mut self.channels[channel as usize]);
+        }
+        for (window, tally) in self.windows.iter_mut().enumerate() {
+            if moved.at.0 > self.clock.0 - window_ms(window) {
+                tallies.push(tally);
+            }
+        }
+        for tally in tallies {
+            tally.orders += moved.orders;
+            tally.spend += moved.spend;
+            tally.returns += moved.returns;
+            tally.returned += moved.returned;
+        }
+    }
+
+    fn compare(&self, id: Option<&CustomerId>, head: &Fold, findings: &mut Findings) {
+        let mut both = vec![("in all".to_owned(), &self.lifetime, &head.totals.lifetime)];
+        for channel in Channel::ALL {
+            let index = channel as usize;
+            both.push((format!("by {}", channel.name()), &self.channels[index], &head.totals.channels[index]));
+        }
+        for (window, days) in WINDOW_DAYS.iter().enumerate() {
+            both.push((format!("in {days} days"), &self.windows[window], &head.totals.windows[window]));
+        }
+        for (which, sum, total) in both {
+            findings.compare(id, || format!("orders {which}"), sum.orders, total.orders);
+            findings.compare(id, || format!("spend {which}"), sum.spend, total.spend);
+            findings.compare(id, || format!("returns {which}"), sum.returns, total.returns);
+            findings.compare(id, || format!("returned {which}"), sum.returned, total.returned);
+        }
+    }
+}
+
+/// A checkpoint is after an event of the history, and has counted those up to it.
+fn checkpoints(
+    sql: &Sql,
+    customer: &Checked,
+    counted: &HashMap<Position, u32>,
+    findings: &mut Findings,
+) -> Result<(), Trouble> {
+    sql.each::<Trouble>(
+        "SELECT number, at, source, id, fold FROM checkpoints WHERE customer = ?1",
+        &[&customer.row],
+        |row| {
+            let what = format!("checkpoint {}", row.get::<_, i64>(0)?);
+            let at = position(row, 1)?;
+            match row::fold(&row.get::<_, Vec<u8>>(4)?) {
+                Err(error) => findings.differ(Some(&customer.id), what, "readable", error.to_string()),
+                // Passed over by a refold; nothing depends on it.
+                Ok(None) => {}
+                Ok(Some(fold)) => {
+                    let events = counted.get(&at).copied().unwrap_or(0);
+                    findings.compare(Some(&customer.id), || format!("{what}: events"), events, fold.events);
+                    if fold.last != at {
+                        findings.differ(Some(&customer.id), format!("{what}: last event"), format!("{at:?}"), format!("{:?}", fold.last));
+                    }
+                }
+            }
+            Ok(())
+        },
+    )
+}
+
+fn memberships(sql: &Sql, customer: &Checked, head: &Fold, findings: &mut Findings) -> Result<(), Trouble> {
+    let text = |since: Instant, until: Option<Instant>| match until {
+        None => format!("since {}", since.0),
+        Some(until) => format!("since {} until {}", since.0, until.0),
+    };
+    let mut held: BTreeMap<String, String> =
+        head.memberships.iter().map(|(segment, member)| (segment.clone(), text(member.since, member.until))).collect();
+    sql.each::<Trouble>(
+        "SELECT segment, since, until FROM memberships WHERE customer = ?1 AND left_at IS NULL",
+        &[&customer.row],
+        |row| {
+            let segment: String = row.get(0)?;
+            let found = text(instant(row, 1)?, some_instant(row, 2)?);
+            let expected = held.remove(&segment).unwrap_or_else(|| "not a member".into());
+            findings.compare(Some(&customer.id), || format!("membership in {segment}"), expected, found);
+            Ok(())
+        },
+    )?;
+    for (segment, expected) in held {
+        findings.differ(Some(&customer.id), format!("membership in {segment}"), expected, "not a member");
+    }
+    let beyond = sql.first(
+        "SELECT count(*) FROM memberships WHERE customer = ?1 AND max(number, coalesce(left_number, 0)) > ?2",
+        &[&customer.row, &head.changes],
+        |row| row.get::<_, i64>(0),
+    )?;
+    findings.compare(Some(&customer.id), || "memberships numbered after the head".into(), 0, beyond.unwrap_or(0));
+    Ok(())
+}
+
+fn tier(sql: &Sql, customer: &Checked, head: &Fold, findings: &mut Findings) -> Result<(), Trouble> {
+    let last = sql.first(
+        "SELECT to_tier FROM tiers WHERE customer = ?1 ORDER BY number DESC LIMIT 1",
+        &[&customer.row],
+        |row| row.get::<_, Option<String>>(0),
+    )?;
+    let found = last.flatten().unwrap_or_else(|| "none".into());
+    let expected = head.standing.as_ref().map_or("none", |held| held.tier.as_str()).to_owned();
+    findings.compare(Some(&customer.id), || "last change of tier".into(), expected, found);
+    Ok(())
+}
+
+fn tags(sql: &Sql, customer: &Checked, head: &Fold, findings: &mut Findings) -> Result<(), Trouble> {
+    let found: BTreeSet<String> = sql
+        .all("SELECT tag FROM customer_tags WHERE customer = ?1", &[&customer.row], |row| row.get(0))?
+        .into_iter()
+        .collect();
+    if found != head.tags {
+        findings.differ(Some(&customer.id), "tags", format!("{:?}", head.tags), format!("{found:?}"));
+    }
+    Ok(())
+}
+
+/// What waits was planned by a step that stands.
+fn outbox(sql: &Sql, customer: &Checked, head: &Fold, findings: &mut Findings) -> Result<(), Trouble> {
+    sql.each::<Trouble>(
+        "SELECT id, number FROM outbox WHERE customer = ?1 AND state <> 'withdrawn' AND number > ?2",
+        &[&customer.row, &head.changes],
+        |row| {
+            let what = format!("follow-up {}: number", row.get::<_, i64>(0)?);
+            findings.differ(Some(&customer.id), what, format!("at most {}", head.changes), row.get::<_, i64>(1)?.to_string());
+            Ok(())
+        },
+    )
+}

@@ -1,0 +1,194 @@
+//! A plugin that does what no plugin may do, as its configuration tells it: `{"crime":"Loop"}`.
+
+mod crimes;
+
+use crimes::Crime;
+use std::cell::Cell;
+use std::hint::black_box;
+
+wit_bindgen::generate!({
+    path: "../../../wit/v0.1",
+    inline: "package stampcard:guest; world hostile {
+        import stampcard:plugin/log@0.1.0;
+        export stampcard:plugin/lifecycle@0.1.0;
+        export stampcard:plugin/point-formula@0.1.0;
+    }",
+    world: "stampcard:guest/hostile",
+    generate_all,
+});
+
+use exports::stampcard::plugin::{lifecycle, point_formula};
+use stampcard::plugin::log::{Level, log};
+use stampcard::plugin::types::*;
+
+struct Hostile;
+
+thread_local! {
+    static CRIME: Cell<Crime> = const { Cell::new(Crime::None) };
+}
+
+impl lifecycle::Guest for Hostile {
+    fn configure(configuration: String, _: Shop) -> Result<(), Refusal> {
+        std::panic::set_hook(Box::new(|panic| log(Level::Error, &panic.to_string())));
+        let named = configuration.split('"').nth(3).unwrap_or("None");
+        let crime = Crime::ALL.into_iter().find(|crime| format!("{crime:?}") == named);
+        let crime = crime.ok_or_else(|| Refusal::Rejected(format!("{named} is no crime")))?;
+        CRIME.set(crime);
+        match crime {
+            Crime::LoopInConfigure => turn_for_ever(),
+            Crime::GrabInConfigure => drop(black_box(vec![1u8; 600 << 20])),
+            Crime::RejectInConfigure => return Err(Refusal::Rejected("not like this".into())),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl point_formula::Guest for Hostile {
+    fn decide(_: Input) -> Result<PointAnswer, Refusal> {
+        let mut answer = PointAnswer { awards: vec![award(1)], after: after() };
+        match CRIME.get() {
+            Crime::None | Crime::LoopInConfigure | Crime::GrabInConfigure | Crime::RejectInConfigure => {}
+            Crime::Loop => turn_for_ever(),
+            Crime::Dawdle => dawdle(),
+            Crime::Hoard => hoard(),
+            Crime::Grab => drop(black_box(vec![1u8; 600 << 20])),
+            Crime::Recurse => _ = black_box(recurse(black_box(1))),
+            Crime::Trap => core::arch::wasm32::unreachable(),
+            Crime::Convert => _ = black_box(convert(black_box(f64::NAN))),
+            // SAFETY: none; that is the point.
+            Crime::Stray => _ = black_box(unsafe { (0xffff_0000 as *const u8).read_volatile() }),
+            Crime::Panic => panic!("the till is on fire"),
+            Crime::ManyAwards => answer.awards = (0..10_000).map(award).collect(),
+            Crime::LongReason => answer.awards[0].reason = "x".repeat(1 << 20),
+            Crime::LongSentence => answer.awards[0].reason = "x".repeat(513),
+            Crime::Amplify => answer.awards[0].attributes = amplified(),
+            // SAFETY: none; that is the point.
+            Crime::NotText => answer.awards[0].reason = unsafe { String::from_utf8_unchecked(vec![0xff, 0xfe]) },
+            Crime::RoundedNumber => answer.awards = vec![award(1 << 53)],
+            Crime::LargeState => answer.after.memory = Memory::Replace(vec![7; 4_097]),
+            Crime::Reject => return Err(Refusal::Rejected("wholesale customers earn nothing".into())),
+            Crime::Fault => {
+                let trace = "rule.rs:7".into();
+                return Err(Refusal::Fault(Fault { message: "no line 9".into(), trace }));
+            }
+            Crime::Secret => {
+                if let Some(address) = find_secret() {
+                    return Err(Refusal::Rejected(format!("found at {address:#x}")));
+                }
+                leave_secret();
+            }
+            Crime::Chatter => (0..20_000).for_each(|line| log(Level::Info, &format!("line {line}"))),
+            Crime::Shout => log(Level::Info, &"x".repeat(1 << 20)),
+        }
+        Ok(answer)
+    }
+}
+
+fn award(points: i64) -> Award {
+    Award {
+        amount: Amount::Base(points),
+        to: Recipient::Customer,
+        covers: Coverage::Whole,
+        reason: "one point".into(),
+        available_from: None,
+        expires_at: None,
+        on_return: OnReturn::Proportional,
+        attributes: Vec::new(),
+    }
+}
+
+fn after() -> After {
+    After {
+        memory: Memory::Keep,
+        next_review: NextReview::Keep,
+        keep_with_event: None,
+        note: None,
+        attributes: Vec::new(),
+    }
+}
+
+fn turn_for_ever() {
+    let mut turns = 0u64;
+    while turns < u64::MAX {
+        turns = black_box(turns) | 1;
+    }
+}
+
+/// Divisions that wait for each other: much time for little fuel.
+fn dawdle() {
+    let mut rest = black_box(u64::MAX);
+    let by = black_box(3);
+    loop {
+        for _ in 0..64 {
+            rest = (u64::MAX - rest) / by;
+        }
+        if rest == by {
+            return;
+        }
+    }
+}
+
+fn hoard() {
+    let mut hoarded = Vec::new();
+    while hoarded.len() < 1_000_000 {
+        hoarded.push(black_box(vec![1u8; 64 << 10]));
+    }
+}
+
+fn convert(number: f64) -> i32 {
+    // SAFETY: none; that is the point. `as` would give zero, the instruction itself traps.
+    unsafe { number.to_int_unchecked() }
+}
+
+#[inline(never)]
+fn recurse(depth: u64) -> u64 {
+    if depth == u64::MAX { 0 } else { recurse(depth + 1).wrapping_mul(3) ^ depth }
+}
+
+/// A thousand pairs whose texts are one and the same megabyte.
+fn amplified() -> Vec<(String, String)> {
+    let text = "x".repeat(1 << 20).leak();
+    // SAFETY: the texts are never freed: the host refuses the answer before it hands them back.
+    let again = || unsafe { String::from_raw_parts(text.as_ptr().cast_mut(), text.len(), text.len()) };
+    (0..1_000).map(|_| (again(), again())).collect()
+}
+
+/// Sixteen bytes that stand nowhere in the plugin's own data.
+fn secret() -> [u8; 16] {
+    std::array::from_fn(|at| black_box(0xa5u8).wrapping_mul(at as u8 + 1) ^ 0x3c)
+}
+
+fn find_secret() -> Option<usize> {
+    let secret = secret();
+    let end = core::arch::wasm32::memory_size(0) << 16;
+    let mine = secret.as_ptr() as usize;
+    // Only what lies on this stack frame is excepted.
+    let mut address = 1_024;
+    while address + 16 <= end {
+        // SAFETY: within the memory.
+        let there = unsafe { (address as *const [u8; 16]).read_volatile() };
+        if there == secret && address.abs_diff(mine) > 256 {
+            return Some(address);
+        }
+        address += 16;
+    }
+    None
+}
+
+/// On the heap, in pages that were grown, and in the middle of what was free.
+fn leave_secret() {
+    let secret = secret();
+    let pages = core::arch::wasm32::memory_grow(0, 8);
+    let heap: Vec<[u8; 16]> = vec![secret; 8_192];
+    std::mem::forget(black_box(heap));
+    if pages != usize::MAX {
+        let grown = pages << 16;
+        for at in (grown..grown + (8 << 16)).step_by(16) {
+            // SAFETY: pages that were just grown.
+            unsafe { (at as *mut [u8; 16]).write_volatile(secret) };
+        }
+    }
+}
+
+export!(Hostile);

@@ -1,0 +1,125 @@
+//! `kill -9` under load: no event that was answered is missing, and none is there twice.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use stampcard_tests::{Shop, sale};
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How often the server is killed; the soak does it more often.
+const KILLS: u64 = 20;
+const TILLS: u64 = 4;
+const CUSTOMERS: u64 = 23;
+static OPENING: LazyLock<Timestamp> = LazyLock::new(|| Timestamp::now() - jiff::SignedDuration::from_hours(2));
+
+#[test]
+fn no_answered_event_is_lost_when_the_server_is_killed_under_load() {
+    let kills = std::env::var("STAMPCARD_KILLS").map_or(KILLS, |text| text.parse().expect("a number"));
+    let shop = Shop::new();
+    let mut answered: BTreeMap<String, Value> = BTreeMap::new();
+    let mut unsure: Vec<Value> = Vec::new();
+    let number = AtomicU64::new(0);
+    for kill in 0..kills {
+        let server = shop.serve();
+        // What no answer came for is sent again, as a till does; it is there or it is not.
+        for event in std::mem::take(&mut unsure) {
+            let outcome = server.outcome(&event);
+            assert!(["applied", "duplicate"].contains(&outcome["status"].as_str().expect("a status")), "{outcome}");
+            remember(&mut answered, &event, outcome);
+        }
+        let dead = AtomicBool::new(false);
+        let (told, untold) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..TILLS {
+                let till = server.client();
+                let (dead, told, untold, number) = (&dead, &told, &untold, &number);
+                scope.spawn(move || {
+                    while !dead.load(Ordering::Relaxed) {
+                        let event = next_sale(number.fetch_add(1, Ordering::Relaxed));
+                        match till.send(&event) {
+                            Ok(answer) => {
+                                assert_eq!(answer.status, 200, "{}", answer.body);
+                                told.lock().expect("no till panicked").push((event, answer.body));
+                            }
+                            Err(_) => {
+                                untold.lock().expect("no till panicked").push(event);
+                                break;
+                            }
+                        }
+                    }
+                });
+            }
+            // Each time at another moment of the work.
+            std::thread::sleep(Duration::from_millis(30 + kill * 37 % 170));
+            server.kill();
+            dead.store(true, Ordering::Relaxed);
+        });
+        for (event, outcome) in told.into_inner().expect("no till panicked") {
+            remember(&mut answered, &event, outcome);
+        }
+        unsure = untold.into_inner().expect("no till panicked");
+    }
+    assert!(answered.len() as u64 > kills * TILLS, "only {} events were answered: no load", answered.len());
+
+    shop.check();
+    let server = shop.serve();
+    for (id, outcome) in &answered {
+        let again = server.outcome(&next_sale(id.parse().expect("ids are numbers")));
+        assert_eq!(again["status"], "duplicate", "the answered sale {id} is missing");
+        assert_eq!(again["points"], outcome["points"], "the sale {id} is remembered otherwise than it was answered");
+    }
+    server.stop();
+    shop.check();
+    let points: i64 = shop.exported("ledger", &[]).iter().map(|entry| entry["amount"].as_i64().expect("an amount")).sum();
+    let events = shop.exported("events", &[]);
+    let ids: std::collections::BTreeSet<&str> = events.iter().filter_map(|event| event["id"].as_str()).collect();
+    assert_eq!(ids.len(), events.len(), "an event is there twice");
+    let sales = events.iter().filter(|event| event["source"] == "till-1").count() as i64;
+    assert_eq!(points, sales * 10, "each sale of 10.00 earns 10 points once");
+}
+
+/// What was answered first is what counts; an answer to a repetition must be the same.
+fn remember(answered: &mut BTreeMap<String, Value>, event: &Value, outcome: Value) {
+    let id = event["id"].as_str().expect("an id").to_owned();
+    answered.entry(id).or_insert(outcome);
+}
+
+fn next_sale(number: u64) -> Value {
+    let customer = json!({"email": format!("customer-{}@example.com", number % CUSTOMERS)});
+    // Apart, so that the order of the sales is that of their numbers; and of today, so that nothing
+    // else comes due.
+    let at = *OPENING + jiff::SignedDuration::from_millis(number as i64 * 20);
+    sale(&number.to_string(), &at.to_string(), json!({"customer": customer, "total": 1_000}))
+}
+
+#[test]
+fn a_graceful_stop_answers_everything_that_it_took() {
+    let shop = Shop::new();
+    let server = shop.serve();
+    let number = AtomicU64::new(0);
+    let taken = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..TILLS {
+            let till = server.client();
+            let (number, taken) = (&number, &taken);
+            scope.spawn(move || {
+                // Once the door is closed, connections are refused; nothing in between breaks.
+                while let Ok(answer) = till.send(&next_sale(number.fetch_add(1, Ordering::Relaxed))) {
+                    match answer.status {
+                        200 => taken.fetch_add(1, Ordering::Relaxed),
+                        503 => break,
+                        status => panic!("{status}: {}", answer.body),
+                    };
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        server.stop();
+    });
+    shop.check();
+    let events = shop.exported("events", &[]);
+    let sales = events.iter().filter(|event| event["source"] == "till-1").count() as u64;
+    assert_eq!(sales, taken.into_inner());
+}

@@ -1,0 +1,131 @@
+//! Order of arrival, repetition and replay: what must not make a difference.
+
+use jiff::civil::date;
+use serde_json::Value;
+use stampcard_tests::generated::{self, Generated, SMALL, shuffled};
+use stampcard_tests::{Shop, binary, event};
+
+/// Orders of arrival that are tried; the soak tries more.
+const SHUFFLES: u64 = 10;
+/// Wide enough that nothing of a season is too late to be decided in its place.
+const LATE_WINDOW: &str = "[policies]\nlate_window_days = 150\n";
+
+/// Three stores and nothing in the ledger yet.
+fn shop() -> Shop {
+    let shop = Shop::bare(&[]);
+    shop.append("merchant.toml", generated::LOCATIONS);
+    shop.lay_over("merchant.toml", LATE_WINDOW);
+    shop
+}
+
+fn season_and_day() -> Vec<Value> {
+    let generated = Generated::new(11, date(2026, 5, 16), SMALL);
+    [generated.season, generated.day].concat()
+}
+
+/// What a shop comes to, without numbers, our own ids and times of arrival.
+fn canonical(events: &[Value], until: &str) -> String {
+    let shop = shop();
+    shop.ingest_bytes(&event::lines(events), &["--until", until]);
+    shop.check();
+    shop.exported_whole(&["--canonical"])
+}
+
+fn number(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable).map_or(usual, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn any_order_of_arrival_ends_in_the_same_canonical_export() {
+    let events = season_and_day();
+    let until = "2026-05-17T00:00:00-04:00";
+    let in_order = canonical(&events, until);
+    assert!(in_order.lines().count() > events.len(), "the export holds every event and every customer");
+    for seed in 1..=number("STAMPCARD_SHUFFLES", SHUFFLES) {
+        let other = canonical(&shuffled(events.clone(), seed), until);
+        assert_eq!(first_difference(&in_order, &other), None, "shuffled with seed {seed}");
+    }
+}
+
+/// The soak gives it the busiest month of a real year.
+#[test]
+#[ignore = "needs STAMPCARD_MONTH, which `cargo xtask soak` sets"]
+fn any_order_of_a_real_month_ends_in_the_same_canonical_export() {
+    let file = std::env::var("STAMPCARD_MONTH").expect("STAMPCARD_MONTH names the events");
+    let locations = std::env::var("STAMPCARD_LOCATIONS").expect("STAMPCARD_LOCATIONS names the stores");
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let events: Vec<Value> = read(&file).lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+    let until = events.last().expect("a month has events")["time"].as_str().expect("a time").to_owned();
+    let export = |events: &[Value]| {
+        let shop = Shop::bare(&[]);
+        shop.append("merchant.toml", &read(&locations));
+        shop.lay_over("merchant.toml", LATE_WINDOW);
+        shop.ingest_bytes(&event::lines(events), &["--until", &until]);
+        shop.check();
+        shop.exported_whole(&["--canonical"])
+    };
+    let in_order = export(&events);
+    for seed in 1..=number("STAMPCARD_SHUFFLES", SHUFFLES) {
+        let other = export(&shuffled(events.clone(), seed));
+        assert_eq!(first_difference(&in_order, &other), None, "shuffled with seed {seed}");
+    }
+}
+
+#[test]
+fn ingesting_the_same_file_twice_changes_nothing() {
+    let events = season_and_day();
+    let shop = shop();
+    let first = shop.ingest(&events);
+    assert_eq!(first["refused"], 0, "{first}");
+    let before = shop.exported_whole(&[]);
+    let second = shop.ingest(&events);
+    assert_eq!(second["duplicate"].as_u64(), Some(events.len() as u64), "{second}");
+    assert_eq!(second["applied"], 0, "{second}");
+    assert_eq!(first_difference(&before, &shop.exported_whole(&[])), None);
+}
+
+#[test]
+fn the_same_order_gives_the_same_export_byte_for_byte_up_to_ids_and_arrival() {
+    let events = season_and_day();
+    let export = || {
+        let shop = shop();
+        shop.ingest(&events);
+        shop.exported_whole(&["--canonical"])
+    };
+    assert_eq!(first_difference(&export(), &export()), None);
+}
+
+#[test]
+fn a_replay_of_the_journal_into_an_empty_database_gives_byte_equal_exports() {
+    let events = season_and_day();
+    let (early, late) = events.split_at(events.len() / 2);
+    let shop = shop();
+    // Two sittings with other rules in between, and the second one shuffled: the journal has late
+    // events, rule books and timers.
+    shop.ingest(early);
+    shop.lay_over("plugins/starter-points.toml", "[config]\npoints = 2\n");
+    shop.ingest_bytes(&event::lines(&shuffled(late.to_vec(), 3)), &["--until", "2026-07-01T00:00:00-04:00"]);
+
+    let copy = shop.dir.with_file_name("replayed");
+    let copy_text = copy.to_str().expect("temporary folders have names in UTF-8");
+    shop.run("replay", &[copy_text]).ok();
+    binary::run(["check", copy_text]).ok();
+    for what in ["customers", "ledger", "events"] {
+        let replayed = binary::run(["export", copy_text, what]).ok();
+        assert_eq!(first_difference(&shop.export(what, &[]), &replayed), None, "{what}");
+    }
+}
+
+/// The first line in which two exports differ, from both sides.
+fn first_difference(one: &str, other: &str) -> Option<(String, String)> {
+    if one == other {
+        return None;
+    }
+    let (mut one, mut other) = (one.lines(), other.lines());
+    loop {
+        match (one.next(), other.next()) {
+            (one, other) if one == other => {}
+            (one, other) => return Some((one.unwrap_or("(end)").into(), other.unwrap_or("(end)").into())),
+        }
+    }
+}
