@@ -71,6 +71,8 @@ pub struct Cast {
     pub new: String,
     /// Has not been seen for two months, and comes in today.
     pub back: String,
+    /// Spent over 500 in one visit last month, and is recognised today.
+    pub known_vip: String,
 }
 
 impl Generated {
@@ -210,6 +212,7 @@ fn stories(day: Date, season: &mut Told, today: &mut Told, dice: &mut Dice) -> C
         both: "ben.okafor@example.com".into(),
         new: "chloe.lindqvist@example.com".into(),
         back: "dev.malhotra@example.com".into(),
+        known_vip: "eve.marchetti@example.com".into(),
     };
     let soho = |till: &str| (Some("soho"), format!("till-soho-{till}"));
     let by = |email: &str| json!({"email": email});
@@ -223,6 +226,9 @@ fn stories(day: Date, season: &mut Told, today: &mut Told, dice: &mut Dice) -> C
     told(season, goods::of(&["TEE-OAT-M"]), earlier(40), by(&cast.vip), dice);
     told(season, goods::of(&["CANDLE-FIG", "MUG-STONE"]), earlier(18), by(&cast.vip), dice);
     told(season, goods::of(&["THROW-WOOL"]), earlier(62), by(&cast.back), dice);
+    told(season, goods::of(&["COAT-CAMEL-M", "KNIT-MERINO-M"]), earlier(23), by(&cast.known_vip), dice);
+    let seen = json!({"customer": by(&cast.known_vip), "channel": "pos", "location": "soho", "method": "email"});
+    today.tell("customer.identified", "till-soho-1", day.at(12, 20, 0, 0), seen);
 
     // 600.00 before tax, and back for socks in the afternoon.
     told(today, goods::of(&["COAT-CAMEL-M", "SCARF-CHARCOAL", "GLOVES-TAN"]), day.at(11, 5, 0, 0), by(&cast.vip), dice);

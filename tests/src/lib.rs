@@ -9,6 +9,7 @@
 pub mod binary;
 pub mod event;
 pub mod generated;
+pub mod markdown;
 pub mod matching;
 pub mod rows;
 pub mod server;

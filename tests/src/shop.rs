@@ -92,6 +92,17 @@ impl Shop {
         Server::start(&self.dir, &self.keys, &[])
     }
 
+    /// A server of a copy, whose clock and whose events leave this shop as it is. Nobody else may
+    /// have the shop open.
+    pub fn serve_copy(&self) -> (Server, Shop) {
+        let room = tempfile::Builder::new().prefix("stampcard-").tempdir().expect("a temporary folder");
+        let dir = room.path().join("shop");
+        copy(&self.dir, &dir).unwrap_or_else(|error| panic!("{}: {error}", self.dir.display()));
+        let copy = Shop { dir, keys: self.keys.clone(), _room: room };
+        let server = copy.serve();
+        (server, copy)
+    }
+
     /// `stampcard COMMAND DIR …`, run to its end.
     pub fn run(&self, command: &str, arguments: &[&str]) -> Ran {
         binary::run([&[command, self.text()], arguments].concat())
@@ -147,6 +158,20 @@ pub fn init(dir: &Path, arguments: &[&str]) -> Keys {
     let ran = binary::run([&usual, arguments].concat());
     assert_eq!(ran.code, 0, "stampcard init: {}", ran.stderr);
     serde_json::from_value(ran.json()["keys"].clone()).expect("init prints three keys")
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
 }
 
 fn lay_over(under: &mut toml::Table, over: toml::Table) {

@@ -72,7 +72,7 @@ fn generated_day(seed: u64) -> Result<(PathBuf, Keys, Server), Failure> {
     streamed.answers.iter().for_each(|answer| report.add(answer));
     report.print(&server);
     streamed.print();
-    report::print_customer(&server, "Ana, who spent 600.00 before tax in one visit", &generated.cast.vip);
+    report::print_customer(&server, "Ana, who spent 600.00 before tax in one visit", &format!("email={}", generated.cast.vip));
     Ok((dir, keys, server))
 }
 

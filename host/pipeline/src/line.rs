@@ -41,18 +41,21 @@ pub fn process(
     now: Instant,
 ) -> Result<Committed, Refusal> {
     let event = debug_span!("admit").in_scope(|| admit(arrival, with.shop, with.secret, now))?;
+    process_admitted(store, with, &event)
+}
+
+/// The same for an event that was admitted before: a replay of the journal.
+pub fn process_admitted(
+    store: &impl Store,
+    with: Context,
+    event: &Admitted,
+) -> Result<Committed, Refusal> {
     for _ in 0..ATTEMPTS_MAX {
-        match store.open(
-            &event,
-            &Line {
-                event: &event,
-                with,
-            },
-        )? {
-            Opened::Seen(seen) => return answer_again(&event, *seen),
+        match store.open(event, &Line { event, with })? {
+            Opened::Seen(seen) => return answer_again(event, *seen),
             Opened::New(mut case) => {
-                check_named(&event, &case)?;
-                let change = decide(&event, &mut case, with);
+                check_named(event, &case)?;
+                let change = decide(event, &mut case, with);
                 match debug_span!("commit").in_scope(|| store.commit(*case, change)) {
                     Err(StoreError::Conflict) => continue,
                     committed => return Ok(committed?),

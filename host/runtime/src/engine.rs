@@ -29,8 +29,6 @@ pub struct Engine {
 pub enum EngineError {
     #[error("this machine cannot run plugins: {0}")]
     Machine(String),
-    #[error("it is not known where this program lies, so it cannot be run again to compile: {0}")]
-    Program(#[source] std::io::Error),
     #[error(transparent)]
     Cache(#[from] CacheError),
 }
@@ -40,8 +38,7 @@ impl Engine {
     /// it is not there. Plugins are compiled by running this very program again, so its `main`
     /// must call [`child_main`](crate::child_main) before anything else.
     pub fn new(cache: &Path) -> Result<Engine, EngineError> {
-        let program = std::env::current_exe().map_err(EngineError::Program)?;
-        Engine::with_compiler(cache, program)
+        Engine::with_compiler(cache, THIS_PROGRAM.into())
     }
 
     /// The same, where another program calls `child_main`.
@@ -62,6 +59,9 @@ impl Engine {
         &self.library
     }
 }
+
+/// The very file that is running, even where an update has put another one in its place.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// For what an engine is made.
 pub(crate) enum Purpose {

@@ -119,6 +119,8 @@ pub enum ManifestError {
     Name { written: String, file: String },
     #[error("`{written}` is not a name; a name has letters, digits, `-` and `_`, begins with a letter, and at most 64 of them")]
     NotAName { written: String },
+    #[error("configuration: `{written}` is not the name of a file beside the manifest")]
+    NotAFile { written: String },
     #[error("events: `{written}` is not a kind of event; `sale.completed` and `*` are")]
     NotAKind { written: String },
     #[error("pack: this program carries no `{written}`; it carries {}", .known.join(", "))]
@@ -193,9 +195,16 @@ impl Owned {
     }
 }
 
-/// The pack that a `NAME.toml` names, for whoever has to find its component.
-pub fn pack_of(text: &str) -> Result<Option<String>, ManifestError> {
-    table(text)?.get("pack").map(|pack| text_of("pack", pack)).transpose()
+/// The pack that a `NAME.toml` names, if it can be read and names one.
+pub(crate) fn pack_of(text: &str) -> Option<String> {
+    Some(table(text).ok()?.get("pack")?.as_str()?.to_owned())
+}
+
+/// The file beside a `NAME.toml` that has the JSON Schema of its configuration, for whoever reads
+/// the shop's folder. `None` if it names none, or cannot be read, which loading it then explains.
+pub fn schema_file_of(text: &str) -> Option<String> {
+    let named = table(text).ok()?.get("configuration")?.as_str()?.to_owned();
+    is_file_name(&named).then_some(named)
 }
 
 impl PluginFile {
@@ -262,7 +271,8 @@ impl Manifest {
         };
         let configuration = match file.remove("configuration") {
             None => None,
-            Some(Value::String(name)) => Some(SchemaSource::File(name)),
+            Some(Value::String(name)) if is_file_name(&name) => Some(SchemaSource::File(name)),
+            Some(Value::String(written)) => return Err(ManifestError::NotAFile { written }),
             Some(Value::Table(schema)) => Some(SchemaSource::Inline(json("configuration", Value::Table(schema))?)),
             Some(_) => {
                 let expected = "the name of a file with a JSON Schema, or the schema itself as a table";
@@ -443,6 +453,10 @@ fn check_name(name: &str) -> Result<(), ManifestError> {
         && name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_'));
     if fits { Ok(()) } else { Err(ManifestError::NotAName { written: name.into() }) }
+}
+
+fn is_file_name(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
 }
 
 fn is_kind(kind: &str) -> bool {

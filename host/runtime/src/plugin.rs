@@ -29,7 +29,8 @@ pub struct Candidate {
     pub file: String,
     /// The bytes of `NAME.wasm`; `None` where there is none, which is right for a pack's plugin.
     pub component: Option<Vec<u8>>,
-    /// The text of the JSON Schema that the manifest names, where it is in the folder.
+    /// The text of the file that [`schema_file_of`](crate::manifest::schema_file_of) names, where
+    /// it is in the folder.
     pub schema: Option<String>,
 }
 
@@ -37,7 +38,7 @@ impl Candidate {
     /// Everything that a loaded plugin depends on. Equal digests load equal plugins.
     pub(crate) fn digest(&self, shop: &Shop, packs: &[PackPlugin]) -> Digest {
         // A pack changes only with the program, but a program may hold several packs of a name.
-        let pack = pack_of(&self.file).ok().flatten();
+        let pack = pack_of(&self.file);
         let pack = packs.iter().find(|carried| Some(carried.name) == pack.as_deref());
         let facts = &shop.file;
         let tiers = facts.tiers.join("\0");

@@ -1,5 +1,6 @@
-//! The desk: what every lane decides with. The store, and the rules that are live.
+//! The desk: what every lane decides with. The store, the rules that are live, and the figures.
 
+use crate::figures::Figures;
 use arc_swap::ArcSwap;
 use stampcard_pipeline::line::Context;
 use stampcard_pipeline::shop::Shop;
@@ -24,12 +25,13 @@ impl Live {
 
 pub struct Desk {
     pub store: SqliteStore,
+    pub figures: Figures,
     live: ArcSwap<Live>,
 }
 
 impl Desk {
     pub fn new(store: SqliteStore, live: Live) -> Desk {
-        Desk { store, live: ArcSwap::from_pointee(live) }
+        Desk { store, figures: Figures::default(), live: ArcSwap::from_pointee(live) }
     }
 
     pub fn live(&self) -> Arc<Live> {

@@ -257,10 +257,14 @@ impl Lane {
             Err(Refusal::Store(StoreError::Failed(what.into())))
         });
         match decided {
-            Err(refusal) => reply(Err(refusal)),
+            Err(refusal) => {
+                desk.figures.refused(&refusal);
+                reply(Err(refusal));
+            }
             Ok(Decided::Preview(outcome)) => reply(Ok(*outcome)),
             Ok(Decided::Committed(committed)) => {
                 let outcome = committed.outcome;
+                desk.figures.decided(&outcome, clock::now());
                 committed.durable.then(Box::new(move |durable| reply(durable.map(|()| outcome).map_err(Refusal::Store))));
             }
         }

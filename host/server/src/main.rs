@@ -5,6 +5,7 @@ mod cli;
 mod clock;
 mod config;
 mod desk;
+mod figures;
 mod http;
 mod ingest;
 mod keys;

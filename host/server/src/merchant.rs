@@ -2,12 +2,13 @@
 //!
 //! This is the door through which HTTP, the clock and imports reach the line. It decides nothing.
 
-use crate::clock::{self, Clock, Driven};
+use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Folder};
 use crate::desk::Desk;
+use crate::figures::Figures;
 pub use crate::desk::Live;
 use crate::lanes::{Lanes, NotTaken, RETRY_AFTER_S, Reply};
-use crate::recorded::{self, Kept};
+use crate::recorded;
 use crate::reload::{self, Watch};
 use crate::{keys, pack};
 use bytes::Bytes;
@@ -120,7 +121,8 @@ pub struct Health {
     pub waiting: usize,
     pub places: usize,
     /// Customers whom the shop's clock drove since the start, and how often it failed.
-    pub driven: Driven,
+    pub driven: u64,
+    pub driven_failed: u64,
     /// Events over which the host itself panicked.
     pub panics: u64,
     pub reloads: Reloads,
@@ -190,6 +192,15 @@ impl Merchant {
         &self.desk.store
     }
 
+    /// What was counted since the start.
+    pub fn figures(&self) -> &Figures {
+        &self.desk.figures
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
     pub(crate) fn lanes(&self) -> &Lanes {
         &self.lanes
     }
@@ -225,7 +236,8 @@ impl Merchant {
             lanes: self.lanes.count(),
             waiting,
             places,
-            driven,
+            driven: driven.done,
+            driven_failed: driven.failed,
             panics: self.lanes.panics(),
             reloads: self.reloads.lock().clone(),
         }
@@ -295,11 +307,18 @@ pub struct Reloaded {
 
 /// What is not loaded as the folder has it, each with what is live instead.
 pub fn problems(book: &RuleBook) -> Vec<String> {
-    let sentences = book.not_loaded().iter().map(|failure| match &failure.live {
-        Some(version) => format!("{} (version {version} of it stays live)", failure.reason),
-        None => format!("{} (nothing of it is live)", failure.reason),
-    });
-    sentences.collect()
+    not_live(book).map(|(_, problem)| problem).collect()
+}
+
+/// The same, each with the plugin's name.
+pub fn not_live(book: &RuleBook) -> impl Iterator<Item = (String, String)> {
+    book.not_loaded().iter().map(|failure| {
+        let problem = match &failure.live {
+            Some(version) => format!("{} (version {version} of it stays live)", failure.reason),
+            None => format!("{} (nothing of it is live)", failure.reason),
+        };
+        (failure.name.clone(), problem)
+    })
 }
 
 fn answer() -> (Reply, oneshot::Receiver<Result<Outcome, Refusal>>) {
@@ -347,10 +366,7 @@ fn record(store: &SqliteStore, shop: Shop, book: RuleBook, candidates: Vec<Candi
     let kept = if new.is_empty() { HashMap::new() } else { recorded::kept(candidates) };
     let named = new.iter().flat_map(|plugin| [&plugin.digest, &plugin.configuration]);
     let artifacts: Vec<Artifact> = named
-        .filter_map(|digest| {
-            let Kept { kind, bytes } = kept.get(digest)?;
-            Some(Artifact { digest, kind: *kind, bytes })
-        })
+        .filter_map(|digest| Some(kept.get(digest)?.artifact(digest)))
         .collect();
     let number = store.save_rule_book(plugins, &shop.file, &artifacts, clock::now())?.number;
     Ok(Live { shop, book: Arc::new(book), number })

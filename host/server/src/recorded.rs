@@ -8,7 +8,7 @@ use stampcard_pipeline::shop::{Shop, ShopError};
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::limits::TABLE as LIMITS;
 use stampcard_runtime::{Candidate, Engine, PluginFile, RuleBook};
-use stampcard_store::{ArtifactKind, Reads};
+use stampcard_store::{Artifact, ArtifactKind, Reads};
 use std::collections::HashMap;
 use toml::{Table, Value};
 
@@ -17,8 +17,8 @@ use toml::{Table, Value};
 pub enum RecordedError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the database has no {what} of {plugin} ({digest})")]
-    Missing { plugin: String, what: &'static str, digest: String },
+    #[error("the database has no {kind:?} {digest} of {plugin}")]
+    Missing { plugin: String, kind: ArtifactKind, digest: String },
     #[error("the recorded configuration of {plugin} cannot be read: {problem}")]
     Configuration { plugin: String, problem: String },
     #[error("the recorded shop cannot be: {0}")]
@@ -31,6 +31,12 @@ pub enum RecordedError {
 pub struct Kept {
     pub kind: ArtifactKind,
     pub bytes: Vec<u8>,
+}
+
+impl Kept {
+    pub fn artifact<'a>(&'a self, digest: &'a str) -> Artifact<'a> {
+        Artifact { digest, kind: self.kind, bytes: &self.bytes }
+    }
 }
 
 /// What candidates are made of, by digest: their components and their configurations.
@@ -57,6 +63,23 @@ fn digest(bytes: &[u8]) -> String {
     format!("sha256:{hex}")
 }
 
+/// The bytes that a recorded rule book names, by digest.
+pub fn artifacts(reads: &Reads, book: &stampcard_store::RuleBook) -> Result<HashMap<String, Kept>, RecordedError> {
+    let mut kept = HashMap::new();
+    for plugin in book.plugins.iter() {
+        let named = [(ArtifactKind::Component, &plugin.digest), (ArtifactKind::Configuration, &plugin.configuration)];
+        for (kind, digest) in named {
+            kept.insert(digest.clone(), Kept { kind, bytes: find(reads, plugin, kind, digest)? });
+        }
+    }
+    Ok(kept)
+}
+
+fn find(reads: &Reads, plugin: &Plugin, kind: ArtifactKind, digest: &str) -> Result<Vec<u8>, RecordedError> {
+    let missing = || RecordedError::Missing { plugin: plugin.name.clone(), kind, digest: digest.into() };
+    reads.artifact(digest)?.ok_or_else(missing)
+}
+
 /// Loads a rule book from the database: the plugins, the configuration and the shop of then.
 pub fn load(engine: &Engine, reads: &Reads, book: &stampcard_store::RuleBook) -> Result<(Shop, RuleBook), RecordedError> {
     let mut file = book.shop.clone();
@@ -71,11 +94,8 @@ pub fn load(engine: &Engine, reads: &Reads, book: &stampcard_store::RuleBook) ->
 }
 
 fn candidate(reads: &Reads, plugin: &Plugin) -> Result<Candidate, RecordedError> {
-    let find = |what, digest: &String| {
-        reads.artifact(digest)?.ok_or_else(|| RecordedError::Missing { plugin: plugin.name.clone(), what, digest: digest.clone() })
-    };
-    let component = find("component", &plugin.digest)?;
-    let configuration = find("configuration", &plugin.configuration)?;
+    let component = find(reads, plugin, ArtifactKind::Component, &plugin.digest)?;
+    let configuration = find(reads, plugin, ArtifactKind::Configuration, &plugin.configuration)?;
     let unreadable = |problem| RecordedError::Configuration { plugin: plugin.name.clone(), problem };
     let configuration: Value = serde_json::from_slice(&configuration).map_err(|error| unreadable(error.to_string()))?;
     let manifest = toml::to_string(&manifest(plugin, configuration)).map_err(|error| unreadable(error.to_string()))?;

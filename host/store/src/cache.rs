@@ -48,7 +48,11 @@ const WEIGHT_MIN: usize = 600;
 
 impl Cache {
     pub fn new(bytes_max: usize) -> Cache {
-        Cache { customers: LruCache::new_unbounded(), bytes: 0, bytes_max }
+        Cache {
+            customers: LruCache::new_unbounded(),
+            bytes: 0,
+            bytes_max,
+        }
     }
 
     pub fn get(&mut self, public: &str) -> Option<&Hot> {
@@ -61,7 +65,9 @@ impl Cache {
             self.bytes -= weight(&before);
         }
         while self.bytes > self.bytes_max {
-            let Some((_, oldest)) = self.customers.remove_lru() else { break };
+            let Some((_, oldest)) = self.customers.remove_lru() else {
+                break;
+            };
             self.bytes -= weight(&oldest);
         }
     }

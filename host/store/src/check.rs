@@ -43,7 +43,10 @@ impl Reads {
     /// Checks the whole file and lists what differs.
     pub fn check(&self, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Difference>, StoreError> {
         self.read(|sql| {
-            let mut findings = Findings { differences: Vec::new(), progress };
+            let mut findings = Findings {
+                differences: Vec::new(),
+                progress,
+            };
             sqlite(sql, &mut findings)?;
             journal(sql, &mut findings)?;
             entries(sql, &mut findings)?;
@@ -113,9 +116,15 @@ fn sqlite(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
         Ok(())
     })?;
     sql.each::<Trouble>("PRAGMA foreign_key_check", &[], |row| {
-        let (table, id, parent): (String, Option<i64>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (table, id, parent): (String, Option<i64>, String) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
         let id = id.map_or_else(String::new, |id| format!(" {id}"));
-        findings.differ(None, format!("{table}{id}"), format!("a row of {parent}"), "none");
+        findings.differ(
+            None,
+            format!("{table}{id}"),
+            format!("a row of {parent}"),
+            "none",
+        );
         Ok(())
     })?;
     findings.at("file", 1, 1);
@@ -126,10 +135,14 @@ fn sqlite(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
 fn journal(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
     let rows = number(sql, "SELECT count(*) FROM journal")? as u64;
     let mut written: HashMap<i64, (i64, i64)> = HashMap::new();
-    sql.each::<Trouble>("SELECT caused_by, min(number), count(*) FROM entries GROUP BY caused_by", &[], |row| {
-        written.insert(row.get(0)?, (row.get(1)?, row.get(2)?));
-        Ok(())
-    })?;
+    sql.each::<Trouble>(
+        "SELECT caused_by, min(number), count(*) FROM entries GROUP BY caused_by",
+        &[],
+        |row| {
+            written.insert(row.get(0)?, (row.get(1)?, row.get(2)?));
+            Ok(())
+        },
+    )?;
     let mut done = 0;
     sql.each::<Trouble>(
         "SELECT seq, source, id, kind, occurred_at, first_entry, entries, body, outcome FROM journal ORDER BY seq",
@@ -173,7 +186,12 @@ fn entries(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
         findings.at("entries", done, rows);
         let number: i64 = row.get(0)?;
         if number != done as i64 {
-            findings.differ(None, format!("entry {number}: number"), done.to_string(), number.to_string());
+            findings.differ(
+                None,
+                format!("entry {number}: number"),
+                done.to_string(),
+                number.to_string(),
+            );
             done = number as u64;
         }
         Ok(())
@@ -184,31 +202,50 @@ fn entries(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
 fn explanations(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
     let rows = number(sql, "SELECT count(*) FROM explanations")? as u64;
     let mut books: HashMap<i64, u32> = HashMap::new();
-    sql.each::<Trouble>("SELECT rule_book, count(*) FROM rule_book_plugins GROUP BY rule_book", &[], |row| {
-        books.insert(row.get(0)?, row.get(1)?);
-        Ok(())
-    })?;
+    sql.each::<Trouble>(
+        "SELECT rule_book, count(*) FROM rule_book_plugins GROUP BY rule_book",
+        &[],
+        |row| {
+            books.insert(row.get(0)?, row.get(1)?);
+            Ok(())
+        },
+    )?;
     let mut done = 0;
-    sql.each::<Trouble>("SELECT number, rule_book, at, source, id, body FROM explanations", &[], |row| {
-        done += 1;
-        findings.at("explanations", done, rows);
-        let name = format!("explanation {}", row.get::<_, i64>(0)?);
-        let plugins = books.get(&row.get(1)?).copied().unwrap_or(0);
-        let position = row::position(row, 2)?;
-        match row::explanation(&row.get::<_, Vec<u8>>(5)?) {
-            Err(error) => findings.differ(None, name, "readable", error.to_string()),
-            Ok(explanation) => {
-                if explanation.position != position {
-                    findings.differ(None, format!("{name}: step"), format!("{:?}", explanation.position), format!("{position:?}"));
-                }
-                if let Some(call) = explanation.calls.iter().find(|call| call.plugin >= plugins) {
-                    let known = format!("a plugin below {plugins}");
-                    findings.differ(None, format!("{name}: plugin"), known, call.plugin.to_string());
+    sql.each::<Trouble>(
+        "SELECT number, rule_book, at, source, id, body FROM explanations",
+        &[],
+        |row| {
+            done += 1;
+            findings.at("explanations", done, rows);
+            let name = format!("explanation {}", row.get::<_, i64>(0)?);
+            let plugins = books.get(&row.get(1)?).copied().unwrap_or(0);
+            let position = row::position(row, 2)?;
+            match row::explanation(&row.get::<_, Vec<u8>>(5)?) {
+                Err(error) => findings.differ(None, name, "readable", error.to_string()),
+                Ok(explanation) => {
+                    if explanation.position != position {
+                        findings.differ(
+                            None,
+                            format!("{name}: step"),
+                            format!("{:?}", explanation.position),
+                            format!("{position:?}"),
+                        );
+                    }
+                    if let Some(call) = explanation.calls.iter().find(|call| call.plugin >= plugins)
+                    {
+                        let known = format!("a plugin below {plugins}");
+                        findings.differ(
+                            None,
+                            format!("{name}: plugin"),
+                            known,
+                            call.plugin.to_string(),
+                        );
+                    }
                 }
             }
-        }
-        Ok(())
-    })
+            Ok(())
+        },
+    )
 }
 
 /// An order belongs to an event that says so.
@@ -218,11 +255,18 @@ fn orders(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
         &[],
         |row| {
             let name: (String, String) = (row.get(0)?, row.get(1)?);
-            let Ok(event) = row::event(&row.get::<_, Vec<u8>>(2)?) else { return Ok(()) };
+            let Ok(event) = row::event(&row.get::<_, Vec<u8>>(2)?) else {
+                return Ok(());
+            };
             let order = event.sale().and_then(|sale| sale.order.clone());
             let said = order.map(|order| (order.system, order.id));
             if said.as_ref() != Some(&name) {
-                findings.differ(None, format!("order {}/{}", name.0, name.1), "its event's order", format!("{said:?}"));
+                findings.differ(
+                    None,
+                    format!("order {}/{}", name.0, name.1),
+                    "its event's order",
+                    format!("{said:?}"),
+                );
             }
             Ok(())
         },

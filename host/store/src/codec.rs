@@ -86,7 +86,9 @@ fn compressor() -> Compressor<'static> {
         CParameter::ChecksumFlag(false),
         CParameter::DictIdFlag(false),
     ] {
-        compressor.set_parameter(parameter).expect("zstd knows the parameter");
+        compressor
+            .set_parameter(parameter)
+            .expect("zstd knows the parameter");
     }
     compressor
 }
@@ -110,7 +112,9 @@ fn take_length(bytes: &[u8]) -> Result<(usize, &[u8]), Damaged> {
         length |= usize::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
             if length > UNPACKED_BYTES_MAX {
-                return Err(Damaged(format!("{length} bytes are more than anything here has")));
+                return Err(Damaged(format!(
+                    "{length} bytes are more than anything here has"
+                )));
             }
             return Ok((length, &bytes[index + 1..]));
         }
@@ -126,28 +130,43 @@ mod tests {
 
     #[test]
     fn what_is_packed_comes_back_whatever_it_is() {
-        let noise: Vec<u8> =
-            (0..5_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let noise: Vec<u8> = (0..5_000u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
         let long = SALE.repeat(3_000);
         for bytes in [&b""[..], b"x", SALE.as_bytes(), &noise, long.as_bytes()] {
             let packed = pack(bytes);
             assert_eq!(unpack(&packed).unwrap(), bytes);
-            assert!(packed.len() <= bytes.len() + 1, "{} bytes became {}", bytes.len(), packed.len());
+            assert!(
+                packed.len() <= bytes.len() + 1,
+                "{} bytes became {}",
+                bytes.len(),
+                packed.len()
+            );
         }
     }
 
     #[test]
     fn a_sale_that_the_dictionary_has_not_seen_shrinks_to_less_than_a_third() {
         let packed = pack(SALE.as_bytes());
-        assert!(packed.len() * 3 < SALE.len(), "{} of {}", packed.len(), SALE.len());
+        assert!(
+            packed.len() * 3 < SALE.len(),
+            "{} of {}",
+            packed.len(),
+            SALE.len()
+        );
     }
 
     #[test]
     fn damage_is_an_error_and_never_a_crash() {
         let packed = pack(SALE.as_bytes());
-        for broken in
-            [&[][..], &[9, 1, 2], &[ZSTD_1], &[ZSTD_1, 0xff, 0xff, 0xff, 0xff, 0xff], &packed[..20]]
-        {
+        for broken in [
+            &[][..],
+            &[9, 1, 2],
+            &[ZSTD_1],
+            &[ZSTD_1, 0xff, 0xff, 0xff, 0xff, 0xff],
+            &packed[..20],
+        ] {
             assert!(unpack(broken).is_err(), "{broken:?}");
         }
         for at in 2..packed.len() {

@@ -12,7 +12,11 @@ pub enum OpenError {
         "{path}: the database has format {found}, and this program knows formats up to {known}; \
          use the version of stampcard that wrote it, or a later one"
     )]
-    FromTheFuture { path: PathBuf, found: i64, known: i64 },
+    FromTheFuture {
+        path: PathBuf,
+        found: i64,
+        known: i64,
+    },
     #[error("{path}: this is a SQLite database, but not one of stampcard's")]
     NotStampcard { path: PathBuf },
     #[error("{path}: another stampcard has it open; stop that one first")]
@@ -23,7 +27,11 @@ pub enum OpenError {
         "{path}: the database has format {found} and must be brought to {known} first; \
          `stampcard serve` does that when it starts"
     )]
-    NotMigrated { path: PathBuf, found: i64, known: i64 },
+    NotMigrated {
+        path: PathBuf,
+        found: i64,
+        known: i64,
+    },
     #[error("{path}: {error}")]
     Store { path: PathBuf, error: StoreError },
 }

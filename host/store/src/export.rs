@@ -43,12 +43,24 @@ impl Reads {
 
     /// One line for each ledger entry, by number; canonical: one for each lot, with its net points.
     pub fn export_ledger(&self, view: View, out: &mut dyn Write) -> Result<(), StoreError> {
-        self.read(|sql| if view.canonical { net_points(sql, view, out) } else { entries(sql, view, out) })
+        self.read(|sql| {
+            if view.canonical {
+                net_points(sql, view, out)
+            } else {
+                entries(sql, view, out)
+            }
+        })
     }
 
     /// One line for each event, in the order of arrival; canonical: in the order of the fold.
     pub fn export_events(&self, view: View, out: &mut dyn Write) -> Result<(), StoreError> {
-        self.read(|sql| if view.canonical { events_as_they_happened(sql, view, out) } else { events(sql, view, out) })
+        self.read(|sql| {
+            if view.canonical {
+                events_as_they_happened(sql, view, out)
+            } else {
+                events(sql, view, out)
+            }
+        })
     }
 }
 
@@ -133,7 +145,10 @@ impl LotLine {
     pub(crate) fn new(key: LotKey, points: Points) -> Result<LotLine, Trouble> {
         Ok(LotLine {
             occurred_at: Time(key.origin.at),
-            event: EventName { source: key.origin.source, id: key.origin.id },
+            event: EventName {
+                source: key.origin.source,
+                id: key.origin.id,
+            },
             plugin: key.plugin,
             kind: key.kind.name().into(),
             reason: key.reason,

@@ -27,7 +27,10 @@ pub struct Grouping {
 
 impl Default for Grouping {
     fn default() -> Grouping {
-        Grouping { changes_max: 256, wait_max: Duration::from_millis(5) }
+        Grouping {
+            changes_max: 256,
+            wait_max: Duration::from_millis(5),
+        }
     }
 }
 
@@ -110,26 +113,37 @@ impl Group {
         };
         match work(writer) {
             Ok(done) => {
-                self.count_change();
+                self.pulse(1);
                 Ok((done, ticket))
             }
             Err(Trouble::Store(StoreError::Conflict)) => {
                 // The transaction may be new and empty; then somebody has to close it.
-                self.count_change();
+                self.pulse(1);
                 Err(StoreError::Conflict)
             }
             Err(trouble) => Err(self.abandon(writer, trouble.into())),
         }
     }
 
-    fn count_change(&self) {
+    /// Opens a group, if none is open, for reads that a change will follow: inside a transaction
+    /// each of them is spared its own locks.
+    pub fn begin(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        match writer.begin() {
+            Ok(_) => self.pulse(0),
+            Err(error) => return Err(self.abandon(writer, store_error(error))),
+        }
+        Ok(())
+    }
+
+    fn pulse(&self, changes: u32) {
         let mut pulse = self.pulse.lock();
-        pulse.changes += 1;
+        pulse.changes += changes;
         let is_first = pulse.since.is_none();
         pulse.since.get_or_insert_with(Instant::now);
         // Whoever decides alone wakes the committing thread when they are done.
         let others_decide = self.deciding.load(Ordering::Acquire) > 1;
-        if is_first && others_decide || pulse.changes == self.grouping.changes_max {
+        let is_full = changes > 0 && pulse.changes == self.grouping.changes_max;
+        if is_first && others_decide || is_full {
             self.beat.notify_one();
         }
     }
@@ -228,7 +242,8 @@ impl Group {
                     return;
                 }
                 if self.wal_pages.load(Ordering::Relaxed) <= WAL_PAGES_MAX {
-                    self.log_is_long.wait_for(&mut stop, Duration::from_secs(60));
+                    self.log_is_long
+                        .wait_for(&mut stop, Duration::from_secs(60));
                 }
                 if *stop {
                     return;
@@ -247,7 +262,8 @@ impl Group {
             });
             if let Err(error) = copied {
                 tracing::warn!(%error, "the write-ahead log could not be brought into the database");
-                self.log_is_long.wait_for(&mut self.stop.lock(), Duration::from_secs(1));
+                self.log_is_long
+                    .wait_for(&mut self.stop.lock(), Duration::from_secs(1));
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Who is being decided right now: events that could touch the same customer wait for each other,
 //! and nobody else does.
 
-use crate::group::Work;
 use crate::cache::Hot;
+use crate::group::Work;
 use parking_lot::{Condvar, Mutex};
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::event::{Body, EventName, Identifier, OrderName};
@@ -79,7 +79,11 @@ impl Holds {
 
 /// The order keys that an event takes: only a sale does.
 pub(crate) fn orders(event: &Admitted) -> impl Iterator<Item = &OrderName> {
-    event.event.sale().and_then(|sale| sale.order.as_ref()).into_iter()
+    event
+        .event
+        .sale()
+        .and_then(|sale| sale.order.as_ref())
+        .into_iter()
 }
 
 /// The guest sale that an event claims.
@@ -108,7 +112,14 @@ impl Token {
     /// Takes keys that [`Holds::free_or_wait`] found free.
     pub fn take(holds: &Arc<Holds>, keys: Vec<u64>, work: Work) -> Token {
         holds.held.lock().extend(&keys);
-        Token { holds: holds.clone(), keys, hot: None, start: None, claimed: None, _work: work }
+        Token {
+            holds: holds.clone(),
+            keys,
+            hot: None,
+            start: None,
+            claimed: None,
+            _work: work,
+        }
     }
 }
 

@@ -24,34 +24,64 @@ pub(crate) fn said(personal: &Personal) -> Option<String> {
     if *personal == Personal::default() {
         return None;
     }
-    let Personal { identifiers, fields, note, as_written } = personal.clone();
-    let said = Said { identifiers, fields, note, as_written };
+    let Personal {
+        identifiers,
+        fields,
+        note,
+        as_written,
+    } = personal.clone();
+    let said = Said {
+        identifiers,
+        fields,
+        note,
+        as_written,
+    };
     Some(serde_json::to_string(&said).expect("our own types are JSON"))
 }
 
 pub(crate) fn personal(said: Option<&str>) -> Result<Personal, Trouble> {
-    let Said { identifiers, fields, note, as_written } = match said {
+    let Said {
+        identifiers,
+        fields,
+        note,
+        as_written,
+    } = match said {
         Some(text) => serde_json::from_str(text)?,
         None => Said::default(),
     };
-    Ok(Personal { identifiers, fields, note, as_written })
+    Ok(Personal {
+        identifiers,
+        fields,
+        note,
+        as_written,
+    })
 }
 
 /// The fields from which people are found by name.
 const NAME_FIELDS: [&str; 2] = ["given_name", "family_name"];
 
 /// Sets and clears fields of a profile.
-pub(crate) fn edit(sql: &Sql, customer: i64, fields: &BTreeMap<String, Option<String>>) -> Result<(), Trouble> {
+pub(crate) fn edit(
+    sql: &Sql,
+    customer: i64,
+    fields: &BTreeMap<String, Option<String>>,
+) -> Result<(), Trouble> {
     for (field, value) in fields {
         match value {
             Some(value) => sql.run(
                 "INSERT OR REPLACE INTO people (customer, field, value) VALUES (?1, ?2, ?3)",
                 &[&customer, field, value],
             )?,
-            None => sql.run("DELETE FROM people WHERE customer = ?1 AND field = ?2", &[&customer, field])?,
+            None => sql.run(
+                "DELETE FROM people WHERE customer = ?1 AND field = ?2",
+                &[&customer, field],
+            )?,
         };
     }
-    if fields.keys().any(|field| NAME_FIELDS.contains(&field.as_str())) {
+    if fields
+        .keys()
+        .any(|field| NAME_FIELDS.contains(&field.as_str()))
+    {
         index_names(sql, customer)?;
     }
     Ok(())
@@ -66,7 +96,10 @@ fn index_names(sql: &Sql, customer: i64) -> Result<(), Trouble> {
     )?;
     let words: BTreeSet<String> = names.iter().flat_map(|name| words(name)).collect();
     for word in words {
-        sql.run("INSERT INTO names (word, customer) VALUES (?1, ?2)", &[&word, &customer])?;
+        sql.run(
+            "INSERT INTO names (word, customer) VALUES (?1, ?2)",
+            &[&word, &customer],
+        )?;
     }
     Ok(())
 }

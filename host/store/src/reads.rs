@@ -3,11 +3,13 @@
 //! A read that begins after an answer left sees what the answer says: the answer left after its
 //! commit, and each read begins with the newest commit.
 
+mod again;
 mod customers;
 mod shop;
 
 pub use customers::{
-    CustomerRecord, Decider, Find, LedgerRow, LotRow, MembershipView, OutboxRow, Person, TierRecord, TimelineRow,
+    CustomerRecord, Decider, Find, LedgerRow, LotRow, MembershipView, OutboxRow, Person,
+    TierRecord, TimelineRow,
 };
 pub use shop::{ApiKey, Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};
 
@@ -17,6 +19,7 @@ use crate::error::{OpenError, Trouble, store_error};
 use crate::schema;
 use crate::sql::Sql;
 use parking_lot::{Condvar, Mutex};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use stampcard_pipeline::store::StoreError;
 use std::path::{Path, PathBuf};
@@ -36,12 +39,18 @@ impl Reads {
         }
         let mut idle = Vec::with_capacity(connections.max(1));
         for _ in 0..connections.max(1) {
-            let connection = open(path, page_cache_kib)
-                .map_err(|error| OpenError::Store { path: path.into(), error: store_error(error) })?;
+            let connection = open(path, page_cache_kib).map_err(|error| OpenError::Store {
+                path: path.into(),
+                error: store_error(error),
+            })?;
             schema::require_current(&connection, path)?;
             idle.push(Sql::new(connection));
         }
-        Ok(Reads { path: path.into(), idle: Mutex::new(idle), returned: Condvar::new() })
+        Ok(Reads {
+            path: path.into(),
+            idle: Mutex::new(idle),
+            returned: Condvar::new(),
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -49,8 +58,14 @@ impl Reads {
     }
 
     /// Runs a read in one transaction, so that all of it is of one moment.
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&Sql) -> Result<T, Trouble>) -> Result<T, StoreError> {
-        let borrowed = Borrowed { sql: Some(self.borrow()), reads: self };
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Sql) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        let borrowed = Borrowed {
+            sql: Some(self.borrow()),
+            reads: self,
+        };
         let sql = borrowed.sql.as_ref().expect("it is given back on drop");
         sql.run("BEGIN", &[]).map_err(store_error)?;
         let done = work(sql);
@@ -95,6 +110,7 @@ fn open(path: &Path, page_cache_kib: u32) -> rusqlite::Result<Connection> {
     )?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "query_only", true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -i64::from(page_cache_kib))?;
     Ok(connection)
 }

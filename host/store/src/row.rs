@@ -56,7 +56,11 @@ pub(crate) fn some_instant(row: &Row, index: usize) -> rusqlite::Result<Option<I
 }
 
 pub(crate) fn position(row: &Row, index: usize) -> rusqlite::Result<Position> {
-    Ok(Position { at: instant(row, index)?, source: row.get(index + 1)?, id: row.get(index + 2)? })
+    Ok(Position {
+        at: instant(row, index)?,
+        source: row.get(index + 1)?,
+        id: row.get(index + 2)?,
+    })
 }
 
 pub(crate) fn channel_column(channel: Option<Channel>) -> Option<i64> {
@@ -88,12 +92,20 @@ pub(crate) fn lot_key(row: &Row, index: usize) -> Result<LotKey, Trouble> {
     Ok(LotKey {
         origin: position(row, index)?,
         plugin: row.get(index + 3)?,
-        kind: award_kind(row.get_ref(index + 4)?.as_str().map_err(rusqlite::Error::from)?)?,
+        kind: award_kind(
+            row.get_ref(index + 4)?
+                .as_str()
+                .map_err(rusqlite::Error::from)?,
+        )?,
         reason: row.get(index + 5)?,
         covers: serde_json::from_str(&covers)?,
         available_from: some_instant(row, index + 7)?,
         expires_at: some_instant(row, index + 8)?,
-        on_return: on_return(row.get_ref(index + 9)?.as_str().map_err(rusqlite::Error::from)?)?,
+        on_return: on_return(
+            row.get_ref(index + 9)?
+                .as_str()
+                .map_err(rusqlite::Error::from)?,
+        )?,
         ordinal: row.get(index + 10)?,
     })
 }
@@ -128,7 +140,10 @@ fn on_return(text: &str) -> Result<OnReturn, Trouble> {
 
 /// The word that serde has for a variant without contents.
 pub(crate) fn word(value: &impl Serialize) -> Result<String, Trouble> {
-    Ok(serde_json::to_value(value)?.as_str().unwrap_or_default().to_owned())
+    Ok(serde_json::to_value(value)?
+        .as_str()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 fn unknown(what: &str, text: &str) -> Trouble {

@@ -63,15 +63,28 @@ pub(crate) struct Books(RwLock<HashMap<i64, Arc<RuleBook>>>);
 impl Books {
     pub fn load(sql: &Sql) -> Result<Books, Trouble> {
         let mut books = HashMap::new();
-        sql.each::<Trouble>("SELECT number, created_at, plugins, shop FROM rule_books", &[], |row| {
-            let number: i64 = row.get(0)?;
-            let plugins: Vec<Plugin> = serde_json::from_str(&row.get::<_, String>(2)?)?;
-            let shop = serde_json::from_str(&row.get::<_, String>(3)?)?;
-            let versions = versions(sql, number)?;
-            let created_at = row::instant(row, 1)?;
-            books.insert(number, Arc::new(RuleBook { number, created_at, plugins: Arc::new(plugins), shop, versions }));
-            Ok(())
-        })?;
+        sql.each::<Trouble>(
+            "SELECT number, created_at, plugins, shop FROM rule_books",
+            &[],
+            |row| {
+                let number: i64 = row.get(0)?;
+                let plugins: Vec<Plugin> = serde_json::from_str(&row.get::<_, String>(2)?)?;
+                let shop = serde_json::from_str(&row.get::<_, String>(3)?)?;
+                let versions = versions(sql, number)?;
+                let created_at = row::instant(row, 1)?;
+                books.insert(
+                    number,
+                    Arc::new(RuleBook {
+                        number,
+                        created_at,
+                        plugins: Arc::new(plugins),
+                        shop,
+                        versions,
+                    }),
+                );
+                Ok(())
+            },
+        )?;
         Ok(Books(RwLock::new(books)))
     }
 
@@ -80,7 +93,11 @@ impl Books {
     }
 
     pub fn newest(&self) -> Option<Arc<RuleBook>> {
-        self.0.read().values().max_by_key(|book| book.number).cloned()
+        self.0
+            .read()
+            .values()
+            .max_by_key(|book| book.number)
+            .cloned()
     }
 }
 
@@ -104,7 +121,10 @@ impl Shared {
     ) -> Result<Arc<RuleBook>, StoreError> {
         let mut writer = self.group.lock();
         let newest = self.books.newest();
-        if let Some(newest) = newest.as_ref().filter(|book| *book.plugins == plugins && book.shop == *shop) {
+        if let Some(newest) = newest
+            .as_ref()
+            .filter(|book| *book.plugins == plugins && book.shop == *shop)
+        {
             self.keep_artifacts(&mut writer, artifacts)?;
             return Ok(newest.clone());
         }
@@ -116,14 +136,25 @@ impl Shared {
         })?;
         self.group.flush(&mut writer)?;
         let plugins = Arc::new(plugins.to_vec());
-        let book = Arc::new(RuleBook { number, created_at: at, plugins, shop: shop.clone(), versions });
+        let book = Arc::new(RuleBook {
+            number,
+            created_at: at,
+            plugins,
+            shop: shop.clone(),
+            versions,
+        });
         self.books.0.write().insert(number, book.clone());
         Ok(book)
     }
 
-    fn keep_artifacts(&self, writer: &mut Writer, artifacts: &[Artifact]) -> Result<(), StoreError> {
+    fn keep_artifacts(
+        &self,
+        writer: &mut Writer,
+        artifacts: &[Artifact],
+    ) -> Result<(), StoreError> {
         if !artifacts.is_empty() {
-            self.group.change(writer, |writer| insert_artifacts(writer, artifacts))?;
+            self.group
+                .change(writer, |writer| insert_artifacts(writer, artifacts))?;
             self.group.flush(writer)?;
         }
         Ok(())
@@ -139,7 +170,12 @@ fn insert_book(
 ) -> Result<Vec<i64>, Trouble> {
     writer.sql.run(
         "INSERT INTO rule_books (number, created_at, plugins, shop) VALUES (?1, ?2, ?3, ?4)",
-        &[&number, &at.0, &serde_json::to_string(plugins)?, &serde_json::to_string(shop)?],
+        &[
+            &number,
+            &at.0,
+            &serde_json::to_string(plugins)?,
+            &serde_json::to_string(shop)?,
+        ],
     )?;
     let mut versions = Vec::with_capacity(plugins.len());
     for (position, plugin) in plugins.iter().enumerate() {
@@ -150,7 +186,10 @@ fn insert_book(
         )?;
         versions.push(version);
     }
-    let name = EventName { source: HOST_SOURCE.into(), id: format!("rule-book/{number}") };
+    let name = EventName {
+        source: HOST_SOURCE.into(),
+        id: format!("rule-book/{number}"),
+    };
     let event = Event {
         source: name.source.clone(),
         id: name.id.clone(),
@@ -164,20 +203,38 @@ fn insert_book(
         body: Body::Other(format!("{{\"number\":{number}}}")),
         attributes: Default::default(),
     };
-    let outcome = Outcome { event: name.clone(), ..Outcome::default() };
+    let outcome = Outcome {
+        event: name.clone(),
+        ..Outcome::default()
+    };
     let seq = writer.next.seq;
     writer.sql.run(
         "INSERT INTO journal (seq, source, id, kind, occurred_at, received_at, customer, rule_book,
              sameness, status, first_entry, entries, body, outcome)
          VALUES (?1, ?2, ?3, ?4, ?5, ?5, NULL, ?6, zeroblob(32), 'applied', NULL, 0, ?7, ?8)",
-        &[&seq, &name.source, &name.id, &RULE_BOOK_CHANGED, &at.0, &number, &row::pack_json(&event), &row::pack_json(&outcome)],
+        &[
+            &seq,
+            &name.source,
+            &name.id,
+            &RULE_BOOK_CHANGED,
+            &at.0,
+            &number,
+            &row::pack_json(&event),
+            &row::pack_json(&outcome),
+        ],
     )?;
     writer.next.seq += 1;
     Ok(versions)
 }
 
 fn plugin_version(writer: &Writer, plugin: &Plugin) -> Result<i64, Trouble> {
-    let Plugin { name, version, digest, configuration, .. } = plugin;
+    let Plugin {
+        name,
+        version,
+        digest,
+        configuration,
+        ..
+    } = plugin;
     writer.sql.run(
         "INSERT OR IGNORE INTO plugin_versions (name, version, digest, configuration) VALUES (?1, ?2, ?3, ?4)",
         &[name, version, digest, configuration],
@@ -194,7 +251,11 @@ fn insert_artifacts(writer: &Writer, artifacts: &[Artifact]) -> Result<(), Troub
     for artifact in artifacts {
         writer.sql.run(
             "INSERT OR IGNORE INTO artifacts (digest, kind, body) VALUES (?1, ?2, ?3)",
-            &[&artifact.digest, &artifact.kind.name(), &crate::codec::pack(artifact.bytes)],
+            &[
+                &artifact.digest,
+                &artifact.kind.name(),
+                &crate::codec::pack(artifact.bytes),
+            ],
         )?;
     }
     Ok(())

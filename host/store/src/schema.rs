@@ -15,18 +15,26 @@ pub const FORMAT: i64 = MIGRATIONS.len() as i64;
 
 /// Brings a file to [`FORMAT`], all of it or nothing.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let failed = |error| OpenError::Store { path: path.into(), error: store_error(error) };
+    let failed = |error| OpenError::Store {
+        path: path.into(),
+        error: store_error(error),
+    };
     let found = format(connection, path)?;
     if found == FORMAT {
         return Ok(());
     }
-    let migration =
-        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive).map_err(failed)?;
+    let migration = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive)
+        .map_err(failed)?;
     for sql in &MIGRATIONS[found as usize..] {
         migration.execute_batch(sql).map_err(failed)?;
     }
-    migration.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
-    migration.pragma_update(None, "user_version", FORMAT).map_err(failed)?;
+    migration
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .map_err(failed)?;
+    migration
+        .pragma_update(None, "user_version", FORMAT)
+        .map_err(failed)?;
     migration.commit().map_err(failed)
 }
 
@@ -35,21 +43,33 @@ pub(crate) fn format(connection: &Connection, path: &Path) -> Result<i64, OpenEr
     let number = |pragma: &str| {
         connection
             .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
-            .map_err(|error| OpenError::Store { path: path.into(), error: store_error(error) })
+            .map_err(|error| OpenError::Store {
+                path: path.into(),
+                error: store_error(error),
+            })
     };
     let (application, found) = (number("application_id")?, number("user_version")?);
     if application != APPLICATION_ID {
         let something: Option<String> = connection
-            .query_row("SELECT name FROM sqlite_schema LIMIT 1", [], |row| row.get(0))
+            .query_row("SELECT name FROM sqlite_schema LIMIT 1", [], |row| {
+                row.get(0)
+            })
             .optional()
-            .map_err(|error| OpenError::Store { path: path.into(), error: store_error(error) })?;
+            .map_err(|error| OpenError::Store {
+                path: path.into(),
+                error: store_error(error),
+            })?;
         return match something {
             None => Ok(0),
             Some(_) => Err(OpenError::NotStampcard { path: path.into() }),
         };
     }
     if !(0..=FORMAT).contains(&found) {
-        return Err(OpenError::FromTheFuture { path: path.into(), found, known: FORMAT });
+        return Err(OpenError::FromTheFuture {
+            path: path.into(),
+            found,
+            known: FORMAT,
+        });
     }
     Ok(found)
 }
@@ -59,6 +79,10 @@ pub(crate) fn require_current(connection: &Connection, path: &Path) -> Result<()
     match format(connection, path)? {
         FORMAT => Ok(()),
         0 => Err(OpenError::Missing { path: path.into() }),
-        found => Err(OpenError::NotMigrated { path: path.into(), found, known: FORMAT }),
+        found => Err(OpenError::NotMigrated {
+            path: path.into(),
+            found,
+            known: FORMAT,
+        }),
     }
 }

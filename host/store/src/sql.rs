@@ -30,7 +30,10 @@ pub struct Recorded {
 impl Sql {
     pub fn new(connection: Connection) -> Sql {
         connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
-        Sql { connection, recording: RefCell::new(None) }
+        Sql {
+            connection,
+            recording: RefCell::new(None),
+        }
     }
 
     pub fn raw(&self) -> &Connection {
@@ -127,7 +130,10 @@ impl Sql {
 
     fn record(&self, sql: &'static str, bound: &[&dyn ToSql]) -> rusqlite::Result<()> {
         if let Some(recording) = self.recording.borrow_mut().as_mut() {
-            let bound = bound.iter().map(|value| owned(value.to_sql()?)).collect::<Result<_, _>>()?;
+            let bound = bound
+                .iter()
+                .map(|value| owned(value.to_sql()?))
+                .collect::<Result<_, _>>()?;
             recording.statements.push(Recorded { sql, bound });
         }
         Ok(())
@@ -137,9 +143,8 @@ impl Sql {
 fn owned(value: ToSqlOutput) -> rusqlite::Result<Value> {
     match value {
         ToSqlOutput::Owned(value) => Ok(value),
-        ToSqlOutput::Borrowed(value) => {
-            Value::try_from(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
-        }
+        ToSqlOutput::Borrowed(value) => Value::try_from(value)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into())),
         other => Err(rusqlite::Error::ToSqlConversionFailure(
             format!("{other:?} cannot be recorded").into(),
         )),
@@ -161,6 +166,9 @@ impl Recording {
 
     /// How many groups were committed.
     pub fn groups(&self) -> usize {
-        self.statements.iter().filter(|recorded| recorded.sql == crate::group::COMMIT).count()
+        self.statements
+            .iter()
+            .filter(|recorded| recorded.sql == crate::group::COMMIT)
+            .count()
     }
 }

@@ -10,6 +10,7 @@ use crate::rule_books::{Artifact, Books, RuleBook};
 use crate::schema;
 use crate::sql::{Recording, Sql};
 use crate::writer::Writer;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use stampcard_pipeline::admit::{Admitted, Secret};
 use stampcard_pipeline::change::Change;
@@ -76,7 +77,10 @@ pub(crate) struct Shared {
 impl SqliteStore {
     /// Opens a file, making it if it is not there, and brings its schema up to date.
     pub fn open(path: &Path, birth: &Birth, settings: &Settings) -> Result<SqliteStore, OpenError> {
-        let failed = |error: rusqlite::Error| OpenError::Store { path: path.into(), error: store_error(error) };
+        let failed = |error: rusqlite::Error| OpenError::Store {
+            path: path.into(),
+            error: store_error(error),
+        };
         let lock = lock(path)?;
         let mut connection = Connection::open(path).map_err(failed)?;
         // Before anything is written to a file that may not be ours.
@@ -84,25 +88,44 @@ impl SqliteStore {
         prepare(&connection, settings.page_cache_kib).map_err(failed)?;
         schema::migrate(&mut connection, path)?;
         if let Some(pages) = settings.pages_max {
-            connection.pragma_update(None, "max_page_count", pages).map_err(failed)?;
+            connection
+                .pragma_update(None, "max_page_count", pages)
+                .map_err(failed)?;
         }
         let secret = secret(&connection, birth).map_err(failed)?;
         let wal_pages = Arc::new(AtomicI32::new(0));
         count_wal_pages(&mut connection, wal_pages.clone()).map_err(failed)?;
         let beside = open_beside(path).map_err(failed)?;
         let sql = Sql::new(connection);
-        let told = |trouble: Trouble| OpenError::Store { path: path.into(), error: trouble.into() };
+        let told = |trouble: Trouble| OpenError::Store {
+            path: path.into(),
+            error: trouble.into(),
+        };
         let books = Books::load(&sql).map_err(told)?;
         let writer = Writer::new(sql, Cache::new(settings.cache_bytes)).map_err(failed)?;
         let group = Arc::new(Group::new(writer, settings.grouping, wal_pages));
-        let shared = Arc::new(Shared { group: group.clone(), holds: Arc::default(), books });
+        let shared = Arc::new(Shared {
+            group: group.clone(),
+            holds: Arc::default(),
+            books,
+        });
         let committing = group.clone();
         let threads = vec![
-            spawn("stampcard-commit", move || committing.commit_until_stopped()),
-            spawn("stampcard-log", move || group.checkpoint_until_stopped(beside)),
+            spawn("stampcard-commit", move || {
+                committing.commit_until_stopped()
+            }),
+            spawn("stampcard-log", move || {
+                group.checkpoint_until_stopped(beside)
+            }),
         ];
         let reads = Reads::open(path, settings.readers, settings.page_cache_kib / 4)?;
-        Ok(SqliteStore { shared, reads, secret, threads, _lock: lock })
+        Ok(SqliteStore {
+            shared,
+            reads,
+            secret,
+            threads,
+            _lock: lock,
+        })
     }
 
     /// Reads for people: they see every answer that has left.
@@ -156,7 +179,11 @@ impl SqliteStore {
     /// Changes the quota; see [`Settings::pages_max`].
     pub fn set_pages_max(&self, pages: u32) -> Result<(), StoreError> {
         let writer = self.shared.group.lock();
-        writer.sql.raw().pragma_update(None, "max_page_count", pages).map_err(store_error)
+        writer
+            .sql
+            .raw()
+            .pragma_update(None, "max_page_count", pages)
+            .map_err(store_error)
     }
 
     /// Runs one small change that is not an event of a customer, such as a new key, and waits until
@@ -184,7 +211,9 @@ impl SqliteStore {
     pub fn plain_connection(path: &Path) -> Result<Connection, StoreError> {
         let connection = Connection::open(path).map_err(store_error)?;
         prepare(&connection, Settings::default().page_cache_kib).map_err(store_error)?;
-        connection.pragma_update(None, "wal_autocheckpoint", crate::group::WAL_PAGES_MAX).map_err(store_error)?;
+        connection
+            .pragma_update(None, "wal_autocheckpoint", crate::group::WAL_PAGES_MAX)
+            .map_err(store_error)?;
         Ok(connection)
     }
 }
@@ -209,7 +238,12 @@ impl Drop for SqliteStore {
         }
         // The last connection that closes empties the log into the file; it is this one's writer.
         let writer = self.shared.group.lock();
-        if let Err(error) = writer.sql.raw().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+        if let Err(error) =
+            writer
+                .sql
+                .raw()
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        {
             tracing::warn!(%error, "the write-ahead log stays beside the database");
         }
     }
@@ -224,7 +258,10 @@ impl Store for Preview<'_> {
     }
 
     fn commit(&self, _case: Case, change: Change) -> Result<Committed, StoreError> {
-        Ok(Committed { outcome: change.outcome, durable: Box::new(NothingToWaitFor) })
+        Ok(Committed {
+            outcome: change.outcome,
+            durable: Box::new(NothingToWaitFor),
+        })
     }
 }
 
@@ -247,7 +284,12 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     };
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let file = File::options().create(true).truncate(false).write(true).open(PathBuf::from(name)).map_err(failed)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(PathBuf::from(name))
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.into() }),
@@ -263,6 +305,8 @@ fn prepare(connection: &Connection, page_cache_kib: u32) -> rusqlite::Result<()>
     // What is deleted is overwritten: an erased person is not left in free pages.
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Plans do not look at what is bound, so that a statement is prepared once and not each time.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -i64::from(page_cache_kib))?;
     // After a burst the log goes back to this many bytes.
     connection.pragma_update(None, "journal_size_limit", 64 << 20)
@@ -294,5 +338,8 @@ fn secret(connection: &Connection, birth: &Birth) -> rusqlite::Result<Secret> {
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    std::thread::Builder::new().name(name.into()).spawn(work).expect("a thread can be started")
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .expect("a thread can be started")
 }

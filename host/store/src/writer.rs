@@ -29,23 +29,37 @@ struct OpenGroup {
 impl Writer {
     pub fn new(sql: Sql, cache: Cache) -> rusqlite::Result<Writer> {
         let next = Next::read(&sql)?;
-        Ok(Writer { sql, cache, next, open: None })
+        Ok(Writer {
+            sql,
+            cache,
+            next,
+            open: None,
+        })
     }
 
     /// Opens a group, if none is open, and gives its ticket.
     pub fn begin(&mut self) -> rusqlite::Result<Arc<Ticket>> {
         if let Some(open) = &self.open {
+            if self.sql.raw().is_autocommit() {
+                return Err(lost());
+            }
             return Ok(open.ticket.clone());
         }
         self.sql.run(BEGIN, &[])?;
         let ticket = Arc::new(Ticket::default());
-        self.open = Some(OpenGroup { ticket: ticket.clone(), first_seq: self.next.seq });
+        self.open = Some(OpenGroup {
+            ticket: ticket.clone(),
+            first_seq: self.next.seq,
+        });
         Ok(ticket)
     }
 
     /// The ticket of the group that a journal row is in, if that is not on disk yet.
     pub fn not_yet_durable(&self, seq: i64) -> Option<Arc<Ticket>> {
-        self.open.as_ref().filter(|open| seq >= open.first_seq).map(|open| open.ticket.clone())
+        self.open
+            .as_ref()
+            .filter(|open| seq >= open.first_seq)
+            .map(|open| open.ticket.clone())
     }
 
     /// Commits the open group. If that fails, the group is still open and must be rolled back.
@@ -76,10 +90,23 @@ impl Writer {
     }
 }
 
+/// SQLite ended the transaction by itself, as it does after some failures of the disk. What would
+/// be written now would stand alone.
+fn lost() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK);
+    rusqlite::Error::SqliteFailure(
+        code,
+        Some("the transaction was taken back by SQLite".into()),
+    )
+}
+
 impl Next {
     fn read(sql: &Sql) -> rusqlite::Result<Next> {
         let highest = |text| -> rusqlite::Result<i64> {
-            Ok(sql.first(text, &[], |row| row.get::<_, i64>(0))?.unwrap_or(0) + 1)
+            Ok(sql
+                .first(text, &[], |row| row.get::<_, i64>(0))?
+                .unwrap_or(0)
+                + 1)
         };
         Ok(Next {
             seq: highest("SELECT coalesce(max(seq), 0) FROM journal")?,

@@ -33,11 +33,21 @@ fn many_threads_number_the_ledger_without_gaps_and_every_answer_is_on_disk() {
                         return;
                     }
                     // Twenty customers, so that threads meet at the same one.
-                    let outcome = shop.send(&sale(&format!("s-{n}"), &format!("C-{}", n % 20), MAY + n as i64, 2_000));
-                    let seen = shop.count(&format!("SELECT count(*) FROM journal WHERE id = 's-{n}'"));
+                    let outcome = shop.send(&sale(
+                        &format!("s-{n}"),
+                        &format!("C-{}", n % 20),
+                        MAY + n as i64,
+                        2_000,
+                    ));
+                    let seen =
+                        shop.count(&format!("SELECT count(*) FROM journal WHERE id = 's-{n}'"));
                     assert_eq!(seen, 1, "answered before it was there");
                     for entry in outcome.points {
-                        assert!(numbers.lock().unwrap().insert(entry.entry), "entry {} was given twice", entry.entry);
+                        assert!(
+                            numbers.lock().unwrap().insert(entry.entry),
+                            "entry {} was given twice",
+                            entry.entry
+                        );
                     }
                 }
             });
@@ -45,7 +55,10 @@ fn many_threads_number_the_ledger_without_gaps_and_every_answer_is_on_disk() {
     });
     let numbers = numbers.into_inner().unwrap();
     assert!(numbers.len() >= 400);
-    assert_eq!(numbers.iter().copied().collect::<Vec<_>>(), (1..=numbers.len() as i64).collect::<Vec<_>>());
+    assert_eq!(
+        numbers.iter().copied().collect::<Vec<_>>(),
+        (1..=numbers.len() as i64).collect::<Vec<_>>()
+    );
     no_difference(&shop);
 }
 
@@ -57,11 +70,19 @@ fn parking_lot_free_set() -> std::sync::Mutex<BTreeSet<i64>> {
 fn the_same_event_from_many_doors_at_once_is_applied_once() {
     let shop = TestShop::new();
     let statuses: Vec<Status> = std::thread::scope(|scope| {
-        let doors: Vec<_> =
-            (0..8).map(|_| scope.spawn(|| shop.send(&sale("one", "C-1", MAY, 7_700)).status)).collect();
+        let doors: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| shop.send(&sale("one", "C-1", MAY, 7_700)).status))
+            .collect();
         doors.into_iter().map(|door| door.join().unwrap()).collect()
     });
-    assert_eq!(statuses.iter().filter(|status| **status == Status::Applied).count(), 1, "{statuses:?}");
+    assert_eq!(
+        statuses
+            .iter()
+            .filter(|status| **status == Status::Applied)
+            .count(),
+        1,
+        "{statuses:?}"
+    );
     assert_eq!(shop.count("SELECT sum(amount) FROM entries"), 77);
 }
 
@@ -87,8 +108,15 @@ struct ByCard;
 
 impl Ask for ByCard {
     fn identify(&self, known: &Known) -> Who {
-        let customer = known.identifiers[0].1.clone().expect("the customer is known");
-        Who { customer: Whose::Existing(customer), links: Vec::new(), suggested: Vec::new() }
+        let customer = known.identifiers[0]
+            .1
+            .clone()
+            .expect("the customer is known");
+        Who {
+            customer: Whose::Existing(customer),
+            links: Vec::new(),
+            suggested: Vec::new(),
+        }
     }
 
     fn can_start_at(&self, _: &Fold) -> bool {
@@ -107,7 +135,9 @@ fn a_customer_is_held_until_the_case_is_dropped_and_others_are_not_kept_waiting(
         admit(&Arrival::Told(&bytes), &shop.shop, shop.store.secret(), NOW).unwrap()
     };
     let first = admitted(&sale("held", "C-1", MAY + 1, 1_000));
-    let Opened::New(case) = shop.store.open(&first, &ByCard).unwrap() else { panic!("it is new") };
+    let Opened::New(case) = shop.store.open(&first, &ByCard).unwrap() else {
+        panic!("it is new")
+    };
     std::thread::scope(|scope| {
         let (said, heard) = mpsc::channel();
         let shop = &shop;
@@ -121,7 +151,10 @@ fn a_customer_is_held_until_the_case_is_dropped_and_others_are_not_kept_waiting(
             said.send("another customer").unwrap();
         });
         assert_eq!(heard.recv().unwrap(), "another customer");
-        assert!(heard.recv_timeout(Duration::from_millis(50)).is_err(), "the customer is held");
+        assert!(
+            heard.recv_timeout(Duration::from_millis(50)).is_err(),
+            "the customer is held"
+        );
         drop(case);
         assert_eq!(heard.recv().unwrap(), "the same customer");
     });
@@ -129,15 +162,30 @@ fn a_customer_is_held_until_the_case_is_dropped_and_others_are_not_kept_waiting(
 
 #[test]
 fn a_lone_event_does_not_wait_for_company_and_a_crowd_shares_a_flush() {
-    let grouping = Grouping { changes_max: 64, wait_max: Duration::from_secs(20) };
-    let shop = TestShop::with(&Settings { grouping, ..Settings::default() });
+    let grouping = Grouping {
+        changes_max: 64,
+        wait_max: Duration::from_secs(20),
+    };
+    let shop = TestShop::with(&Settings {
+        grouping,
+        ..Settings::default()
+    });
     let alone = Instant::now();
     shop.send(&sale("alone", "C-1", MAY, 1_000));
-    assert!(alone.elapsed() < Duration::from_secs(10), "{:?}", alone.elapsed());
+    assert!(
+        alone.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        alone.elapsed()
+    );
     shop.store.start_recording();
     // Somebody is always on the way, so groups close when they are full.
     let on_the_way = shop.store.begin_work();
-    let waiting: Vec<_> = (0..128).map(|n| shop.process(&sale(&format!("c-{n}"), "C-2", MAY + n, 1_000)).unwrap()).collect();
+    let waiting: Vec<_> = (0..128)
+        .map(|n| {
+            shop.process(&sale(&format!("c-{n}"), "C-2", MAY + n, 1_000))
+                .unwrap()
+        })
+        .collect();
     drop(on_the_way);
     for committed in waiting {
         committed.durable.wait().unwrap();
@@ -154,7 +202,9 @@ fn a_promise_calls_back_and_may_come_back_to_the_store() {
         let committed = shop.process(&sale("1", "C-1", MAY, 1_000)).unwrap();
         let store: &SqliteStore = &shop.store;
         // The callback must be 'static, so it hands the work on, as a server would.
-        committed.durable.then(Box::new(move |result| said.send(result).unwrap()));
+        committed
+            .durable
+            .then(Box::new(move |result| said.send(result).unwrap()));
         scope.spawn(move || {
             assert_eq!(heard.recv().unwrap(), Ok(()));
             store.flush().unwrap();
@@ -166,32 +216,60 @@ fn a_promise_calls_back_and_may_come_back_to_the_store() {
 fn a_process_that_dies_loses_nothing_that_was_answered() {
     let shop = TestShop::with(&Settings {
         // Nobody is told before the group is closed, and nobody closes it here.
-        grouping: Grouping { changes_max: 1_000_000, wait_max: Duration::from_secs(3_600) },
+        grouping: Grouping {
+            changes_max: 1_000_000,
+            wait_max: Duration::from_secs(3_600),
+        },
         ..Settings::default()
     });
     for n in 0..30 {
         shop.send(&sale(&format!("answered-{n}"), "C-1", MAY + n, 1_000));
     }
     let on_the_way = shop.store.begin_work();
-    let unanswered: Vec<_> =
-        (0..30).map(|n| shop.process(&sale(&format!("unanswered-{n}"), "C-1", MAY + 100 + n, 1_000)).unwrap()).collect();
+    let unanswered: Vec<_> = (0..30)
+        .map(|n| {
+            shop.process(&sale(
+                &format!("unanswered-{n}"),
+                "C-1",
+                MAY + 100 + n,
+                1_000,
+            ))
+            .unwrap()
+        })
+        .collect();
     // The machine's view at this moment: the file and its log, without what was not flushed.
     let dead = tempfile::tempdir().unwrap();
     for name in ["shop.db", "shop.db-wal"] {
         std::fs::copy(shop.dir.path().join(name), dead.path().join(name)).unwrap();
     }
     drop((unanswered, on_the_way));
-    let store = SqliteStore::open(&dead.path().join("shop.db"), &birth(), &Settings::default()).unwrap();
+    let store =
+        SqliteStore::open(&dead.path().join("shop.db"), &birth(), &Settings::default()).unwrap();
     assert!(store.reads().check(&mut |_| ()).unwrap().is_empty());
-    let ids: Vec<String> = store.reads().journal(0, 1_000).unwrap().into_iter().map(|row| row.event.id).collect();
-    assert_eq!(ids.iter().filter(|id| id.starts_with("answered")).count(), 30);
-    assert_eq!(ids.iter().filter(|id| id.starts_with("unanswered")).count(), 0);
+    let ids: Vec<String> = store
+        .reads()
+        .journal(0, 1_000)
+        .unwrap()
+        .into_iter()
+        .map(|row| row.event.id)
+        .collect();
+    assert_eq!(
+        ids.iter().filter(|id| id.starts_with("answered")).count(),
+        30
+    );
+    assert_eq!(
+        ids.iter().filter(|id| id.starts_with("unanswered")).count(),
+        0
+    );
 }
 
 #[test]
 fn what_was_not_flushed_is_flushed_when_the_store_closes() {
     let shop = TestShop::with(&Settings {
-        grouping: Grouping { changes_max: 1_000, wait_max: Duration::from_secs(3_600) },
+        grouping: Grouping {
+            changes_max: 1_000,
+            wait_max: Duration::from_secs(3_600),
+        },
         ..Settings::default()
     });
     let on_the_way = shop.store.begin_work();
@@ -202,30 +280,42 @@ fn what_was_not_flushed_is_flushed_when_the_store_closes() {
     committed.durable.wait().unwrap();
     closing.join().unwrap();
     drop(on_the_way);
-    assert!(!dir.path().join("shop.db-wal").exists(), "the log is in the file");
-    let store = SqliteStore::open(&dir.path().join("shop.db"), &birth(), &Settings::default()).unwrap();
+    assert!(
+        !dir.path().join("shop.db-wal").exists(),
+        "the log is in the file"
+    );
+    let store =
+        SqliteStore::open(&dir.path().join("shop.db"), &birth(), &Settings::default()).unwrap();
     assert_eq!(store.reads().counters().unwrap().entries, 1);
 }
 
 #[test]
 fn a_failed_group_tells_everybody_in_it_and_their_customers_are_as_before() {
     let shop = TestShop::with(&Settings {
-        grouping: Grouping { changes_max: 1_000, wait_max: Duration::from_secs(3_600) },
+        grouping: Grouping {
+            changes_max: 1_000,
+            wait_max: Duration::from_secs(3_600),
+        },
         ..Settings::default()
     });
     shop.send(&sale("before", "C-1", MAY, 1_000));
     let on_the_way = shop.store.begin_work();
-    let pages: u32 = shop.eyes().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    let pages: u32 = shop
+        .eyes()
+        .query_row("PRAGMA page_count", [], |row| row.get(0))
+        .unwrap();
     shop.store.set_pages_max(pages + 8).unwrap();
     let mut promised = Vec::new();
     let error = (0..1_000)
-        .find_map(|n| match shop.process(&sale(&format!("g-{n}"), "C-1", MAY + 1 + n, 1_000)) {
-            Ok(committed) => {
-                promised.push(committed);
-                None
-            }
-            Err(refusal) => Some(refusal.to_string()),
-        })
+        .find_map(
+            |n| match shop.process(&sale(&format!("g-{n}"), "C-1", MAY + 1 + n, 1_000)) {
+                Ok(committed) => {
+                    promised.push(committed);
+                    None
+                }
+                Err(refusal) => Some(refusal.to_string()),
+            },
+        )
         .expect("eight pages do not hold a thousand sales");
     assert!(error.contains("disk is full"), "{error}");
     assert!(promised.len() > 2);
@@ -250,7 +340,14 @@ fn the_log_stays_short_while_events_flood_in() {
             let shop = &shop;
             scope.spawn(move || {
                 for n in 0..1_500 {
-                    let committed = shop.process(&sale(&format!("{lane}-{n}"), &format!("C-{lane}-{n}"), MAY + n, 3_000)).unwrap();
+                    let committed = shop
+                        .process(&sale(
+                            &format!("{lane}-{n}"),
+                            &format!("C-{lane}-{n}"),
+                            MAY + n,
+                            3_000,
+                        ))
+                        .unwrap();
                     if n % 50 == 49 {
                         committed.durable.wait().unwrap();
                     }
@@ -259,6 +356,10 @@ fn the_log_stays_short_while_events_flood_in() {
         }
     });
     let counters = shop.store.reads().counters().unwrap();
-    assert!(counters.log_bytes < 48 << 20, "{} MiB of log", counters.log_bytes >> 20);
+    assert!(
+        counters.log_bytes < 48 << 20,
+        "{} MiB of log",
+        counters.log_bytes >> 20
+    );
     assert_eq!(counters.customers, 3_000);
 }

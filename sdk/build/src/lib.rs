@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, io};
 
-use wit_component::ComponentEncoder;
+use wit_component::{ComponentEncoder, DecodedWasm};
 
 /// The target of every Rust plugin. It has no system interface at all, so the only import of a
 /// plugin is the contract's `log`.
@@ -85,7 +85,7 @@ pub enum BuildError {
 /// Builds the package in `package_dir` and returns it as a component.
 ///
 /// `target_dir` is cargo's working directory for it. Inside a build script it must not be the
-/// target directory of the outer build, which is locked: take a directory below `OUT_DIR`.
+/// target directory of the outer build, which is locked; see [`shared_target_dir`].
 pub fn component(
     package_dir: impl AsRef<Path>,
     target_dir: impl AsRef<Path>,
@@ -102,6 +102,18 @@ pub fn component(
     })
 }
 
+/// A target directory for plugins, beside the one that `inside` lies in. Whatever builds plugins
+/// during one build of this workspace shares it, so that the SDK is compiled once: a build script
+/// gives its `OUT_DIR`, a test its `CARGO_TARGET_TMPDIR`.
+pub fn shared_target_dir(inside: impl AsRef<Path>) -> PathBuf {
+    let inside = inside.as_ref();
+    // Cargo marks the root of a target directory with this file, for backup programs.
+    let root = inside
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    root.unwrap_or(inside).join("plugins")
+}
+
 /// Turns a core module with the contract's descriptions inside into a component.
 fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
     let component = ComponentEncoder::default()
@@ -109,7 +121,22 @@ fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
         .module(module)
         .and_then(|encoder| encoder.encode());
     // The alternate form prints the chain of causes in one line.
-    component.map_err(|error| format!("{error:#}"))
+    let component = component.map_err(|error| format!("{error:#}"))?;
+    match exports_a_rule(&component) {
+        true => Ok(component),
+        false => Err("it exports no rule".into()),
+    }
+}
+
+/// Any module can be encoded; only the export macro makes a plugin of it.
+fn exports_a_rule(component: &[u8]) -> bool {
+    let Ok(DecodedWasm::Component(resolve, world)) = wit_component::decode(component) else {
+        return false;
+    };
+    let exports = resolve.worlds[world].exports.keys();
+    exports
+        .map(|key| resolve.name_world_key(key))
+        .any(|name| name.starts_with("stampcard:plugin/lifecycle@"))
 }
 
 /// Runs cargo and returns the path of the core module that it built.
@@ -251,6 +278,17 @@ mod tests {
         ] {
             assert_eq!(leaks(name), left_out, "{name}");
         }
+    }
+
+    #[test]
+    fn plugins_are_built_beside_the_target_directory_that_asks() {
+        let root = env::temp_dir().join(format!("stampcard-build-{}", std::process::id()));
+        let out = root.join("release/build/server-0/out");
+        fs::create_dir_all(&out).unwrap();
+        assert_eq!(shared_target_dir(&out), out.join("plugins"));
+        fs::write(root.join("CACHEDIR.TAG"), "").unwrap();
+        assert_eq!(shared_target_dir(&out), root.join("plugins"));
+        fs::remove_dir_all(&root).unwrap();
     }
 
     #[test]

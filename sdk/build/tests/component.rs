@@ -59,7 +59,7 @@ fn package(name: &str, lib: &str, source: &str) -> PathBuf {
 }
 
 fn target() -> PathBuf {
-    scratch().join("guests")
+    stampcard_build::shared_target_dir(scratch())
 }
 
 #[test]

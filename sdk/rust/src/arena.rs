@@ -12,10 +12,10 @@
 use std::alloc::Layout;
 use std::ptr::{self, NonNull};
 
-/// What an ordinary call may allocate before the memory grows, in bytes. With the stack of 32 KiB
-/// and up to 32 KiB of constants a plugin begins with two pages of 64 KiB, which is what the host
-/// keeps resident for each instance.
-const ARENA_BYTES: usize = 64 * 1024;
+/// What a call may at least allocate before the memory grows, in bytes. With the stack of 32 KiB
+/// and up to 48 KiB of constants a plugin begins with two pages of 64 KiB, which is what the host
+/// keeps resident for each instance; what the constants leave of them is used, too.
+const ARENA_BYTES: usize = 48 * 1024;
 
 /// Every block is at least so large and so aligned: a free block holds the link to the next one,
 /// and nothing in the contract asks for a larger alignment.

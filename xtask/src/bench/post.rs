@@ -6,7 +6,7 @@ use crate::Failure;
 use crate::cargo::{cargo, must};
 use serde_json::{Value, json};
 use stampcard_tests::binary::root;
-use stampcard_tests::server::{Client, Server};
+use stampcard_tests::server::Client;
 use stampcard_tests::{Shop, sale};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

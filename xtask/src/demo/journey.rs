@@ -18,14 +18,11 @@ pub fn run() -> Result<(PathBuf, Keys, Server), Failure> {
     let dir = work.join("shop");
     let keys = keys(&dir)?;
     let server = Server::start(&dir, &keys, &[]);
-    let segments = server.get("/v1/segments");
     println!("\n{:<34}{:>9}", "segments today", "members");
-    for segment in segments["items"].as_array().into_iter().flatten() {
-        println!("{:<34}{:>9}", segment["key"].as_str().unwrap_or_default(), segment["members"]);
+    for segment in server.get("/v1/segments")["segments"].as_array().into_iter().flatten() {
+        println!("{:<34}{:>9}", segment["segment"].as_str().unwrap_or_default(), segment["members"]);
     }
-    if let Some(Value::String(email)) = segments["items"][0].get("example") {
-        report::print_customer(&server, "One household", email);
-    }
+    report::print_customer(&server, "One household", "external=complete-journey/900");
     Ok((dir, keys, server))
 }
 

@@ -61,8 +61,8 @@ impl Report {
         println!("{} events: {}.", self.events, status.join(", "));
 
         println!("\n{:<34}{:>9}{:>9}{:>9}", "segments", "entered", "left", "now in");
-        for segment in list(&server.get("/v1/segments")["items"]) {
-            let key = text(&segment["key"]);
+        for segment in list(&server.get("/v1/segments")["segments"]) {
+            let key = text(&segment["segment"]);
             let count = |from: &BTreeMap<String, u64>| from.get(&key).copied().unwrap_or(0);
             println!("{key:<34}{:>9}{:>9}{:>9}", count(&self.entered), count(&self.left), segment["members"]);
         }
@@ -95,19 +95,19 @@ impl Report {
 }
 
 /// Why a customer is where they are, in the words of the rules.
-pub fn print_customer(server: &Server, who: &str, email: &str) {
-    let found = server.get(&format!("/v1/customers?email={email}"));
+pub fn print_customer(server: &Server, who: &str, query: &str) {
+    let found = server.get(&format!("/v1/customers?{query}"));
     let Some(customer) = list(&found["items"]).first() else { return };
     let id = text(&customer["id"]);
     println!("\n{who} ({id}): tier {}, balance {}.", text(&customer["tier"]), customer["balance"]);
-    for membership in list(&server.get(&format!("/v1/customers/{id}/segments?explain=1"))["items"]) {
+    for membership in list(&server.get(&format!("/v1/customers/{id}/segments?explain=1"))["segments"]) {
         println!("  in {:<16} because: {}", text(&membership["segment"]), text(&membership["reason"]));
     }
     for entry in list(&server.get(&format!("/v1/customers/{id}/ledger?limit=6"))["items"]) {
         let amount = entry["amount"].as_i64().unwrap_or(0);
-        println!("  entry {:<6} {amount:>+6} = {:>6}   {} ({})", entry["entry"], entry["balance_after"], text(&entry["reason"]), text(&entry["plugin"]));
+        println!("  entry {:<6} {amount:>+6} = {:>6}   {} ({})", entry["entry"], entry["balance_after"], text(&entry["reason"]), text(&entry["plugin"]["name"]));
     }
-    for planned in list(&server.get(&format!("/v1/customers/{id}/follow-ups"))["items"]) {
+    for planned in list(&server.get(&format!("/v1/customers/{id}/follow-ups"))["follow_ups"]) {
         println!("  {:<10} {} by {} at {}", text(&planned["state"]), text(&planned["template"]), text(&planned["channel"]), text(&planned["send_at"]));
     }
 }

@@ -18,7 +18,8 @@ pub fn component(guest: &'static str) -> Vec<u8> {
     static BUILT: OnceLock<parking_lot::Mutex<BTreeMap<&'static str, Vec<u8>>>> = OnceLock::new();
     let mut built = BUILT.get_or_init(Default::default).lock();
     let build = || {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests").join(guest);
+        let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests");
+        let package = guests.join(guest).canonicalize().unwrap_or_else(|error| panic!("{guest}: {error}"));
         stampcard_build::component(package, temporary("guests")).unwrap_or_else(|error| panic!("{guest}: {error}"))
     };
     built.entry(guest).or_insert_with(build).clone()

@@ -4,6 +4,7 @@
 use crate::given::{book, component, engine, engine_with, hostile, input, sale, shop};
 use stampcard_pipeline::rules::{Amount, Call, Failure, PointAnswer, Rules};
 use stampcard_runtime::{LoadError, RuleBook};
+use std::sync::Arc;
 
 #[path = "../../../../tests/guests/hostile/src/crimes.rs"]
 mod crimes;
@@ -27,7 +28,7 @@ enum End {
 fn expected(crime: Crime) -> (End, &'static str) {
     const MIB: u64 = 1 << 20;
     let end = match crime {
-        Crime::None | Crime::Chatter | Crime::Secret => End::Answered,
+        Crime::None | Crime::Chatter | Crime::Smear | Crime::Secret => End::Answered,
         Crime::Loop => End::Failed(Failure::Fuel { limit: 20_000_000 + 3 * 50_000 }),
         Crime::LoopInConfigure => End::NotLoaded(Failure::Fuel { limit: 20_000_000 }),
         Crime::Dawdle => return (End::Failed(Failure::Deadline { limit_ms: 20 }), "fuel = 200000000\ndeadline_ms = 20"),
@@ -202,6 +203,42 @@ fn a_damaged_component_is_refused_or_fails_but_harms_nobody() {
         }
     }
     assert!(ask(&honest()).result.is_ok());
+}
+
+#[test]
+fn what_a_plugin_logs_has_its_name_and_the_events_is_bounded_and_moves_no_terminal() {
+    let smeared = logged("Smear");
+    let line = r#" WARN plugin: \u{1b}[2J\u{202e}all is well plugin="hostile" event="a""#;
+    assert!(smeared.contains(line), "{smeared}");
+    let chatter = logged("Chatter");
+    assert!(chatter.contains("line 0 "), "{chatter}");
+    assert!(chatter.contains("the log of this call was cut"));
+    let said: usize = chatter.lines().filter_map(|line| line.split("plugin: ").nth(1)).filter_map(|line| line.find(" plugin=")).sum();
+    assert!(said <= (16 << 10) + 100, "{said} bytes");
+}
+
+/// What reaches the operator's log in one call.
+fn logged(crime: &str) -> String {
+    let book = book(vec![hostile(crime, "")]);
+    let written = Written::default();
+    let writer = written.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || assert!(ask(&book).result.is_ok()));
+    String::from_utf8(written.0.lock().clone()).unwrap()
+}
+
+#[derive(Clone, Default)]
+struct Written(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[test]

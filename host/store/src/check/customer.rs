@@ -51,7 +51,12 @@ fn check(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), T
     let head = match row::fold(&customer.head) {
         Ok(Some(head)) => head,
         Ok(None) => {
-            findings.differ(Some(&customer.id), "head", "readable by this program", "of another version");
+            findings.differ(
+                Some(&customer.id),
+                "head",
+                "readable by this program",
+                "of another version",
+            );
             return Ok(());
         }
         Err(error) => {
@@ -76,11 +81,21 @@ fn ledger(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), 
         |row| {
             let number: i64 = row.get(0)?;
             balance += row.get::<_, Points>(1)?;
-            findings.compare(Some(&customer.id), || format!("entry {number}: balance after"), balance, row.get(2)?);
+            findings.compare(
+                Some(&customer.id),
+                || format!("entry {number}: balance after"),
+                balance,
+                row.get(2)?,
+            );
             Ok(())
         },
     )?;
-    findings.compare(Some(&customer.id), || "balance".into(), balance, customer.balance);
+    findings.compare(
+        Some(&customer.id),
+        || "balance".into(),
+        balance,
+        customer.balance,
+    );
     Ok(())
 }
 
@@ -107,7 +122,12 @@ fn lots(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Tr
         },
     )?;
     for (lot, points) in booked {
-        findings.differ(Some(&customer.id), format!("lot {lot}"), format!("a lot of this customer with {points}"), "none");
+        findings.differ(
+            Some(&customer.id),
+            format!("lot {lot}"),
+            format!("a lot of this customer with {points}"),
+            "none",
+        );
     }
     Ok(())
 }
@@ -115,18 +135,43 @@ fn lots(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Tr
 /// What stands beside the head, so that it can be found, is what the head says.
 fn columns(customer: &Checked, head: &Fold, findings: &mut Findings) {
     let id = Some(&customer.id);
-    findings.compare(id, || "head: balance".into(), customer.balance, head.balance);
-    findings.compare(id, || "created at".into(), head.created_at.0, customer.created_at);
+    findings.compare(
+        id,
+        || "head: balance".into(),
+        customer.balance,
+        head.balance,
+    );
+    findings.compare(
+        id,
+        || "created at".into(),
+        head.created_at.0,
+        customer.created_at,
+    );
     findings.compare(id, || "clock".into(), head.clock.0, customer.clock);
     let text = |at: Option<i64>| at.map_or("nothing".to_owned(), |at| at.to_string());
-    findings.compare(id, || "next due".into(), text(head.next_due().map(|at| at.0)), text(customer.next_due));
+    findings.compare(
+        id,
+        || "next due".into(),
+        text(head.next_due().map(|at| at.0)),
+        text(customer.next_due),
+    );
     let tier = |tier: Option<&str>| tier.unwrap_or("none").to_owned();
     let held = head.standing.as_ref().map(|held| held.tier.as_str());
-    findings.compare(id, || "tier".into(), tier(held), tier(customer.tier.as_deref()));
+    findings.compare(
+        id,
+        || "tier".into(),
+        tier(held),
+        tier(customer.tier.as_deref()),
+    );
 }
 
 /// The history is what the journal's events moved, and its sums are the head's totals.
-fn history(sql: &Sql, customer: &Checked, head: &Fold, findings: &mut Findings) -> Result<(), Trouble> {
+fn history(
+    sql: &Sql,
+    customer: &Checked,
+    head: &Fold,
+    findings: &mut Findings,
+) -> Result<(), Trouble> {
     let id = Some(&customer.id);
     let explained: HashSet<Position> = sql
         .all(
@@ -167,7 +212,12 @@ fn history(sql: &Sql, customer: &Checked, head: &Fold, findings: &mut Findings) 
     )?;
     findings.compare(id, || "events".into(), sums.events, head.events);
     if last != head.last {
-        findings.differ(id, "last event", format!("{last:?}"), format!("{:?}", head.last));
+        findings.differ(
+            id,
+            "last event",
+            format!("{last:?}"),
+            format!("{:?}", head.last),
+        );
     }
     sums.compare(id, head, findings);
     checkpoints(sql, customer, &counted, findings)
@@ -175,9 +225,18 @@ fn history(sql: &Sql, customer: &Checked, head: &Fold, findings: &mut Findings) 
 
 /// What an event moves, besides the points, which are the rules' decision.
 fn moves(event: &Event, earned: Points) -> Moved {
-    let nothing = Moved { at: event.at, channel: event.channel, earned, ..Moved::default() };
+    let nothing = Moved {
+        at: event.at,
+        channel: event.channel,
+        earned,
+        ..Moved::default()
+    };
     match event.sale() {
-        Some(sale) => Moved { orders: 1, spend: sale.total, ..nothing },
+        Some(sale) => Moved {
+            orders: 1,
+            spend: sale.total,
+            ..nothing
+        },
         None => nothing,
     }
 }
@@ -193,7 +252,13 @@ struct Sums {
 
 impl Sums {
     fn new(clock: Instant) -> Sums {
-        Sums { clock, events: 0, lifetime: Tally::default(), channels: Default::default(), windows: Default::default() }
+        Sums {
+            clock,
+            events: 0,
+            lifetime: Tally::default(),
+            channels: Default::default(),
+            windows: Default::default(),
+        }
     }
 
     fn add(&mut self, moved: &Moved) {
@@ -219,16 +284,34 @@ impl Sums {
         let mut both = vec![("in all".to_owned(), &self.lifetime, &head.totals.lifetime)];
         for channel in Channel::ALL {
             let index = channel as usize;
-            both.push((format!("by {}", channel.name()), &self.channels[index], &head.totals.channels[index]));
+            both.push((
+                format!("by {}", channel.name()),
+                &self.channels[index],
+                &head.totals.channels[index],
+            ));
         }
         for (window, days) in WINDOW_DAYS.iter().enumerate() {
-            both.push((format!("in {days} days"), &self.windows[window], &head.totals.windows[window]));
+            both.push((
+                format!("in {days} days"),
+                &self.windows[window],
+                &head.totals.windows[window],
+            ));
         }
         for (which, sum, total) in both {
             findings.compare(id, || format!("orders {which}"), sum.orders, total.orders);
             findings.compare(id, || format!("spend {which}"), sum.spend, total.spend);
-            findings.compare(id, || format!("returns {which}"), sum.returns, total.returns);
-            findings.compare(id, || format!("returned {which}"), sum.returned, total.returned);
+            findings.compare(
+                id,
+                || format!("returns {which}"),
+                sum.returns,
+                total.returns,
+            );
+            findings.compare(
+                id,
+                || format!("returned {which}"),
+                sum.returned,
+                total.returned,
+            );
         }
     }
 }
@@ -247,14 +330,26 @@ fn checkpoints(
             let what = format!("checkpoint {}", row.get::<_, i64>(0)?);
             let at = position(row, 1)?;
             match row::fold(&row.get::<_, Vec<u8>>(4)?) {
-                Err(error) => findings.differ(Some(&customer.id), what, "readable", error.to_string()),
+                Err(error) => {
+                    findings.differ(Some(&customer.id), what, "readable", error.to_string())
+                }
                 // Passed over by a refold; nothing depends on it.
                 Ok(None) => {}
                 Ok(Some(fold)) => {
                     let events = counted.get(&at).copied().unwrap_or(0);
-                    findings.compare(Some(&customer.id), || format!("{what}: events"), events, fold.events);
+                    findings.compare(
+                        Some(&customer.id),
+                        || format!("{what}: events"),
+                        events,
+                        fold.events,
+                    );
                     if fold.last != at {
-                        findings.differ(Some(&customer.id), format!("{what}: last event"), format!("{at:?}"), format!("{:?}", fold.last));
+                        findings.differ(
+                            Some(&customer.id),
+                            format!("{what}: last event"),
+                            format!("{at:?}"),
+                            format!("{:?}", fold.last),
+                        );
                     }
                 }
             }
@@ -263,61 +358,119 @@ fn checkpoints(
     )
 }
 
-fn memberships(sql: &Sql, customer: &Checked, head: &Fold, findings: &mut Findings) -> Result<(), Trouble> {
+fn memberships(
+    sql: &Sql,
+    customer: &Checked,
+    head: &Fold,
+    findings: &mut Findings,
+) -> Result<(), Trouble> {
     let text = |since: Instant, until: Option<Instant>| match until {
         None => format!("since {}", since.0),
         Some(until) => format!("since {} until {}", since.0, until.0),
     };
-    let mut held: BTreeMap<String, String> =
-        head.memberships.iter().map(|(segment, member)| (segment.clone(), text(member.since, member.until))).collect();
+    let mut held: BTreeMap<String, String> = head
+        .memberships
+        .iter()
+        .map(|(segment, member)| (segment.clone(), text(member.since, member.until)))
+        .collect();
     sql.each::<Trouble>(
         "SELECT segment, since, until FROM memberships WHERE customer = ?1 AND left_at IS NULL",
         &[&customer.row],
         |row| {
             let segment: String = row.get(0)?;
             let found = text(instant(row, 1)?, some_instant(row, 2)?);
-            let expected = held.remove(&segment).unwrap_or_else(|| "not a member".into());
-            findings.compare(Some(&customer.id), || format!("membership in {segment}"), expected, found);
+            let expected = held
+                .remove(&segment)
+                .unwrap_or_else(|| "not a member".into());
+            findings.compare(
+                Some(&customer.id),
+                || format!("membership in {segment}"),
+                expected,
+                found,
+            );
             Ok(())
         },
     )?;
     for (segment, expected) in held {
-        findings.differ(Some(&customer.id), format!("membership in {segment}"), expected, "not a member");
+        findings.differ(
+            Some(&customer.id),
+            format!("membership in {segment}"),
+            expected,
+            "not a member",
+        );
     }
     let beyond = sql.first(
         "SELECT count(*) FROM memberships WHERE customer = ?1 AND max(number, coalesce(left_number, 0)) > ?2",
         &[&customer.row, &head.changes],
         |row| row.get::<_, i64>(0),
     )?;
-    findings.compare(Some(&customer.id), || "memberships numbered after the head".into(), 0, beyond.unwrap_or(0));
+    findings.compare(
+        Some(&customer.id),
+        || "memberships numbered after the head".into(),
+        0,
+        beyond.unwrap_or(0),
+    );
     Ok(())
 }
 
-fn tier(sql: &Sql, customer: &Checked, head: &Fold, findings: &mut Findings) -> Result<(), Trouble> {
+fn tier(
+    sql: &Sql,
+    customer: &Checked,
+    head: &Fold,
+    findings: &mut Findings,
+) -> Result<(), Trouble> {
     let last = sql.first(
         "SELECT to_tier FROM tiers WHERE customer = ?1 ORDER BY number DESC LIMIT 1",
         &[&customer.row],
         |row| row.get::<_, Option<String>>(0),
     )?;
     let found = last.flatten().unwrap_or_else(|| "none".into());
-    let expected = head.standing.as_ref().map_or("none", |held| held.tier.as_str()).to_owned();
-    findings.compare(Some(&customer.id), || "last change of tier".into(), expected, found);
+    let expected = head
+        .standing
+        .as_ref()
+        .map_or("none", |held| held.tier.as_str())
+        .to_owned();
+    findings.compare(
+        Some(&customer.id),
+        || "last change of tier".into(),
+        expected,
+        found,
+    );
     Ok(())
 }
 
-fn tags(sql: &Sql, customer: &Checked, head: &Fold, findings: &mut Findings) -> Result<(), Trouble> {
+fn tags(
+    sql: &Sql,
+    customer: &Checked,
+    head: &Fold,
+    findings: &mut Findings,
+) -> Result<(), Trouble> {
     let found: BTreeSet<String> = sql
-        .all("SELECT tag FROM customer_tags WHERE customer = ?1", &[&customer.row], |row| row.get(0))?
+        .all(
+            "SELECT tag FROM customer_tags WHERE customer = ?1",
+            &[&customer.row],
+            |row| row.get(0),
+        )?
         .into_iter()
         .collect();
     if found != head.tags {
-        findings.differ(Some(&customer.id), "tags", format!("{:?}", head.tags), format!("{found:?}"));
+        findings.differ(
+            Some(&customer.id),
+            "tags",
+            format!("{:?}", head.tags),
+            format!("{found:?}"),
+        );
     }
     Ok(())
 }
 
 /// What waits was planned by a step that stands.
-fn outbox(sql: &Sql, customer: &Checked, head: &Fold, findings: &mut Findings) -> Result<(), Trouble> {
+fn outbox(
+    sql: &Sql,
+    customer: &Checked,
+    head: &Fold,
+    findings: &mut Findings,
+) -> Result<(), Trouble> {
     sql.each::<Trouble>(
         "SELECT id, number FROM outbox WHERE customer = ?1 AND state <> 'withdrawn' AND number > ?2",
         &[&customer.row, &head.changes],

@@ -42,7 +42,11 @@ pub(super) fn export(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), T
          AND NOT EXISTS (SELECT 1 FROM identifiers i WHERE i.customer = c.id)",
         &[&view.until()],
         |row| {
-            others.push(serde_json::to_string(&customer(sql, view, CustomerRow::read(row)?)?)?);
+            others.push(serde_json::to_string(&customer(
+                sql,
+                view,
+                CustomerRow::read(row)?,
+            )?)?);
             Ok(())
         },
     )?;
@@ -154,7 +158,11 @@ struct TierLine {
 
 fn customer(sql: &Sql, view: View, row: CustomerRow) -> Result<CustomerLine, Trouble> {
     let id = (!view.canonical).then(|| row.public.0.clone());
-    let identities = sql.all("SELECT kind, value FROM identifiers WHERE customer = ?1 ORDER BY kind, value", &[&row.id], identifier)?;
+    let identities = sql.all(
+        "SELECT kind, value FROM identifiers WHERE customer = ?1 ORDER BY kind, value",
+        &[&row.id],
+        identifier,
+    )?;
     let mut line = match view.as_of {
         Some(at) => as_of(sql, &row, at)?,
         None => {
@@ -170,7 +178,11 @@ fn customer(sql: &Sql, view: View, row: CustomerRow) -> Result<CustomerLine, Tro
             fold: line.canonical.and_then(|canonical| canonical.fold),
         });
     }
-    Ok(CustomerLine { id, identities, ..line })
+    Ok(CustomerLine {
+        id,
+        identities,
+        ..line
+    })
 }
 
 fn as_now(row: &CustomerRow, head: Fold, canonical: bool) -> CustomerLine {
@@ -212,7 +224,11 @@ fn as_now(row: &CustomerRow, head: Fold, canonical: bool) -> CustomerLine {
                     .into_iter()
                     .map(|(plugin, memory)| (plugin, (memory.state_version, hex(&memory.bytes))))
                     .collect(),
-                reviews: head.reviews.into_iter().map(|((plugin, role), at)| (plugin, role.name(), Time(at))).collect(),
+                reviews: head
+                    .reviews
+                    .into_iter()
+                    .map(|((plugin, role), at)| (plugin, role.name(), Time(at)))
+                    .collect(),
                 offers: head.offers,
             }),
         }),
@@ -326,11 +342,16 @@ fn lots(sql: &Sql, customer: i64, view: View) -> Result<Vec<LotLine>, Trouble> {
         },
     )?;
     lots.sort_unstable();
-    lots.into_iter().map(|(key, points)| LotLine::new(key, points)).collect()
+    lots.into_iter()
+        .map(|(key, points)| LotLine::new(key, points))
+        .collect()
 }
 
 fn by_channel(points: [Points; 4]) -> BTreeMap<&'static str, Points> {
-    Channel::ALL.into_iter().map(|channel| (channel.name(), points[channel as usize])).collect()
+    Channel::ALL
+        .into_iter()
+        .map(|channel| (channel.name(), points[channel as usize]))
+        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -7,11 +7,13 @@ use crate::row::{self, instant, some_instant};
 use crate::sql::Sql;
 use rusqlite::{Row, ToSql};
 use stampcard_pipeline::change::{CustomerId, LotKey};
-use stampcard_pipeline::event::{Channel, EventName, Identifier, IdentifierKind, Instant, Points, Position};
+use stampcard_pipeline::event::Event;
+use stampcard_pipeline::event::{
+    Channel, EventName, Identifier, IdentifierKind, Instant, Points, Position,
+};
 use stampcard_pipeline::fold::{Fold, Moved};
 use stampcard_pipeline::outcome::{DiscountView, Outcome};
 use stampcard_pipeline::rules::Value;
-use stampcard_pipeline::event::Event;
 use stampcard_pipeline::store::StoreError;
 use std::collections::BTreeMap;
 
@@ -219,7 +221,11 @@ impl Reads {
         before: Option<&Position>,
         limit: u32,
     ) -> Result<Vec<TimelineRow>, StoreError> {
-        let end = Position { at: Instant(i64::MAX), source: String::new(), id: String::new() };
+        let end = Position {
+            at: Instant(i64::MAX),
+            source: String::new(),
+            id: String::new(),
+        };
         let before = before.unwrap_or(&end);
         self.read(|sql| {
             let mut rows = Vec::new();
@@ -246,7 +252,12 @@ impl Reads {
     }
 
     /// A customer's ledger, newest entry first, before the number at which the last page ended.
-    pub fn ledger(&self, id: &CustomerId, before: Option<i64>, limit: u32) -> Result<Vec<LedgerRow>, StoreError> {
+    pub fn ledger(
+        &self,
+        id: &CustomerId,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<LedgerRow>, StoreError> {
         self.read(|sql| {
             Ok(sql.all(
                 "SELECT e.number, e.kind, e.amount, e.balance_after, e.reason, v.name, v.version, v.digest, v.configuration,
@@ -359,7 +370,11 @@ impl Reads {
     }
 
     /// A customer's follow-ups in the order in which they are due: those that wait, or all.
-    pub fn follow_ups(&self, id: &CustomerId, waiting_only: bool) -> Result<Vec<OutboxRow>, StoreError> {
+    pub fn follow_ups(
+        &self,
+        id: &CustomerId,
+        waiting_only: bool,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
         self.read(|sql| {
             let mut rows = Vec::new();
             sql.each::<Trouble>(
@@ -393,11 +408,16 @@ pub(crate) fn outbox_row(row: &Row) -> Result<OutboxRow, Trouble> {
         data: serde_json::from_str(&row.get::<_, String>(8)?)?,
         cancelled_by: serde_json::from_str(&row.get::<_, String>(9)?)?,
         purpose: row.get(10)?,
-        offer: offer.map(|offer| serde_json::from_str(&offer)).transpose()?,
+        offer: offer
+            .map(|offer| serde_json::from_str(&offer))
+            .transpose()?,
         dedupe_key: row.get(12)?,
         reason: row.get(13)?,
         state: row.get(14)?,
-        event: EventName { source: row.get(15)?, id: row.get(16)? },
+        event: EventName {
+            source: row.get(15)?,
+            id: row.get(16)?,
+        },
     })
 }
 
@@ -427,12 +447,19 @@ fn records(sql: &Sql, which: &str, bound: &[&dyn ToSql]) -> Result<Vec<CustomerR
 
 /// The head is of another version of this program.
 pub(crate) fn not_rebuilt(id: &CustomerId) -> Trouble {
-    StoreError::Failed(format!("{} was kept by another version of this program and is built again with its next event", id.0))
-        .into()
+    StoreError::Failed(format!(
+        "{} was kept by another version of this program and is built again with its next event",
+        id.0
+    ))
+    .into()
 }
 
 fn row_of(sql: &Sql, id: &CustomerId) -> rusqlite::Result<Option<i64>> {
-    sql.first("SELECT id FROM customers WHERE public = ?1", &[&id.0], |row| row.get(0))
+    sql.first(
+        "SELECT id FROM customers WHERE public = ?1",
+        &[&id.0],
+        |row| row.get(0),
+    )
 }
 
 pub(crate) fn identifiers(sql: &Sql, id: &CustomerId) -> Result<Vec<Identifier>, Trouble> {
@@ -452,7 +479,10 @@ pub(crate) fn identifier(row: &Row) -> rusqlite::Result<Identifier> {
         "card" => IdentifierKind::Card,
         _ => IdentifierKind::External,
     };
-    Ok(Identifier { kind, value: row.get(1)? })
+    Ok(Identifier {
+        kind,
+        value: row.get(1)?,
+    })
 }
 
 /// Each word must be the beginning of a word of the name; a text with an @ is the beginning of an

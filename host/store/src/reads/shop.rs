@@ -120,7 +120,10 @@ impl Reads {
         self.read(|sql| {
             let mut rows = Vec::new();
             sql.each::<Trouble>(
-                concat!(journal_columns!(), " WHERE j.seq > ?1 ORDER BY j.seq LIMIT ?2"),
+                concat!(
+                    journal_columns!(),
+                    " WHERE j.seq > ?1 ORDER BY j.seq LIMIT ?2"
+                ),
                 &[&after, &limit],
                 |row| {
                     rows.push(journal_row(row)?);
@@ -215,7 +218,11 @@ impl Reads {
 
     /// Follow-ups in the order in which they are due, after the (due, id) at which the last page
     /// ended.
-    pub fn outbox(&self, after: Option<(Instant, i64)>, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
+    pub fn outbox(
+        &self,
+        after: Option<(Instant, i64)>,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
         let (due, id) = after.map_or((i64::MIN, 0), |(due, id)| (due.0, id));
         self.read(|sql| {
             let mut rows = Vec::new();
@@ -235,7 +242,11 @@ impl Reads {
     }
 
     /// Customers of whom something is due by an instant, the longest due first.
-    pub fn due_customers(&self, until: Instant, limit: u32) -> Result<Vec<(CustomerId, Instant)>, StoreError> {
+    pub fn due_customers(
+        &self,
+        until: Instant,
+        limit: u32,
+    ) -> Result<Vec<(CustomerId, Instant)>, StoreError> {
         self.read(|sql| {
             Ok(sql.all(
                 "SELECT public, next_due FROM customers WHERE next_due <= ?1 ORDER BY next_due, id LIMIT ?2",
@@ -248,9 +259,11 @@ impl Reads {
     /// When the next thing is due by itself, for the clock.
     pub fn next_due(&self) -> Result<Option<Instant>, StoreError> {
         self.read(|sql| {
-            let next = sql.first("SELECT min(next_due) FROM customers WHERE next_due IS NOT NULL", &[], |row| {
-                some_instant(row, 0)
-            })?;
+            let next = sql.first(
+                "SELECT min(next_due) FROM customers WHERE next_due IS NOT NULL",
+                &[],
+                |row| some_instant(row, 0),
+            )?;
             Ok(next.flatten())
         })
     }
@@ -273,7 +286,9 @@ impl Reads {
         let log_bytes = std::fs::metadata(log).map_or(0, |file| file.len());
         self.read(|sql| {
             let number = |text: &'static str| -> rusqlite::Result<u64> {
-                Ok(sql.first(text, &[], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
+                Ok(sql
+                    .first(text, &[], |row| row.get::<_, i64>(0))?
+                    .unwrap_or(0) as u64)
             };
             Ok(Counters {
                 database_bytes: number("PRAGMA page_count")? * number("PRAGMA page_size")?,
@@ -282,7 +297,9 @@ impl Reads {
                 customers: number("SELECT coalesce(max(id), 0) FROM customers")?,
                 entries: number("SELECT coalesce(max(number), 0) FROM entries")?,
                 follow_ups_waiting: number("SELECT count(*) FROM outbox WHERE state = 'planned'")?,
-                review_items_open: number("SELECT count(*) FROM review_items WHERE resolved_at IS NULL")?,
+                review_items_open: number(
+                    "SELECT count(*) FROM review_items WHERE resolved_at IS NULL",
+                )?,
             })
         })
     }
@@ -317,9 +334,11 @@ impl Reads {
     /// The bytes that a rule book names by their digest.
     pub fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|sql| {
-            sql.find("SELECT body FROM artifacts WHERE digest = ?1", &[&digest], |row| {
-                Ok(Some(crate::codec::unpack(&row.get::<_, Vec<u8>>(0)?)?))
-            })
+            sql.find(
+                "SELECT body FROM artifacts WHERE digest = ?1",
+                &[&digest],
+                |row| Ok(Some(crate::codec::unpack(&row.get::<_, Vec<u8>>(0)?)?)),
+            )
         })
     }
 
@@ -336,14 +355,24 @@ impl Reads {
 
     pub fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
         self.read(|sql| {
-            Ok(sql.all("SELECT id, role, label, created_at, revoked_at FROM api_keys ORDER BY id", &[], api_key)?)
+            Ok(sql.all(
+                "SELECT id, role, label, created_at, revoked_at FROM api_keys ORDER BY id",
+                &[],
+                api_key,
+            )?)
         })
     }
 }
 
 impl SqliteStore {
     /// Keeps the hash of a new key and gives its id.
-    pub fn add_key(&self, hash: &[u8], role: &str, label: &str, at: Instant) -> Result<i64, StoreError> {
+    pub fn add_key(
+        &self,
+        hash: &[u8],
+        role: &str,
+        label: &str,
+        at: Instant,
+    ) -> Result<i64, StoreError> {
         self.change_now(|writer| {
             writer.sql.run(
                 "INSERT INTO api_keys (hash, role, label, created_at) VALUES (?1, ?2, ?3, ?4)",

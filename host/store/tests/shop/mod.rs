@@ -32,7 +32,10 @@ pub struct TestShop {
 }
 
 pub fn birth() -> Birth {
-    Birth { secret: [7; 32], at: Instant(MAY) }
+    Birth {
+        secret: [7; 32],
+        at: Instant(MAY),
+    }
 }
 
 pub fn shop_file() -> ShopFile {
@@ -60,8 +63,17 @@ impl TestShop {
     fn at(dir: TempDir, settings: &Settings) -> TestShop {
         let store = SqliteStore::open(&dir.path().join("shop.db"), &birth(), settings).unwrap();
         let rules = TestRules::new();
-        let book = store.save_rule_book(rules.plugins(), &shop_file(), &[], Instant(MAY)).unwrap().number;
-        TestShop { dir, store, shop: Shop::new(shop_file()).unwrap(), rules, book }
+        let book = store
+            .save_rule_book(rules.plugins(), &shop_file(), &[], Instant(MAY))
+            .unwrap()
+            .number;
+        TestShop {
+            dir,
+            store,
+            shop: Shop::new(shop_file()).unwrap(),
+            rules,
+            book,
+        }
     }
 
     /// Closes the file and opens it again.
@@ -76,28 +88,42 @@ impl TestShop {
     }
 
     pub fn context(&self) -> Context<'_> {
-        Context { shop: &self.shop, rules: &self.rules, rule_book: self.book, secret: self.store.secret() }
+        Context {
+            shop: &self.shop,
+            rules: &self.rules,
+            rule_book: self.book,
+            secret: self.store.secret(),
+        }
     }
 
     pub fn process(&self, event: &serde_json::Value) -> Result<Committed, Refusal> {
         self.process_on(&self.store, event)
     }
 
-    pub fn process_on(&self, store: &impl Store, event: &serde_json::Value) -> Result<Committed, Refusal> {
+    pub fn process_on(
+        &self,
+        store: &impl Store,
+        event: &serde_json::Value,
+    ) -> Result<Committed, Refusal> {
         let bytes = serde_json::to_vec(event).unwrap();
         line::process(store, self.context(), &Arrival::Told(&bytes), NOW)
     }
 
     /// Sends an event and waits until it is on disk.
     pub fn send(&self, event: &serde_json::Value) -> Outcome {
-        let committed = self.process(event).unwrap_or_else(|refusal| panic!("{event}: {refusal}"));
+        let committed = self
+            .process(event)
+            .unwrap_or_else(|refusal| panic!("{event}: {refusal}"));
         committed.durable.wait().unwrap();
         committed.outcome
     }
 
     /// The shop's clock reaches an instant at which something of a customer is due.
     pub fn tick(&self, customer: &str, at: i64) -> Outcome {
-        let arrival = Arrival::Due { customer: CustomerId(customer.into()), at: Instant(at) };
+        let arrival = Arrival::Due {
+            customer: CustomerId(customer.into()),
+            at: Instant(at),
+        };
         let committed = line::process(&self.store, self.context(), &arrival, NOW).unwrap();
         committed.durable.wait().unwrap();
         committed.outcome
@@ -171,7 +197,11 @@ impl TestRules {
             tiers: Vec::new(),
             tags: Vec::new(),
         };
-        let owned = |keys: &[&str]| keys.iter().map(|key| (key.to_string(), format!("{key}, in a sentence"))).collect();
+        let owned = |keys: &[&str]| {
+            keys.iter()
+                .map(|key| (key.to_string(), format!("{key}, in a sentence")))
+                .collect()
+        };
         let mut plugins = vec![
             plugin("segments", Role::SegmentRule),
             plugin("points", Role::PointFormula),
@@ -186,7 +216,15 @@ impl TestRules {
 }
 
 fn answered<A>(answer: A) -> Call<A> {
-    Call { result: Ok(answer), usage: Usage { fuel: 5_120, fuel_limit: 20_000_000, memory_bytes: 65_536, micros: 18 } }
+    Call {
+        result: Ok(answer),
+        usage: Usage {
+            fuel: 5_120,
+            fuel_limit: 20_000_000,
+            memory_bytes: 65_536,
+            micros: 18,
+        },
+    }
 }
 
 impl Rules for TestRules {
@@ -214,7 +252,10 @@ impl Rules for TestRules {
                 member("recent", true, Some(Moment::Days(7)));
                 member("lapsed", false, None);
                 if input.totals.lifetime.spend >= 100_000 {
-                    answer.tags.push(TagSetting { tag: "spender".into(), set: true });
+                    answer.tags.push(TagSetting {
+                        tag: "spender".into(),
+                        set: true,
+                    });
                 }
                 let visits = input.state.as_ref().map_or(0, |state| state[0]);
                 answer.after.memory = Memory::Replace(vec![visits.wrapping_add(1)]);
@@ -247,7 +288,12 @@ impl Rules for TestRules {
         };
         if let Some(sale) = event.sale() {
             award(Amount::Base(sale.total / 100), "1 point per dollar");
-            if input.customer.tier.as_ref().is_some_and(|standing| standing.tier == "silver") {
+            if input
+                .customer
+                .tier
+                .as_ref()
+                .is_some_and(|standing| standing.tier == "silver")
+            {
                 award(Amount::Bonus(10), "a thank-you to silver");
             }
         }
@@ -267,7 +313,10 @@ impl Rules for TestRules {
             reason: format!("spend of {spend} in 365 days"),
             keep_until: None,
         };
-        answered(TierAnswer { placement: Some(placement), ..TierAnswer::default() })
+        answered(TierAnswer {
+            placement: Some(placement),
+            ..TierAnswer::default()
+        })
     }
 
     /// A thank-you a day later, which the next sale cancels, and one welcome in a lifetime.
@@ -287,8 +336,14 @@ impl Rules for TestRules {
                 reason: "after a purchase".into(),
                 attributes: Vec::new(),
             };
-            answer.follow_ups.push(follow_up("thank-you", format!("thanks/{}", event.id), &["sale.completed"]));
-            answer.follow_ups.push(follow_up("welcome", "welcome".into(), &[]));
+            answer.follow_ups.push(follow_up(
+                "thank-you",
+                format!("thanks/{}", event.id),
+                &["sale.completed"],
+            ));
+            answer
+                .follow_ups
+                .push(follow_up("welcome", "welcome".into(), &[]));
             answer.receipt.push("Thank you".into());
         }
         answered(answer)

@@ -51,12 +51,14 @@ pub enum Crime {
     Secret,
     /// Logs without end, far beyond what is kept.
     Chatter,
+    /// Logs what would clear an operator's screen.
+    Smear,
     /// Logs one line that is larger than any answer.
     Shout,
 }
 
 impl Crime {
-    pub const ALL: [Crime; 25] = [
+    pub const ALL: [Crime; 26] = [
         Crime::None,
         Crime::Loop,
         Crime::LoopInConfigure,
@@ -81,6 +83,7 @@ impl Crime {
         Crime::RejectInConfigure,
         Crime::Secret,
         Crime::Chatter,
+        Crime::Smear,
         Crime::Shout,
     ];
 }

@@ -79,6 +79,7 @@ impl point_formula::Guest for Hostile {
                 leave_secret();
             }
             Crime::Chatter => (0..20_000).for_each(|line| log(Level::Info, &format!("line {line}"))),
+            Crime::Smear => log(Level::Warn, "\u{1b}[2J\u{202e}all is well"),
             Crime::Shout => log(Level::Info, &"x".repeat(1 << 20)),
         }
         Ok(answer)

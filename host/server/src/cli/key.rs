@@ -1,0 +1,133 @@
+//! `stampcard key`: who may call the API.
+
+use super::{End, Run, say, say_json};
+use crate::config::Folder;
+use crate::http::auth::{Role, hash};
+use crate::merchant::open_store;
+use crate::table::{Side, table};
+use crate::{clock, keys};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use stampcard_pipeline::calendar;
+use stampcard_store::{Reads, Settings};
+use std::path::PathBuf;
+
+/// Add, list and revoke the keys of the API.
+#[derive(Subcommand)]
+pub enum Key {
+    Add(Add),
+    List(List),
+    Revoke(Revoke),
+}
+
+/// Make a key and print it, this once. The server must be down.
+#[derive(Args)]
+#[command(after_help = "Example:\n  stampcard key add shop pos --label 'tills in Soho'")]
+pub struct Add {
+    /// The shop's folder.
+    dir: PathBuf,
+    /// What it may do: pos, staff, operator, agency or read.
+    role: Role,
+    /// What people call it.
+    #[arg(long, default_value = "")]
+    label: String,
+    #[arg(long)]
+    json: bool,
+}
+
+/// List the keys: their numbers, roles and labels. The keys themselves are not known.
+#[derive(Args)]
+#[command(after_help = "Example:\n  stampcard key list shop")]
+pub struct List {
+    /// The shop's folder.
+    dir: PathBuf,
+    #[arg(long)]
+    json: bool,
+}
+
+/// End a key by its number. Exit code 1 if there is none that works. The server must be down.
+#[derive(Args)]
+#[command(after_help = "Example:\n  stampcard key revoke shop 2")]
+pub struct Revoke {
+    /// The shop's folder.
+    dir: PathBuf,
+    /// Its number in `stampcard key list`.
+    number: i64,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    number: i64,
+    role: String,
+    label: String,
+    created_at: String,
+    revoked_at: Option<String>,
+}
+
+impl Key {
+    pub fn run(self) -> Run {
+        crate::log::start_quiet()?;
+        match self {
+            Key::Add(add) => add.run(),
+            Key::List(list) => list.run(),
+            Key::Revoke(revoke) => revoke.run(),
+        }
+    }
+}
+
+impl Add {
+    fn run(self) -> Run {
+        let folder = Folder::at(&self.dir);
+        folder.shop()?;
+        let store = open_store(&folder, &Settings::default())?;
+        let key = keys::make(self.role)?;
+        let number = store.add_key(&hash(&key), self.role.name(), &self.label, clock::now())?;
+        if self.json {
+            say_json(&serde_json::json!({ "number": number, "role": self.role.name(), "key": key }))?;
+        } else {
+            say(key)?;
+        }
+        Ok(End::Done)
+    }
+}
+
+impl List {
+    fn run(self) -> Run {
+        let keys: Vec<Listed> = Reads::open(&Folder::at(&self.dir).database(), 1, 1 << 10)?
+            .keys()?
+            .into_iter()
+            .map(|key| Listed {
+                number: key.id,
+                role: key.role,
+                label: key.label,
+                created_at: calendar::text(key.created_at),
+                revoked_at: key.revoked_at.map(calendar::text),
+            })
+            .collect();
+        if self.json {
+            say_json(&keys)?;
+            return Ok(End::Done);
+        }
+        let row = |key: &Listed| {
+            let revoked = key.revoked_at.clone().unwrap_or_default();
+            vec![key.number.to_string(), key.role.clone(), key.label.clone(), key.created_at.clone(), revoked]
+        };
+        let heads =
+            [("number", Side::Right), ("role", Side::Left), ("label", Side::Left), ("made", Side::Left), ("revoked", Side::Left)];
+        say(table(&heads, &keys.iter().map(row).collect::<Vec<_>>()))?;
+        Ok(End::Done)
+    }
+}
+
+impl Revoke {
+    fn run(self) -> Run {
+        let folder = Folder::at(&self.dir);
+        folder.shop()?;
+        let store = open_store(&folder, &Settings::default())?;
+        if store.revoke_key(self.number, clock::now())? {
+            return Ok(End::Done);
+        }
+        eprintln!("stampcard: there is no key {} that works; see `stampcard key list`", self.number);
+        Ok(End::Attention)
+    }
+}

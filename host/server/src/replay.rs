@@ -1,0 +1,355 @@
+//! Replay: a journal taken down the line again, into an empty database.
+//!
+//! Same journal, same bytes: each event is decided by the rule book that the journal names, at the
+//! time at which it arrived, and a call that failed then fails now, whatever this machine would
+//! make of it.
+
+use crate::clock;
+use crate::config::{ConfigError, Folder, MERCHANT_FILE, PLUGINS};
+use crate::desk::Live;
+use crate::recorded::{self, RecordedError};
+use parking_lot::Mutex;
+use serde::Serialize;
+use stampcard_pipeline::admit::{Admitted, Arrival};
+use stampcard_pipeline::change::{Answered, CustomerId};
+use stampcard_pipeline::event::{Event, EventName, Instant, Position};
+use stampcard_pipeline::line::{Context, process, process_admitted};
+use stampcard_pipeline::outcome::Status;
+use stampcard_pipeline::refusal::Refusal;
+use stampcard_pipeline::rules::{
+    Call, Failure, FollowUpAnswer, Input, Plugin, PointAnswer, Role, Rules, SegmentAnswer, TierAnswer, Usage,
+};
+use stampcard_pipeline::store::{Committed, StoreError};
+use stampcard_runtime::{Engine, EngineError, RuleBook};
+use stampcard_store::reads::{Find, JournalRow};
+use stampcard_store::{Birth, Grouping, Reads, Settings, SqliteStore};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a replay came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Replayed {
+    pub events: u64,
+    pub rule_books: u64,
+    /// Recorded failures that were taken instead of a call.
+    pub failures: u64,
+    pub seconds: f64,
+}
+
+/// Why a journal cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error("{} is not empty; name a folder that does not exist yet", .0.display())]
+    NotEmpty(PathBuf),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Open(#[from] stampcard_store::OpenError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("rule book {number}: {error}")]
+    Rules { number: i64, error: RecordedError },
+    #[error("rule book {0} is named by the journal and is not in the database")]
+    NoRuleBook(i64),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("row {seq} of the journal, {}/{}, was taken then and is refused now: {refusal}", .name.source, .name.id)]
+    Refused { seq: i64, name: EventName, refusal: Refusal },
+    #[error("row {seq} of the journal, {}/{}, is a duplicate now and was none then", .name.source, .name.id)]
+    Duplicate { seq: i64, name: EventName },
+}
+
+/// Nobody waits for the answer to one event.
+const GROUPING: Grouping = Grouping { changes_max: 2_048, wait_max: Duration::from_millis(250) };
+/// Rows of the journal that are read at once.
+const PAGE: u32 = 512;
+const PAGE_CACHE_KIB: u32 = 8 << 10;
+
+/// Replays the journal of one shop into another folder, which must be empty. `progress` is told how
+/// many rows of how many are done.
+pub fn replay(from: &Folder, to: &Folder, progress: &mut dyn FnMut(u64, u64)) -> Result<Replayed, ReplayError> {
+    let began = std::time::Instant::now();
+    let reads = Reads::open(&from.database(), 1, PAGE_CACHE_KIB)?;
+    make_folder(from, to)?;
+    let engine = Engine::new(&from.cache()?)?;
+    let birth = Birth { secret: reads.secret()?.0, at: reads.created_at()? };
+    let store = SqliteStore::open(&to.database(), &birth, &Settings { grouping: GROUPING, ..Settings::default() })?;
+    let mut replay = Replay {
+        failures: Failures::find(&reads)?,
+        reads: &reads,
+        store: &store,
+        engine: &engine,
+        live: None,
+        known: HashSet::new(),
+        replayed: Replayed::default(),
+    };
+    let rows = reads.counters()?.journal_rows;
+    let mut after = 0;
+    loop {
+        let page = reads.journal(after, PAGE)?;
+        let Some(last) = page.last() else { break };
+        after = last.seq;
+        for row in page {
+            progress(row.seq as u64, rows);
+            replay.row(row)?;
+        }
+    }
+    replay.drive_as_far()?;
+    store.flush()?;
+    let failures = replay.failures.taken();
+    Ok(Replayed { failures, seconds: began.elapsed().as_secs_f64(), ..replay.replayed })
+}
+
+struct Replay<'a> {
+    reads: &'a Reads,
+    store: &'a SqliteStore,
+    engine: &'a Engine,
+    failures: Failures,
+    live: Option<Live>,
+    /// Customers who have come by now.
+    known: HashSet<CustomerId>,
+    replayed: Replayed,
+}
+
+impl Replay<'_> {
+    fn row(&mut self, row: JournalRow) -> Result<(), ReplayError> {
+        if row.is_rule_book() {
+            return self.rule_book(&row);
+        }
+        self.replayed.events += 1;
+        let (seq, name, at) = (row.seq, EventName { source: row.event.source.clone(), id: row.event.id.clone() }, row.received_at);
+        self.failures.begin(name.clone());
+        let decided = match row.customer.clone() {
+            Some(customer) if row.event.kind == "review.due" => {
+                self.decide(|store, with| process(store, with, &Arrival::Due { customer, at: row.event.at }, at))
+            }
+            _ => {
+                let admitted = self.admitted(row);
+                self.decide(|store, with| process_admitted(store, with, &admitted))
+            }
+        };
+        match decided? {
+            Err(Refusal::Store(error)) => Err(error.into()),
+            Err(refusal) => Err(ReplayError::Refused { seq, name, refusal }),
+            Ok(committed) if committed.outcome.status == Status::Duplicate => Err(ReplayError::Duplicate { seq, name }),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    fn decide(&self, work: impl FnOnce(&SqliteStore, Context) -> Result<Committed, Refusal>) -> Result<Result<Committed, Refusal>, ReplayError> {
+        let live = self.live.as_ref().ok_or(ReplayError::NoRuleBook(0))?;
+        let rules = AsThen { book: &live.book, failures: &self.failures };
+        let with = Context { shop: &live.shop, rules: &rules, rule_book: live.number, secret: self.store.secret() };
+        Ok(work(self.store, with))
+    }
+
+    /// The event as it was admitted then. What was said about the person is in the row, and whose
+    /// event it was is known, so nothing has to be found out again.
+    fn admitted(&mut self, row: JournalRow) -> Admitted {
+        let is_new = row.customer.as_ref().is_some_and(|customer| self.known.insert(customer.clone()));
+        Admitted {
+            event: Arc::new(row.event),
+            personal: row.personal,
+            sameness: row.sameness,
+            received_at: row.received_at,
+            named: row.customer.clone().filter(|_| !is_new),
+            wants_account: row.customer.is_some(),
+            as_guest: row.customer.is_none(),
+            new_customer: row.customer.unwrap_or(CustomerId(String::new())),
+            due: false,
+            notes: Vec::new(),
+        }
+    }
+
+    fn rule_book(&mut self, row: &JournalRow) -> Result<(), ReplayError> {
+        let number = row.rule_book.unwrap_or_default();
+        let book = self.reads.rule_book(number)?.ok_or(ReplayError::NoRuleBook(number))?;
+        let (shop, rules) = recorded::load(self.engine, self.reads, &book).map_err(|error| ReplayError::Rules { number, error })?;
+        let artifacts = recorded::artifacts(self.reads, &book).map_err(|error| ReplayError::Rules { number, error })?;
+        let artifacts: Vec<_> = artifacts.iter().map(|(digest, kept)| kept.artifact(digest)).collect();
+        // As the book has it: the order of its plugins is the order in which they ran.
+        let saved = self.store.save_rule_book(&book.plugins, &book.shop, &artifacts, row.received_at)?;
+        self.live = Some(Live { shop, book: Arc::new(rules), number: saved.number });
+        self.replayed.rule_books += 1;
+        Ok(())
+    }
+
+    /// Drives the timers of every customer as far as they were driven then. Reviews that changed
+    /// nothing are not in the journal.
+    fn drive_as_far(&mut self) -> Result<(), ReplayError> {
+        let mut after: Option<CustomerId> = None;
+        loop {
+            let page = self.reads.customers(Find::All, after.as_ref(), PAGE)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.id.clone());
+            self.store.flush()?;
+            for then in &page {
+                let clock = self.store.reads().customer(&then.id)?.map(|now| now.head.clock);
+                if clock.is_none_or(|clock| clock >= then.head.clock) {
+                    continue;
+                }
+                let arrival = Arrival::Due { customer: then.id.clone(), at: then.head.clock };
+                let name = EventName::default();
+                self.failures.begin(name.clone());
+                let driven = self.decide(|store, with| process(store, with, &arrival, clock::now()))?;
+                driven.map_err(|refusal| ReplayError::Refused { seq: 0, name, refusal })?;
+            }
+        }
+    }
+}
+
+/// A shop's folder with the configuration of the first one.
+fn make_folder(from: &Folder, to: &Folder) -> Result<(), ReplayError> {
+    if fs::read_dir(to.dir()).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(ReplayError::NotEmpty(to.dir().into()));
+    }
+    let failed = |path: &Path, source| ConfigError::Write { path: path.into(), source };
+    let data = to.database();
+    let data = data.parent().unwrap_or(to.dir());
+    fs::create_dir_all(data).map_err(|source| failed(data, source))?;
+    let copy = |name: &Path| -> Result<(), ConfigError> {
+        let (old, new) = (from.dir().join(name), to.dir().join(name));
+        match fs::copy(&old, &new) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(failed(&new, source)),
+            _ => Ok(()),
+        }
+    };
+    copy(Path::new(MERCHANT_FILE))?;
+    copy(Path::new(crate::config::SERVER_FILE))?;
+    let plugins = to.plugins();
+    fs::create_dir_all(&plugins).map_err(|source| failed(&plugins, source))?;
+    for entry in fs::read_dir(from.plugins()).into_iter().flatten().flatten() {
+        if entry.path().is_file() {
+            copy(&Path::new(PLUGINS).join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The rules of then, with the failures of then.
+struct AsThen<'a> {
+    book: &'a RuleBook,
+    failures: &'a Failures,
+}
+
+impl AsThen<'_> {
+    fn call<A>(&self, plugin: usize, role: Role, event: &Event, call: impl FnOnce() -> Call<A>) -> Call<A> {
+        match self.failures.of(&self.book.plugins()[plugin].name, role, event) {
+            Some((failure, usage)) => Call { result: Err(failure), usage },
+            None => call(),
+        }
+    }
+}
+
+impl Rules for AsThen<'_> {
+    fn plugins(&self) -> &[Plugin] {
+        self.book.plugins()
+    }
+
+    fn segment_rule(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<SegmentAnswer> {
+        self.call(plugin, Role::SegmentRule, event, || self.book.segment_rule(plugin, event, input))
+    }
+
+    fn point_formula(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<PointAnswer> {
+        self.call(plugin, Role::PointFormula, event, || self.book.point_formula(plugin, event, input))
+    }
+
+    fn tier_rule(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<TierAnswer> {
+        self.call(plugin, Role::TierRule, event, || self.book.tier_rule(plugin, event, input))
+    }
+
+    fn follow_up_trigger(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<FollowUpAnswer> {
+        self.call(plugin, Role::FollowUpTrigger, event, || self.book.follow_up_trigger(plugin, event, input))
+    }
+}
+
+/// The calls that failed, and on whose arrival.
+struct Failures {
+    by_call: HashMap<(Position, String, Role), Vec<Failed>>,
+    now: Mutex<Now>,
+}
+
+struct Failed {
+    /// `None` for a review that the journal does not hold.
+    caused_by: Option<EventName>,
+    failure: Failure,
+    usage: Usage,
+}
+
+#[derive(Default)]
+struct Now {
+    arrived: EventName,
+    taken: u64,
+}
+
+impl Failures {
+    /// There are few: a failure is an event of its own for whoever watches.
+    fn find(reads: &Reads) -> Result<Failures, StoreError> {
+        let mut by_call: HashMap<_, Vec<Failed>> = HashMap::new();
+        let mut books: HashMap<i64, Arc<Vec<Plugin>>> = HashMap::new();
+        let mut after = 0;
+        loop {
+            let page = reads.all_explanations(after, PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = last.number;
+            let calls = page.into_iter().flat_map(|mut row| {
+                let calls = std::mem::take(&mut row.explanation.calls);
+                let row = Arc::new(row);
+                calls.into_iter().map(move |call| (Arc::clone(&row), call))
+            });
+            for (row, call) in calls {
+                let Some((failure, usage)) = failure_of(&call.answer) else { continue };
+                let plugins = match books.get(&row.rule_book) {
+                    Some(plugins) => Arc::clone(plugins),
+                    None => {
+                        let book = reads.rule_book(row.rule_book)?;
+                        let plugins = book.map_or_else(Arc::default, |book| Arc::clone(&book.plugins));
+                        books.insert(row.rule_book, Arc::clone(&plugins));
+                        plugins
+                    }
+                };
+                let Some(plugin) = plugins.get(call.plugin as usize) else { continue };
+                let failed = Failed { caused_by: row.caused_by.clone(), failure, usage };
+                by_call.entry((row.position.clone(), plugin.name.clone(), call.role)).or_default().push(failed);
+            }
+        }
+        Ok(Failures { by_call, now: Mutex::default() })
+    }
+
+    /// Says which event is being decided.
+    fn begin(&self, arrived: EventName) {
+        self.now.lock().arrived = arrived;
+    }
+
+    /// How this call failed then, if it did.
+    fn of(&self, plugin: &str, role: Role, event: &Event) -> Option<(Failure, Usage)> {
+        if self.by_call.is_empty() {
+            return None;
+        }
+        let failed = self.by_call.get(&(event.position(), plugin.to_owned(), role))?;
+        let mut now = self.now.lock();
+        let found = failed.iter().find(|failed| failed.caused_by.as_ref().is_none_or(|by| *by == now.arrived))?;
+        now.taken += 1;
+        Some((found.failure.clone(), found.usage))
+    }
+
+    fn taken(&self) -> u64 {
+        self.now.lock().taken
+    }
+}
+
+fn failure_of(answer: &Answered) -> Option<(Failure, Usage)> {
+    fn of<A>(call: &Call<A>) -> Option<(Failure, Usage)> {
+        // A rule that says no says so again.
+        call.result.as_ref().err().filter(|failure| failure.counts()).map(|failure| (failure.clone(), call.usage))
+    }
+    match answer {
+        Answered::Segments(call) => of(call),
+        Answered::Points(call) => of(call),
+        Answered::Tier(call) => of(call),
+        Answered::FollowUps(call) => of(call),
+    }
+}

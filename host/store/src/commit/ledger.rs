@@ -1,0 +1,100 @@
+//! The ledger's rows: lots and entries. Whatever is here is only ever added to.
+
+use super::Writing;
+use crate::error::Trouble;
+use crate::row::{channel_column, on_return_column};
+use stampcard_pipeline::change::{CustomerChange, LotRef, NewEntry, NewLot};
+use stampcard_pipeline::store::StoreError;
+
+impl Writing<'_> {
+    pub(super) fn ledger(
+        &mut self,
+        row: i64,
+        seq: i64,
+        customer: &CustomerChange,
+    ) -> Result<(), Trouble> {
+        let mut lots = Vec::with_capacity(customer.lots.len());
+        for (index, lot) in customer.lots.iter().enumerate() {
+            let entries = customer
+                .entries
+                .iter()
+                .filter(|entry| entry.lot == LotRef::New(index));
+            lots.push(self.lot(row, seq, lot, entries.map(|entry| entry.amount).sum())?);
+        }
+        for entry in &customer.entries {
+            let lot = match entry.lot {
+                LotRef::New(index) => *lots
+                    .get(index)
+                    .ok_or_else(|| StoreError::Failed("an entry has no lot".into()))?,
+                LotRef::Existing(lot) => {
+                    let met = self.writer.sql.run(
+                        "UPDATE lots SET earned = earned + ?3, remaining = remaining + ?3 WHERE id = ?1 AND customer = ?2",
+                        &[&lot, &row, &entry.amount],
+                    )?;
+                    if met == 0 {
+                        return Err(
+                            StoreError::Failed(format!("the customer has no lot {lot}")).into()
+                        );
+                    }
+                    lot
+                }
+            };
+            self.entry(row, seq, lot, entry)?;
+        }
+        Ok(())
+    }
+
+    fn lot(&self, row: i64, seq: i64, lot: &NewLot, earned: i64) -> Result<i64, Trouble> {
+        let key = &lot.key;
+        self.writer.sql.run(
+            "INSERT INTO lots (customer, at, source, event, plugin, kind, reason, covers, available_from, expires_at,
+                 on_return, ordinal, earned, remaining, shares, plugin_version, journal)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16)",
+            &[
+                &row,
+                &key.origin.at.0,
+                &key.origin.source,
+                &key.origin.id,
+                &key.plugin,
+                &key.kind.name(),
+                &key.reason,
+                &serde_json::to_string(&key.covers)?,
+                &key.available_from.map(|at| at.0),
+                &key.expires_at.map(|at| at.0),
+                &on_return_column(key.on_return),
+                &key.ordinal,
+                &earned,
+                &serde_json::to_string(&lot.shares)?,
+                &self.version(lot.plugin)?,
+                &lot.journal.unwrap_or(seq),
+            ],
+        )?;
+        Ok(self.writer.sql.raw().last_insert_rowid())
+    }
+
+    fn entry(&mut self, row: i64, seq: i64, lot: i64, entry: &NewEntry) -> Result<(), Trouble> {
+        self.writer.sql.run(
+            "INSERT INTO entries (number, customer, lot, kind, amount, balance_after, reason, plugin_version, journal,
+                 caused_by, occurred_at, channel, location, device)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            &[
+                &self.writer.next.entry,
+                &row,
+                &lot,
+                &entry.kind.name(),
+                &entry.amount,
+                &entry.balance_after,
+                &entry.reason,
+                &self.version(entry.plugin)?,
+                &entry.journal.unwrap_or(seq),
+                &seq,
+                &entry.occurred_at.0,
+                &channel_column(entry.channel),
+                &entry.location,
+                &entry.device,
+            ],
+        )?;
+        self.writer.next.entry += 1;
+        Ok(())
+    }
+}

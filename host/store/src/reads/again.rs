@@ -1,0 +1,68 @@
+//! What it takes to decide again: rule books, every explanation, and what the file was made with.
+
+use super::Reads;
+use super::shop::ExplanationRow;
+use crate::error::Trouble;
+use crate::row::{self, instant, position};
+use crate::rule_books::{Books, RuleBook};
+use stampcard_pipeline::admit::Secret;
+use stampcard_pipeline::event::{EventName, Instant};
+use stampcard_pipeline::store::StoreError;
+use std::sync::Arc;
+
+impl Reads {
+    /// A rule book by its number.
+    pub fn rule_book(&self, number: i64) -> Result<Option<Arc<RuleBook>>, StoreError> {
+        self.read(|sql| Ok(Books::load(sql)?.get(number)))
+    }
+
+    /// Keys the hashes that the line makes. A replay needs it, to make the same customers.
+    pub fn secret(&self) -> Result<Secret, StoreError> {
+        self.read(|sql| {
+            let secret = sql.first("SELECT secret FROM meta", &[], |row| row.get(0))?;
+            Ok(Secret(secret.ok_or(rusqlite::Error::QueryReturnedNoRows)?))
+        })
+    }
+
+    /// When the file was made.
+    pub fn created_at(&self) -> Result<Instant, StoreError> {
+        self.read(|sql| {
+            let at = sql.first("SELECT created_at FROM meta", &[], |row| instant(row, 0))?;
+            Ok(at.ok_or(rusqlite::Error::QueryReturnedNoRows)?)
+        })
+    }
+
+    /// Every explanation in the order of deciding, after the number at which the last page ended.
+    pub fn all_explanations(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<ExplanationRow>, StoreError> {
+        self.read(|sql| {
+            let mut rows = Vec::new();
+            sql.each::<Trouble>(
+                "SELECT x.number, x.at, x.source, x.id, c.source, c.id, x.rule_book, x.body, x.journal
+                 FROM explanations x LEFT JOIN journal c ON c.seq = x.caused_by
+                 WHERE x.number > ?1 ORDER BY x.number LIMIT ?2",
+                &[&after, &limit],
+                |row| {
+                    let mut explanation = row::explanation(&row.get::<_, Vec<u8>>(7)?)?;
+                    explanation.journal = row.get(8)?;
+                    let caused_by: Option<String> = row.get(4)?;
+                    rows.push(ExplanationRow {
+                        number: row.get(0)?,
+                        position: position(row, 1)?,
+                        caused_by: match caused_by {
+                            Some(source) => Some(EventName { source, id: row.get(5)? }),
+                            None => None,
+                        },
+                        rule_book: row.get(6)?,
+                        explanation,
+                    });
+                    Ok(())
+                },
+            )?;
+            Ok(rows)
+        })
+    }
+}
