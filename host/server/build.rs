@@ -21,7 +21,7 @@ fn main() {
     for name in PACK {
         let folder = root.join("plugins").join(name);
         let component = out.join(format!("{name}.wasm"));
-        match stampcard_build::component(&folder, out.join("plugins")) {
+        match stampcard_build::component(&folder, stampcard_build::shared_target_dir(&out)) {
             Ok(bytes) => fs::write(&component, bytes).expect("OUT_DIR can be written"),
             Err(error) => {
                 println!("cargo::error=the plugin {name} of the starter pack cannot be built: {error}");

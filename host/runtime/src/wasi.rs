@@ -152,7 +152,7 @@ pub(crate) fn define(linker: &mut Linker<Session>, component: &Component, engine
         for (item, export) in instance.exports(engine) {
             match export.ty {
                 ComponentItem::Resource(_) => {
-                    defining.resource(item, resource(interface, item), |_, _| Ok(()))?;
+                    defining.resource(item, resource(item), |_, _| Ok(()))?;
                 }
                 ComponentItem::ComponentFunc(_) => function(&mut defining, interface, item)?,
                 _ => {}
@@ -162,13 +162,14 @@ pub(crate) fn define(linker: &mut Linker<Session>, component: &Component, engine
     Ok(())
 }
 
-fn resource(interface: &str, name: &str) -> ResourceType {
-    match (interface, name) {
-        ("wasi:io/error", "error") => ResourceType::host::<IoError>(),
-        ("wasi:io/poll", "pollable") => ResourceType::host::<Pollable>(),
-        ("wasi:io/streams", "input-stream") => ResourceType::host::<InputStream>(),
-        ("wasi:io/streams", "output-stream") => ResourceType::host::<OutputStream>(),
-        ("wasi:cli/terminal-input" | "wasi:cli/terminal-output", _) => ResourceType::host::<Terminal>(),
+/// The same resource appears under its name in every interface that speaks of it.
+fn resource(name: &str) -> ResourceType {
+    match name {
+        "error" => ResourceType::host::<IoError>(),
+        "pollable" => ResourceType::host::<Pollable>(),
+        "input-stream" => ResourceType::host::<InputStream>(),
+        "output-stream" => ResourceType::host::<OutputStream>(),
+        "terminal-input" | "terminal-output" => ResourceType::host::<Terminal>(),
         _ => ResourceType::host::<Nothing>(),
     }
 }

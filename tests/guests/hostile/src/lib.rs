@@ -30,7 +30,8 @@ thread_local! {
 impl lifecycle::Guest for Hostile {
     fn configure(configuration: String, _: Shop) -> Result<(), Refusal> {
         std::panic::set_hook(Box::new(|panic| log(Level::Error, &panic.to_string())));
-        let named = configuration.split('"').nth(3).unwrap_or("None");
+        let named = configuration.split("\"crime\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        let named = named.unwrap_or("None");
         let crime = Crime::ALL.into_iter().find(|crime| format!("{crime:?}") == named);
         let crime = crime.ok_or_else(|| Refusal::Rejected(format!("{named} is no crime")))?;
         CRIME.set(crime);
@@ -133,7 +134,7 @@ fn dawdle() {
 fn hoard() {
     let mut hoarded = Vec::new();
     while hoarded.len() < 1_000_000 {
-        hoarded.push(black_box(vec![1u8; 64 << 10]));
+        hoarded.push(black_box(Vec::<u8>::with_capacity(64 << 10)));
     }
 }
 
