@@ -4,8 +4,8 @@
 
 mod growth;
 mod ingest;
+mod inside;
 mod post;
-mod rule;
 
 use crate::{Failure, setup};
 use clap::Args;
@@ -37,7 +37,7 @@ impl Figure {
 pub fn run(options: &Options) -> Result<(), Failure> {
     setup::binary()?;
     let mut figures = Vec::new();
-    figures.extend(rule::measure()?);
+    figures.extend(inside::measure(options.quick)?);
     figures.extend(ingest::measure(options.quick)?);
     figures.extend(post::measure(options.quick)?);
     figures.extend(growth::measure(options.quick)?);

@@ -8,6 +8,8 @@ mod data;
 mod identifiers;
 mod sale;
 
+pub use identifiers::{normal_card, normal_email, normal_phone};
+
 use crate::calendar;
 use crate::catalogue::{self, Support};
 use crate::change::{CustomerId, Sameness};

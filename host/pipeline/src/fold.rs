@@ -11,6 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Milliseconds of a day of 24 hours.
 pub const DAY_MS: i64 = 86_400_000;
 
+/// The layout of the stored bytes, their first byte. Whoever adds, moves or changes a field of the
+/// fold counts it up: bytes without field names would be read as something else.
+pub const FOLD_FORMAT: u8 = 1;
+
 /// One customer at one place in their history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fold {
@@ -145,12 +149,14 @@ impl Fold {
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).expect("a fold is plain data")
+        let bytes = vec![FOLD_FORMAT];
+        postcard::to_extend(self, bytes).expect("a fold is plain data")
     }
 
     /// `None` if the bytes are of another version of this program: the fold is then built again.
     pub fn from_bytes(bytes: &[u8]) -> Option<Fold> {
-        postcard::from_bytes(bytes).ok()
+        let (&FOLD_FORMAT, fields) = bytes.split_first()? else { return None };
+        postcard::from_bytes(fields).ok()
     }
 }
 

@@ -6,11 +6,12 @@
 use crate::limits::Limits;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::limits::{
-    ATTRIBUTES_MAX, KEPT_BYTES_MAX, NUMBER_MAX, PROMPT_CHARS_MAX, REASON_BYTES_MAX, RECEIPT_CHARS_MAX, STATE_BYTES_MAX, TEXT_BYTES_MAX,
+    ATTRIBUTES_MAX, KEPT_BYTES_MAX, NUMBER_MAX, PROMPT_CHARS_MAX, REASON_BYTES_MAX,
+    RECEIPT_CHARS_MAX, STATE_BYTES_MAX, TEXT_BYTES_MAX,
 };
 use stampcard_pipeline::rules::{
-    After, Amount, Coverage, DiscountOffer, DiscountScope, DiscountValue, FollowUpAnswer, Goods, Memory, Moment,
-    NextReview, OfferCode, OnReturn, PointAnswer, SegmentAnswer, TierAnswer, Value,
+    After, Amount, Coverage, DiscountOffer, DiscountScope, DiscountValue, FollowUpAnswer, Goods,
+    Memory, Moment, NextReview, OfferCode, OnReturn, PointAnswer, SegmentAnswer, TierAnswer, Value,
 };
 
 /// An answer of some role.
@@ -26,10 +27,16 @@ pub(crate) fn weigh(answer: &impl Weighed, limits: &Limits) -> Result<(), String
         return Err(problem);
     }
     if scale.actions > limits.actions {
-        return Err(format!("{} actions, and at most {} are taken", scale.actions, limits.actions));
+        return Err(format!(
+            "{} actions, and at most {} are taken",
+            scale.actions, limits.actions
+        ));
     }
     if scale.bytes > limits.answer_bytes {
-        return Err(format!("{} bytes, and at most {} are taken", scale.bytes, limits.answer_bytes));
+        return Err(format!(
+            "{} bytes, and at most {} are taken",
+            scale.bytes, limits.answer_bytes
+        ));
     }
     Ok(())
 }
@@ -51,7 +58,9 @@ impl Scale {
 
     fn number(&mut self, what: &str, number: i64) {
         if number.unsigned_abs() > NUMBER_MAX as u64 {
-            self.object(|| format!("{what} is {number}, beyond ±{NUMBER_MAX}, where some languages round"));
+            self.object(|| {
+                format!("{what} is {number}, beyond ±{NUMBER_MAX}, where some languages round")
+            });
         }
     }
 
@@ -91,7 +100,9 @@ impl Scale {
 
     fn count(&mut self, what: &str, entries: usize) {
         if entries > ATTRIBUTES_MAX {
-            self.object(|| format!("{what}: {entries} entries, and at most {ATTRIBUTES_MAX} are taken"));
+            self.object(|| {
+                format!("{what}: {entries} entries, and at most {ATTRIBUTES_MAX} are taken")
+            });
         }
     }
 
@@ -240,7 +251,10 @@ impl Weighed for Value {
     fn weigh(&self, scale: &mut Scale) {
         match self {
             Value::Text(text) => scale.sentence("the data of a follow-up", text),
-            Value::Number(number) | Value::Points(number) | Value::Money(number) | Value::At(Instant(number)) => {
+            Value::Number(number)
+            | Value::Points(number)
+            | Value::Money(number)
+            | Value::At(Instant(number)) => {
                 scale.number("the data of a follow-up", *number);
             }
         }
@@ -286,17 +300,32 @@ mod tests {
 
     #[test]
     fn what_is_at_its_limit_is_taken_and_one_more_is_not() {
-        let points = |amount| PointAnswer { awards: vec![award(amount)], ..PointAnswer::default() };
-        let awards = |count| PointAnswer { awards: vec![award(1); count], ..PointAnswer::default() };
+        let points = |amount| PointAnswer {
+            awards: vec![award(amount)],
+            ..PointAnswer::default()
+        };
+        let awards = |count| PointAnswer {
+            awards: vec![award(1); count],
+            ..PointAnswer::default()
+        };
         let state = |bytes| TierAnswer {
-            after: After { memory: Memory::Replace(vec![0; bytes]), ..After::default() },
+            after: After {
+                memory: Memory::Replace(vec![0; bytes]),
+                ..After::default()
+            },
             ..TierAnswer::default()
         };
         let note = |bytes| SegmentAnswer {
-            after: After { note: Some("x".repeat(bytes)), ..After::default() },
+            after: After {
+                note: Some("x".repeat(bytes)),
+                ..After::default()
+            },
             ..SegmentAnswer::default()
         };
-        let receipt = |chars| FollowUpAnswer { receipt: vec!["ü".repeat(chars)], ..FollowUpAnswer::default() };
+        let receipt = |chars| FollowUpAnswer {
+            receipt: vec!["ü".repeat(chars)],
+            ..FollowUpAnswer::default()
+        };
         assert_eq!(judge(&points(NUMBER_MAX)), "");
         assert!(judge(&points(NUMBER_MAX + 1)).contains("the amount of an award"));
         assert!(judge(&points(i64::MIN)).contains("the amount of an award"));
@@ -318,8 +347,15 @@ mod tests {
             discount: None,
             attributes: vec![("k".into(), "v".repeat(512)); 2],
         };
-        let answer = FollowUpAnswer { prompts: (0..60).map(prompt).collect(), ..FollowUpAnswer::default() };
-        assert!(judge(&answer).contains("at most 65536"), "{}", judge(&answer));
+        let answer = FollowUpAnswer {
+            prompts: (0..60).map(prompt).collect(),
+            ..FollowUpAnswer::default()
+        };
+        assert!(
+            judge(&answer).contains("at most 65536"),
+            "{}",
+            judge(&answer)
+        );
     }
 
     #[test]
@@ -337,8 +373,14 @@ mod tests {
             reason: "r".into(),
             attributes: Vec::new(),
         };
-        let with_data = FollowUp { template: "t".into(), ..follow_up.clone() };
-        let answer = |it| FollowUpAnswer { follow_ups: vec![it], ..FollowUpAnswer::default() };
+        let with_data = FollowUp {
+            template: "t".into(),
+            ..follow_up.clone()
+        };
+        let answer = |it| FollowUpAnswer {
+            follow_ups: vec![it],
+            ..FollowUpAnswer::default()
+        };
         assert!(judge(&answer(follow_up)).contains("the template of a follow-up has 513 bytes"));
         assert!(judge(&answer(with_data)).contains("the data of a follow-up: 51 entries"));
     }

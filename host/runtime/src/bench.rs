@@ -1,10 +1,10 @@
 //! What a call costs: one rule in a fresh instance for each call, as shops have it, against the
-//! same rule in one instance that is kept, and against nothing but the translation around it.
+//! same rule in one instance that is kept. Nothing here is part of a shop.
 
 use crate::bindings as wit;
 use crate::call;
 use crate::rule_book::RuleBook;
-use crate::translate::{self, Numbers};
+use crate::to_contract::{self, Numbers};
 use stampcard_pipeline::event::Event;
 use stampcard_pipeline::rules::{Input, Rules};
 use std::sync::Arc;
@@ -21,20 +21,36 @@ pub struct Figures {
 }
 
 /// Measures the first point formula of a rule book for so long, with an event and an input.
-pub fn point_formula(book: &RuleBook, event: &Event, input: &Input, threads: usize, each: Duration) -> Figures {
+pub fn point_formula(
+    book: &RuleBook,
+    event: &Event,
+    input: &Input,
+    threads: usize,
+    each: Duration,
+) -> Figures {
     let fresh = || {
         let event = Arc::new(event.clone());
-        rate(each, || (0..BATCH).filter(|_| book.point_formula(0, &event, input).result.is_ok()).count() as u64)
+        rate(each, || {
+            (0..BATCH)
+                .filter(|_| book.point_formula(0, &event, input).result.is_ok())
+                .count() as u64
+        })
     };
     let reused = || {
         let mut numbers = Numbers::default();
         let currency = book.plugin(0).currency();
-        let translated = translate::event(event, currency, &mut numbers);
-        let input = translate::input(translated, input, &mut numbers);
+        let translated = to_contract::event(event, currency, &mut numbers);
+        let input = to_contract::input(translated, input, &mut numbers);
         let subject = book.plugin(0).subject();
-        rate(each, || call::decide_reused::<wit::PointAnswer>(&subject, &input, BATCH * 10))
+        rate(each, || {
+            call::decide_reused::<wit::PointAnswer>(&subject, &input, BATCH * 10)
+        })
     };
-    Figures { threads, fresh: together(threads, fresh), reused: together(threads, reused) }
+    Figures {
+        threads,
+        fresh: together(threads, fresh),
+        reused: together(threads, reused),
+    }
 }
 
 /// Calls between two looks at the clock.
@@ -43,7 +59,10 @@ const BATCH: u64 = 100;
 fn together(threads: usize, one: impl Fn() -> f64 + Sync) -> f64 {
     std::thread::scope(|scope| {
         let started: Vec<_> = (0..threads).map(|_| scope.spawn(&one)).collect();
-        started.into_iter().map(|thread| thread.join().expect("the measurement ends")).sum()
+        started
+            .into_iter()
+            .map(|thread| thread.join().expect("the measurement ends"))
+            .sum()
     })
 }
 

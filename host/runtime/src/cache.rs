@@ -28,14 +28,23 @@ pub enum CacheError {
         #[source]
         source: io::Error,
     },
-    #[error("the cache of compiled plugins {dir} belongs to another user, who could put machine code into it; give this user a directory of its own")]
+    #[error(
+        "the cache of compiled plugins {dir} belongs to another user, who could put machine code into it; give this user a directory of its own"
+    )]
     Foreign { dir: PathBuf },
 }
 
 impl Cache {
     pub fn open(dir: &Path, engine: String) -> Result<Cache, CacheError> {
-        let failed = |source| CacheError::Io { dir: dir.into(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        let failed = |source| CacheError::Io {
+            dir: dir.into(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(failed)?;
         let found = fs::metadata(dir).map_err(failed)?;
         if found.uid() != rustix::process::geteuid().as_raw() {
             return Err(CacheError::Foreign { dir: dir.into() });
@@ -43,14 +52,20 @@ impl Cache {
         if found.permissions().mode() & 0o777 != 0o700 {
             fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(failed)?;
         }
-        Ok(Cache { dir: dir.into(), engine })
+        Ok(Cache {
+            dir: dir.into(),
+            engine,
+        })
     }
 
     /// The code of a component, if it is here and whole.
     pub fn find(&self, component: &Digest) -> Option<PathBuf> {
         let prefix = self.prefix(component);
         for (name, path) in self.files() {
-            let Some(checksum) = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".cwasm")) else {
+            let Some(checksum) = name
+                .strip_prefix(&prefix)
+                .and_then(|rest| rest.strip_suffix(".cwasm"))
+            else {
                 continue;
             };
             match fs::read(&path) {
@@ -72,12 +87,20 @@ impl Cache {
         // hosts that share the directory apart.
         let beside = self.dir.join(format!(".{}-{name}", std::process::id()));
         let write = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&beside)?;
             file.write_all(code)?;
             file.sync_all()?;
             fs::rename(&beside, &path)
         };
-        write().map_err(|source| CacheError::Io { dir: self.dir.clone(), source })?;
+        write().map_err(|source| CacheError::Io {
+            dir: self.dir.clone(),
+            source,
+        })?;
         self.forget_the_oldest();
         Ok(path)
     }
@@ -156,7 +179,9 @@ mod tests {
     fn the_oldest_entries_go_first() {
         let dir = tempfile::tempdir().unwrap();
         let cache = cache(dir.path());
-        let digests: Vec<Digest> = (0..=CACHE_ENTRIES_MAX).map(|n| Digest::of(&n.to_le_bytes())).collect();
+        let digests: Vec<Digest> = (0..=CACHE_ENTRIES_MAX)
+            .map(|n| Digest::of(&n.to_le_bytes()))
+            .collect();
         for (age, digest) in digests.iter().enumerate() {
             let path = cache.keep(digest, b"code").unwrap();
             let when = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(age as u64);

@@ -55,9 +55,16 @@ type Decide<'a, D> = TypedFunc<(&'a wit::Input,), (Result<D, wit::Refusal>,)>;
 
 /// Asks a plugin in one of its roles. `fuel_left` is what the other plugins have left of the
 /// event's fuel.
-pub(crate) fn decide<D: Decided>(subject: &Subject, input: &wit::Input, fuel_left: u64) -> Call<D::Answer> {
+pub(crate) fn decide<D: Decided>(
+    subject: &Subject,
+    input: &wit::Input,
+    fuel_left: u64,
+) -> Call<D::Answer> {
     let Call { result, usage } = ask(subject, input, fuel_left);
-    Call { result: result.and_then(|answer: D| weighed(answer.into(), subject.limits)), usage }
+    Call {
+        result: result.and_then(|answer: D| weighed(answer.into(), subject.limits)),
+        usage,
+    }
 }
 
 /// The same for a case of the plugin's author, whose answers are written in the contract's words.
@@ -82,7 +89,10 @@ fn weighed<A: Weighed>(answer: A, limits: &Limits) -> Result<A, Failure> {
 
 fn ask<D: Decided>(subject: &Subject, input: &wit::Input, fuel_left: u64) -> Call<D> {
     let began = std::time::Instant::now();
-    let fuel_limit = subject.limits.fuel_for(lines(&input.event.body)).min(fuel_left);
+    let fuel_limit = subject
+        .limits
+        .fuel_for(lines(&input.event.body))
+        .min(fuel_left);
     let mut call = Running::new(subject, &input.event, fuel_limit);
     let result = match call.ask::<D>(input) {
         Ok(Ok(answer)) => Ok(answer),
@@ -98,16 +108,23 @@ fn ask<D: Decided>(subject: &Subject, input: &wit::Input, fuel_left: u64) -> Cal
 /// Says how many of the calls had an answer.
 pub(crate) fn decide_reused<D: Decided>(subject: &Subject, input: &wit::Input, times: u64) -> u64 {
     let mut call = Running::new(subject, &input.event, subject.limits.fuel);
-    let Ok((instance, Ok(()))) = call.configured() else { return 0 };
+    let Ok((instance, Ok(()))) = call.configured() else {
+        return 0;
+    };
     let again = |_: &u64| {
-        call.stage(subject.limits.fuel).is_ok() && matches!(call.decide_in::<D>(&instance, input), Ok(Ok(_)))
+        call.stage(subject.limits.fuel).is_ok()
+            && matches!(call.decide_in::<D>(&instance, input), Ok(Ok(_)))
     };
     (0..times).filter(again).count() as u64
 }
 
 /// Lets a plugin look at its configuration, as before every call.
 pub(crate) fn configure(subject: &Subject) -> Result<(), Failure> {
-    let nothing = Moment { at: Instant(0), source: "", id: "configure" };
+    let nothing = Moment {
+        at: Instant(0),
+        source: "",
+        id: "configure",
+    };
     let mut call = Running::at(subject, nothing, subject.limits.fuel);
     let result = match call.configured() {
         Ok((_, Ok(()))) => Ok(()),
@@ -121,20 +138,31 @@ pub(crate) fn configure(subject: &Subject) -> Result<(), Failure> {
 fn lines(body: &wit::Body) -> usize {
     match body {
         wit::Body::Sale(sale) | wit::Body::Checkout(sale) => sale.lines.len(),
-        wit::Body::Exchange(exchange) => exchange.bought.lines.len() + returned_lines(&exchange.returned),
+        wit::Body::Exchange(exchange) => {
+            exchange.bought.lines.len() + returned_lines(&exchange.returned)
+        }
         wit::Body::Return(returned) => returned_lines(returned),
         _ => 0,
     }
 }
 
 fn returned_lines(returned: &wit::Return) -> usize {
-    returned.lines.len() + returned.original.as_ref().map_or(0, |original| original.sale.lines.len())
+    returned.lines.len()
+        + returned
+            .original
+            .as_ref()
+            .map_or(0, |original| original.sale.lines.len())
 }
 
 fn refused(refusal: wit::Refusal) -> Failure {
     match refusal {
-        wit::Refusal::Rejected(reason) => Failure::Rejected { reason: said(&reason) },
-        wit::Refusal::Fault(fault) => Failure::Fault { message: said(&fault.message), trace: said(&fault.trace) },
+        wit::Refusal::Rejected(reason) => Failure::Rejected {
+            reason: said(&reason),
+        },
+        wit::Refusal::Fault(fault) => Failure::Fault {
+            message: said(&fault.message),
+            trace: said(&fault.trace),
+        },
     }
 }
 
@@ -145,7 +173,11 @@ const WORDS_BYTES_MAX: usize = 2_048;
 fn said(words: &str) -> String {
     let end = words.floor_char_boundary(WORDS_BYTES_MAX);
     // Line ends are what makes a trace readable; everything else that is invisible goes.
-    words[..end].lines().map(harmless).collect::<Vec<_>>().join("\n")
+    words[..end]
+        .lines()
+        .map(harmless)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// When and about what a call is made, for the world of guests with WASI.
@@ -174,15 +206,25 @@ struct Running<'a> {
 
 impl<'a> Running<'a> {
     fn new(subject: &'a Subject<'a>, event: &wit::Event, fuel_limit: u64) -> Self {
-        let moment = Moment { at: Instant(event.occurred_at), source: &event.source, id: &event.id };
+        let moment = Moment {
+            at: Instant(event.occurred_at),
+            source: &event.source,
+            id: &event.id,
+        };
         Running::at(subject, moment, fuel_limit)
     }
 
     fn at(subject: &'a Subject<'a>, moment: Moment, fuel_limit: u64) -> Self {
         let Subject { code, limits, .. } = subject;
-        let world = code.wasi.then(|| World::of(moment.at, moment.source, moment.id, &code.digest));
+        let world = code
+            .wasi
+            .then(|| World::of(moment.at, moment.source, moment.id, &code.digest));
         let session = Session {
-            memory: MemoryLimit { used: 0, most: limits.memory_bytes as usize, refused: false },
+            memory: MemoryLimit {
+                used: 0,
+                most: limits.memory_bytes as usize,
+                refused: false,
+            },
             log: Log::new(limits.log_bytes),
             world,
         };
@@ -191,7 +233,12 @@ impl<'a> Running<'a> {
         // The most that a guest can make the host copy, beyond which `weigh` need not look: the
         // text of an answer, and what its records take on this side.
         store.set_hostcall_fuel((limits.answer_bytes + limits.actions * 1_024) as usize);
-        Running { subject, store, fuel_limit, stage_fuel: 0 }
+        Running {
+            subject,
+            store,
+            fuel_limit,
+            stage_fuel: 0,
+        }
     }
 
     fn ask<D: Decided>(&mut self, input: &wit::Input) -> wasmtime::Result<Result<D, wit::Refusal>> {
@@ -207,7 +254,9 @@ impl<'a> Running<'a> {
         input: &wit::Input,
     ) -> wasmtime::Result<Result<D, wit::Refusal>> {
         let index = self.subject.code.decide(D::ROLE);
-        let function = instance.get_func(&mut self.store, index).expect("the index is of this component");
+        let function = instance
+            .get_func(&mut self.store, index)
+            .expect("the index is of this component");
         // SAFETY: `Code::load` compared the type of this export with the contract's.
         let decide: Decide<D> = unsafe { TypedFunc::new_unchecked(function) };
         Ok(decide.call(&mut self.store, (input,))?.0)
@@ -216,10 +265,15 @@ impl<'a> Running<'a> {
     fn configured(&mut self) -> wasmtime::Result<(Instance, Result<(), wit::Refusal>)> {
         let instance = self.instance()?;
         let index = &self.subject.code.configure;
-        let function = instance.get_func(&mut self.store, index).expect("the index is of this component");
+        let function = instance
+            .get_func(&mut self.store, index)
+            .expect("the index is of this component");
         // SAFETY: as in `decide_in`.
         let configure: Configure = unsafe { TypedFunc::new_unchecked(function) };
-        let (configured,) = configure.call(&mut self.store, (self.subject.configuration, self.subject.shop))?;
+        let (configured,) = configure.call(
+            &mut self.store,
+            (self.subject.configuration, self.subject.shop),
+        )?;
         Ok((instance, configured))
     }
 
@@ -234,7 +288,8 @@ impl<'a> Running<'a> {
 
     fn stage(&mut self, fuel: u64) -> wasmtime::Result<()> {
         self.stage_fuel = fuel;
-        self.store.set_epoch_deadline(self.subject.limits.deadline_ticks());
+        self.store
+            .set_epoch_deadline(self.subject.limits.deadline_ticks());
         self.store.set_fuel(fuel)
     }
 
@@ -242,26 +297,40 @@ impl<'a> Running<'a> {
         let Subject { limits, .. } = self.subject;
         let session = self.store.data();
         if session.memory.refused {
-            return Failure::Memory { limit_bytes: limits.memory_bytes };
+            return Failure::Memory {
+                limit_bytes: limits.memory_bytes,
+            };
         }
         if let Some(trap) = error.downcast_ref::<Trap>() {
             return match trap {
-                Trap::OutOfFuel => Failure::Fuel { limit: self.stage_fuel },
-                Trap::Interrupt => Failure::Deadline { limit_ms: limits.deadline_ms },
+                Trap::OutOfFuel => Failure::Fuel {
+                    limit: self.stage_fuel,
+                },
+                Trap::Interrupt => Failure::Deadline {
+                    limit_ms: limits.deadline_ms,
+                },
                 Trap::StackOverflow => Failure::Stack,
                 // A panic or an exception says what happened before it aborts.
-                _ => Failure::Trap { message: said(session.log.last_error().unwrap_or(&trap.to_string())) },
+                _ => Failure::Trap {
+                    message: said(session.log.last_error().unwrap_or(&trap.to_string())),
+                },
             };
         }
         if let Some(used) = error.downcast_ref::<Unavailable>() {
-            return Failure::Trap { message: said(session.log.last_error().unwrap_or(&used.to_string())) };
+            return Failure::Trap {
+                message: said(session.log.last_error().unwrap_or(&used.to_string())),
+            };
         }
         if error.is::<PoolConcurrencyLimitError>() {
-            return Failure::Unavailable { message: error.to_string() };
+            return Failure::Unavailable {
+                message: error.to_string(),
+            };
         }
         // What is left broke the rules by which values are handed over: text that is not UTF-8,
         // addresses outside of memory, more data than an answer may have.
-        Failure::Answer { problem: said(&format!("{error:#}")) }
+        Failure::Answer {
+            problem: said(&format!("{error:#}")),
+        }
     }
 
     fn usage<A>(&self, result: &Result<A, Failure>, took: std::time::Duration) -> Usage {
@@ -288,7 +357,12 @@ struct MemoryLimit {
 }
 
 impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let used = self.used.saturating_add(desired.saturating_sub(current));
         if used > self.most {
             // An error ends the call. Saying no politely would let a guest report it as its own
@@ -300,7 +374,12 @@ impl ResourceLimiter for MemoryLimit {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if desired > crate::limits::TABLE_ENTRIES_MAX {
             self.refused = true;
             return Err(MemoryRefused.into());
@@ -314,11 +393,15 @@ impl ResourceLimiter for MemoryLimit {
 struct MemoryRefused;
 
 /// The one import of every plugin.
-pub(crate) fn define_log(linker: &mut wasmtime::component::Linker<Session>, name: &str) -> wasmtime::Result<()> {
+pub(crate) fn define_log(
+    linker: &mut wasmtime::component::Linker<Session>,
+    name: &str,
+) -> wasmtime::Result<()> {
     use wit::stampcard::plugin::log::Level as Said;
     linker.instance(name)?.func_wrap(
         "log",
-        |mut at: wasmtime::StoreContextMut<Session>, (level, message): (Said, wasmtime::component::WasmStr)| {
+        |mut at: wasmtime::StoreContextMut<Session>,
+         (level, message): (Said, wasmtime::component::WasmStr)| {
             // A full log costs nothing: the message is not even read.
             if at.data().log.is_full() {
                 return Ok(());

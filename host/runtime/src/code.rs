@@ -41,14 +41,31 @@ impl Code {
     ///
     /// # Safety
     /// The file holds what [`compile`](crate::compile::compile) made for this engine, unchanged.
-    pub unsafe fn load(engine: &wasmtime::Engine, file: &Path, shape: &Shape, digest: String) -> Result<Code, CodeError> {
+    pub unsafe fn load(
+        engine: &wasmtime::Engine,
+        file: &Path,
+        shape: &Shape,
+        digest: String,
+    ) -> Result<Code, CodeError> {
         // SAFETY: promised by the caller.
-        let component = unsafe { Component::deserialize_file(engine, file) }
-            .map_err(|error| CodeError::Load { reason: format!("{error:#}") })?;
-        let types = |error: wasmtime::Error| CodeError::Types { reason: format!("{error:#}") };
+        let component = unsafe { Component::deserialize_file(engine, file) }.map_err(|error| {
+            CodeError::Load {
+                reason: format!("{error:#}"),
+            }
+        })?;
+        let types = |error: wasmtime::Error| CodeError::Types {
+            reason: format!("{error:#}"),
+        };
         let pre = link(engine, &component).map_err(types)?;
-        let exports = Exports { engine, component: &component, contract: shape.contract };
-        let configure = exports.function::<(&str, &wit::Shop), (Result<(), wit::Refusal>,)>("lifecycle", "configure")?;
+        let exports = Exports {
+            engine,
+            component: &component,
+            contract: shape.contract,
+        };
+        let configure = exports.function::<(&str, &wit::Shop), (Result<(), wit::Refusal>,)>(
+            "lifecycle",
+            "configure",
+        )?;
         let mut decide = [None; Role::ALL.len()];
         for role in &shape.roles {
             decide[*role as usize] = Some(match role {
@@ -58,7 +75,14 @@ impl Code {
                 Role::FollowUpTrigger => exports.decide::<wit::FollowUpAnswer>(*role)?,
             });
         }
-        Ok(Code { digest, roles: shape.roles.clone(), wasi: shape.imports_wasi, configure, decide, pre })
+        Ok(Code {
+            digest,
+            roles: shape.roles.clone(),
+            wasi: shape.imports_wasi,
+            configure,
+            decide,
+            pre,
+        })
     }
 
     pub fn engine(&self) -> &wasmtime::Engine {
@@ -71,12 +95,17 @@ impl Code {
 
     /// The export of a role that this component has.
     pub fn decide(&self, role: Role) -> &ComponentExportIndex {
-        self.decide[role as usize].as_ref().expect("a plugin is called only in its roles")
+        self.decide[role as usize]
+            .as_ref()
+            .expect("a plugin is called only in its roles")
     }
 }
 
 /// Links a component to what it imports: the log, and WASI if it has any of it.
-fn link(engine: &wasmtime::Engine, component: &Component) -> wasmtime::Result<InstancePre<Session>> {
+fn link(
+    engine: &wasmtime::Engine,
+    component: &Component,
+) -> wasmtime::Result<InstancePre<Session>> {
     let mut linker = Linker::new(engine);
     let imports = component.component_type();
     for (name, _) in imports.imports(engine) {
@@ -106,7 +135,9 @@ impl Exports<'_> {
         P: ComponentNamedList + Lower,
         R: ComponentNamedList + Lift,
     {
-        let refused = |reason: String| CodeError::Types { reason: format!("{interface}.{name}: {reason}") };
+        let refused = |reason: String| CodeError::Types {
+            reason: format!("{interface}.{name}: {reason}"),
+        };
         let component_type = self.component.component_type();
         let (function, index) = component_type
             .exports(self.engine)

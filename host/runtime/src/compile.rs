@@ -6,7 +6,8 @@
 
 use crate::engine::{self, Purpose};
 use crate::limits::{
-    CODE_BYTES_MAX, COMPILE_CPU_SECONDS, COMPILE_MEMORY_BYTES, COMPILE_THREADS, COMPILE_WALL_SECONDS,
+    CODE_BYTES_MAX, COMPILE_CPU_SECONDS, COMPILE_MEMORY_BYTES, COMPILE_THREADS,
+    COMPILE_WALL_SECONDS,
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::io::{self, Read, Write};
@@ -29,10 +30,18 @@ const COMPLAINT_BYTES_MAX: u64 = 4 << 10;
 pub enum CompileError {
     #[error("the component cannot be compiled: {reason}")]
     Refused { reason: String },
-    #[error("the component took longer to compile than {seconds} seconds; it is too large or made to be slow")]
+    #[error(
+        "the component took longer to compile than {seconds} seconds; it is too large or made to be slow"
+    )]
     TooSlow { seconds: u64 },
-    #[error("compiling the component ended with {how}; most likely it wanted more than {most_bytes} bytes of memory{said}")]
-    Died { how: String, most_bytes: u64, said: String },
+    #[error(
+        "compiling the component ended with {how}; most likely it wanted more than {most_bytes} bytes of memory{said}"
+    )]
+    Died {
+        how: String,
+        most_bytes: u64,
+        said: String,
+    },
     #[error("the compiler {program} cannot be run: {source}")]
     Program {
         program: PathBuf,
@@ -44,7 +53,10 @@ pub enum CompileError {
 /// To be called first thing in `main` of every program that loads plugins. If this process was
 /// started to compile a component it does so and never returns; otherwise it returns at once.
 pub fn child_main() {
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == ARGUMENT) {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == ARGUMENT)
+    {
         std::process::exit(match compile_standard_input() {
             Ok(()) => 0,
             Err(error) => {
@@ -67,7 +79,10 @@ fn compile_standard_input() -> wasmtime::Result<()> {
 /// Holds this process to its limits. Of its memory it limits what it can write to, because the
 /// address space that allocators merely reserve grows with the processors of the machine.
 fn hold_to_limits() -> io::Result<()> {
-    let at_most = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
+    let at_most = |limit| Rlimit {
+        current: Some(limit),
+        maximum: Some(limit),
+    };
     setrlimit(Resource::Cpu, at_most(COMPILE_CPU_SECONDS))?;
     setrlimit(Resource::Data, at_most(COMPILE_MEMORY_BYTES))?;
     setrlimit(Resource::Fsize, at_most(0))?;
@@ -79,8 +94,13 @@ fn hold_to_limits() -> io::Result<()> {
 
 /// Compiles a component in a process of `program`.
 pub(crate) fn compile(program: &PathBuf, component: &[u8]) -> Result<Vec<u8>, CompileError> {
-    let failed = |source| CompileError::Program { program: program.clone(), source };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(COMPILE_THREADS);
+    let failed = |source| CompileError::Program {
+        program: program.clone(),
+        source,
+    };
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(COMPILE_THREADS);
     let mut child = Command::new(program)
         .arg(ARGUMENT)
         .env_clear()
@@ -100,7 +120,9 @@ pub(crate) fn compile(program: &PathBuf, component: &[u8]) -> Result<Vec<u8>, Co
     match finished {
         Some((code, _)) if status.success() && !code.is_empty() => Ok(code),
         Some((_, complaint)) => Err(why(status, complaint)),
-        None => Err(CompileError::TooSlow { seconds: COMPILE_WALL_SECONDS }),
+        None => Err(CompileError::TooSlow {
+            seconds: COMPILE_WALL_SECONDS,
+        }),
     }
 }
 
@@ -121,7 +143,9 @@ fn converse(child: &mut Child, component: &[u8]) -> Option<(Vec<u8>, String)> {
         // Nobody listens any more if the time was up.
         let _ = finished.send((code, String::from_utf8_lossy(&complaint).trim().to_owned()));
     });
-    waiting.recv_timeout(Duration::from_secs(COMPILE_WALL_SECONDS)).ok()
+    waiting
+        .recv_timeout(Duration::from_secs(COMPILE_WALL_SECONDS))
+        .ok()
 }
 
 fn read(pipe: impl Read, most: u64) -> Vec<u8> {
@@ -132,7 +156,11 @@ fn read(pipe: impl Read, most: u64) -> Vec<u8> {
 }
 
 fn why(status: ExitStatus, complaint: String) -> CompileError {
-    let said = if complaint.is_empty() { String::new() } else { format!(" ({complaint})") };
+    let said = if complaint.is_empty() {
+        String::new()
+    } else {
+        format!(" ({complaint})")
+    };
     match (status.code(), status.signal()) {
         (Some(REFUSED), _) => CompileError::Refused { reason: complaint },
         (Some(0), _) => CompileError::Refused {

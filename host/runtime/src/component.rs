@@ -35,24 +35,40 @@ pub struct Import {
 /// Why some bytes are no plugin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ComponentError {
-    #[error("the component has {bytes} bytes, more than the {most} that a plugin may have; build it in release mode and strip it")]
+    #[error(
+        "the component has {bytes} bytes, more than the {most} that a plugin may have; build it in release mode and strip it"
+    )]
     TooLarge { bytes: usize, most: usize },
-    #[error("this is machine code that was compiled elsewhere, which is never accepted; give the component (.wasm) itself")]
+    #[error(
+        "this is machine code that was compiled elsewhere, which is never accepted; give the component (.wasm) itself"
+    )]
     Precompiled,
     #[error("this is not WebAssembly: {reason}")]
     NotWasm { reason: String },
-    #[error("this is a core module, not a component; turn it into one with the SDK's build, or with `wasm-tools component new`")]
+    #[error(
+        "this is a core module, not a component; turn it into one with the SDK's build, or with `wasm-tools component new`"
+    )]
     CoreModule,
-    #[error("the component is not valid, so it may be damaged or cut off: {reason} (at byte {offset})")]
+    #[error(
+        "the component is not valid, so it may be damaged or cut off: {reason} (at byte {offset})"
+    )]
     Invalid { reason: String, offset: usize },
     #[error("the component imports what a plugin may not have: {}", list(.refused))]
     Imports { refused: Vec<Import> },
     #[error("the component exports no role of the contract; it exports {}", if .exports.is_empty() { "nothing".into() } else { .exports.join(", ") })]
     NoRole { exports: Vec<String> },
-    #[error("the component exports a role but not stampcard:plugin/lifecycle, which every plugin must; the SDK's export macro adds it")]
+    #[error(
+        "the component exports a role but not stampcard:plugin/lifecycle, which every plugin must; the SDK's export macro adds it"
+    )]
     NoLifecycle,
-    #[error("the component speaks version {found} of the plugin contract, and this host speaks {known}; {advice}")]
-    UnknownContract { found: Version, known: &'static str, advice: &'static str },
+    #[error(
+        "the component speaks version {found} of the plugin contract, and this host speaks {known}; {advice}"
+    )]
+    UnknownContract {
+        found: Version,
+        known: &'static str,
+        advice: &'static str,
+    },
 }
 
 fn list(refused: &[Import]) -> String {
@@ -67,12 +83,17 @@ fn list(refused: &[Import]) -> String {
 /// would refuse, and no role at all.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, ComponentError> {
     let seen = See::look(bytes)?;
-    let contract = seen.contract_versions().find_map(|version| Contract::of(&version));
+    let contract = seen
+        .contract_versions()
+        .find_map(|version| Contract::of(&version));
     let roles = contract.map_or(Vec::new(), |contract| seen.roles(contract));
     Ok(Inspection {
         digest: Digest::of(bytes).to_string(),
         bytes: bytes.len(),
-        contract: seen.contract_versions().next().map(|version| format!("{}.{}", version.major, version.minor)),
+        contract: seen
+            .contract_versions()
+            .next()
+            .map(|version| format!("{}.{}", version.major, version.minor)),
         roles,
         imports: seen.imports(),
     })
@@ -90,13 +111,21 @@ pub(crate) struct Shape {
 pub(crate) fn check(bytes: &[u8]) -> Result<Shape, ComponentError> {
     let seen = See::look(bytes)?;
     let imports = seen.imports();
-    let refused: Vec<Import> = imports.iter().filter(|import| import.refused.is_some()).cloned().collect();
+    let refused: Vec<Import> = imports
+        .iter()
+        .filter(|import| import.refused.is_some())
+        .cloned()
+        .collect();
     if !refused.is_empty() {
         return Err(ComponentError::Imports { refused });
     }
     let newest = seen.contract_versions().next();
     let contract = match newest {
-        None => return Err(ComponentError::NoRole { exports: seen.exports }),
+        None => {
+            return Err(ComponentError::NoRole {
+                exports: seen.exports,
+            });
+        }
         Some(found) => Contract::of(&found).ok_or(ComponentError::UnknownContract {
             known: Contract::KNOWN,
             advice: Contract::advice(&found),
@@ -105,12 +134,24 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Shape, ComponentError> {
     };
     let roles = seen.roles(contract);
     if roles.is_empty() {
-        return Err(ComponentError::NoRole { exports: seen.exports });
+        return Err(ComponentError::NoRole {
+            exports: seen.exports,
+        });
     }
-    if !seen.exports.iter().any(|name| contract.item(name) == Some("lifecycle")) {
+    if !seen
+        .exports
+        .iter()
+        .any(|name| contract.item(name) == Some("lifecycle"))
+    {
         return Err(ComponentError::NoLifecycle);
     }
-    Ok(Shape { contract, roles, imports_wasi: imports.iter().any(|import| import.name.starts_with("wasi:")) })
+    Ok(Shape {
+        contract,
+        roles,
+        imports_wasi: imports
+            .iter()
+            .any(|import| import.name.starts_with("wasi:")),
+    })
 }
 
 /// The outermost imports and exports of a valid component, by name.
@@ -123,22 +164,41 @@ struct See {
 impl See {
     fn look(bytes: &[u8]) -> Result<See, ComponentError> {
         if bytes.len() > COMPONENT_BYTES_MAX {
-            return Err(ComponentError::TooLarge { bytes: bytes.len(), most: COMPONENT_BYTES_MAX });
+            return Err(ComponentError::TooLarge {
+                bytes: bytes.len(),
+                most: COMPONENT_BYTES_MAX,
+            });
         }
         if wasmtime::Engine::detect_precompiled(bytes).is_some() {
             return Err(ComponentError::Precompiled);
         }
         match Parser::new(0).parse_all(bytes).next() {
-            Some(Ok(Payload::Version { encoding: Encoding::Component, .. })) => {}
-            Some(Ok(Payload::Version { encoding: Encoding::Module, .. })) => return Err(ComponentError::CoreModule),
-            Some(Err(error)) => return Err(ComponentError::NotWasm { reason: error.message().into() }),
-            _ => return Err(ComponentError::NotWasm { reason: "there is nothing in it".into() }),
+            Some(Ok(Payload::Version {
+                encoding: Encoding::Component,
+                ..
+            })) => {}
+            Some(Ok(Payload::Version {
+                encoding: Encoding::Module,
+                ..
+            })) => return Err(ComponentError::CoreModule),
+            Some(Err(error)) => {
+                return Err(ComponentError::NotWasm {
+                    reason: error.message().into(),
+                });
+            }
+            _ => {
+                return Err(ComponentError::NotWasm {
+                    reason: "there is nothing in it".into(),
+                });
+            }
         }
         let invalid = |error: wasmparser::BinaryReaderError| ComponentError::Invalid {
             reason: error.message().into(),
             offset: error.offset(),
         };
-        Validator::new_with_features(features()).validate_all(bytes).map_err(invalid)?;
+        Validator::new_with_features(features())
+            .validate_all(bytes)
+            .map_err(invalid)?;
         outermost(bytes).map_err(invalid)
     }
 
@@ -152,20 +212,30 @@ impl See {
 
     /// The versions of the contract's exported interfaces, the newest first.
     fn contract_versions(&self) -> impl Iterator<Item = Version> {
-        let mut versions: Vec<Version> =
-            self.exports.iter().filter_map(|name| Some(contract_item(name)?.1)).collect();
+        let mut versions: Vec<Version> = self
+            .exports
+            .iter()
+            .filter_map(|name| Some(contract_item(name)?.1))
+            .collect();
         versions.sort_by(|one, other| other.cmp(one));
         versions.into_iter()
     }
 
     fn roles(&self, contract: Contract) -> Vec<Role> {
-        let exported = |role: &Role| self.exports.iter().any(|name| contract.item(name) == Some(role.name()));
+        let exported = |role: &Role| {
+            self.exports
+                .iter()
+                .any(|name| contract.item(name) == Some(role.name()))
+        };
         Role::ALL.into_iter().filter(exported).collect()
     }
 }
 
 fn outermost(bytes: &[u8]) -> wasmparser::Result<See> {
-    let mut seen = See { imported: Vec::new(), exports: Vec::new() };
+    let mut seen = See {
+        imported: Vec::new(),
+        exports: Vec::new(),
+    };
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload? {
@@ -209,14 +279,21 @@ fn why_refused(name: &str, is_instance: bool) -> Option<String> {
         return match Contract::of(&version) {
             Some(_) if matches!(item, "log" | "types") => None,
             Some(_) => Some(format!("the contract gives plugins no {item}")),
-            None => Some(format!("this host speaks version {} of the contract", Contract::KNOWN)),
+            None => Some(format!(
+                "this host speaks version {} of the contract",
+                Contract::KNOWN
+            )),
         };
     }
     if !is_instance {
         return Some("a plugin imports interfaces only".into());
     }
-    let interface = name.split_once('@').map_or(name, |(interface, _)| interface);
-    let package = interface.split_once('/').map_or(interface, |(package, _)| package);
+    let interface = name
+        .split_once('@')
+        .map_or(name, |(interface, _)| interface);
+    let package = interface
+        .split_once('/')
+        .map_or(interface, |(package, _)| package);
     let reason = match package {
         _ if wasi::gives(name) => return None,
         "wasi:sockets" | "wasi:http" | "wasi:tls" => {
@@ -248,7 +325,10 @@ mod tests {
             ("wasi:io/streams@0.2.12", None),
             ("wasi:filesystem/preopens@0.2.3", None),
             ("stampcard:plugin/log@0.2.0", Some("speaks version 0.1")),
-            ("stampcard:plugin/lifecycle@0.1.0", Some("gives plugins no lifecycle")),
+            (
+                "stampcard:plugin/lifecycle@0.1.0",
+                Some("gives plugins no lifecycle"),
+            ),
             ("wasi:sockets/tcp@0.2.0", Some("no network")),
             ("wasi:http/outgoing-handler@0.2.0", Some("no network")),
             ("wasi:keyvalue/store@0.2.0", Some("no storage")),
@@ -258,7 +338,10 @@ mod tests {
             let refused = why_refused(name, true);
             match reason {
                 None => assert_eq!(refused, None, "{name}"),
-                Some(part) => assert!(refused.as_ref().is_some_and(|why| why.contains(part)), "{name}: {refused:?}"),
+                Some(part) => assert!(
+                    refused.as_ref().is_some_and(|why| why.contains(part)),
+                    "{name}: {refused:?}"
+                ),
             }
         }
         assert!(why_refused("print", false).is_some());

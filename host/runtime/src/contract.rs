@@ -19,7 +19,8 @@ impl Contract {
 
     /// The contract to which an interface of that version belongs.
     pub fn of(version: &Version) -> Option<Contract> {
-        (version.major == 0 && version.minor == 1 && version.pre.is_empty()).then_some(Contract::V0_1)
+        (version.major == 0 && version.minor == 1 && version.pre.is_empty())
+            .then_some(Contract::V0_1)
     }
 
     /// What whoever has a plugin of an unknown version can do.

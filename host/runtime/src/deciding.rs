@@ -3,7 +3,7 @@
 
 use crate::bindings as wit;
 use crate::limits::EVENT_FUEL;
-use crate::translate::{self, Numbers};
+use crate::to_contract::{self, Numbers};
 use stampcard_pipeline::event::Event;
 use stampcard_pipeline::rules::{Input, Role};
 use std::cell::RefCell;
@@ -49,11 +49,18 @@ pub(crate) fn turn<T>(
     call: impl FnOnce(&Turned) -> (T, u64),
 ) -> T {
     let same = |deciding: &Deciding| Arc::ptr_eq(&deciding.event, event);
-    let deciding = DECIDING.take().filter(same).unwrap_or_else(|| Deciding::begin(event, currency, turn));
-    let fuel_left = if turn > deciding.last { deciding.fuel_left } else { EVENT_FUEL };
+    let deciding = DECIDING
+        .take()
+        .filter(same)
+        .unwrap_or_else(|| Deciding::begin(event, currency, turn));
+    let fuel_left = if turn > deciding.last {
+        deciding.fuel_left
+    } else {
+        EVENT_FUEL
+    };
     let mut numbers = Numbers::default();
     let turned = Turned {
-        input: translate::input(deciding.translated, given, &mut numbers),
+        input: to_contract::input(deciding.translated, given, &mut numbers),
         fuel_left,
         exact: deciding.exact && numbers.are_exact(),
     };
@@ -71,7 +78,7 @@ impl Deciding {
     fn begin(event: &Arc<Event>, currency: &str, turn: Turn) -> Deciding {
         let mut numbers = Numbers::default();
         Deciding {
-            translated: translate::event(event, currency, &mut numbers),
+            translated: to_contract::event(event, currency, &mut numbers),
             exact: numbers.are_exact(),
             event: Arc::clone(event),
             fuel_left: EVENT_FUEL,

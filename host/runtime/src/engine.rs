@@ -7,8 +7,8 @@
 use crate::cache::CacheError;
 use crate::library::Library;
 use crate::limits::{
-    CALLS_AT_ONCE, MEMORY_BYTES_MOST, PARTS_PER_COMPONENT, RESIDENT_MEMORY_BYTES, RESIDENT_TABLE_BYTES, STACK_BYTES,
-    TABLE_ENTRIES_MAX, TICK_MS,
+    CALLS_AT_ONCE, MEMORY_BYTES_MOST, PARTS_PER_COMPONENT, RESIDENT_MEMORY_BYTES,
+    RESIDENT_TABLE_BYTES, STACK_BYTES, TABLE_ENTRIES_MAX, TICK_MS,
 };
 use sha2::{Digest as _, Sha256};
 use std::hash::{Hash, Hasher};
@@ -46,7 +46,10 @@ impl Engine {
         let engine = start().map_err(|error| EngineError::Machine(format!("{error:#}")))?;
         let fingerprint = fingerprint(&engine);
         let library = Library::open(engine, cache, &fingerprint, program)?;
-        Ok(Engine { library: Arc::new(library), fingerprint: fingerprint.into() })
+        Ok(Engine {
+            library: Arc::new(library),
+            fingerprint: fingerprint.into(),
+        })
     }
 
     /// What identifies this build of the engine. Figures of fuel are exact under one fingerprint
@@ -157,7 +160,11 @@ fn fingerprint(engine: &wasmtime::Engine) -> String {
     }
     let mut sha = Sha(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut sha);
-    format!("wasmtime-48-{}-{}", std::env::consts::ARCH, crate::digest::hex(&sha.0.finalize()[..8]))
+    format!(
+        "wasmtime-48-{}-{}",
+        std::env::consts::ARCH,
+        crate::digest::hex(&sha.0.finalize()[..8])
+    )
 }
 
 #[cfg(test)]

@@ -19,14 +19,17 @@ mod contract;
 mod deciding;
 mod digest;
 mod engine;
+mod from_contract;
 mod library;
 pub mod limits;
 mod log;
 pub mod manifest;
+mod manifest_toml;
 mod nearest;
 mod plugin;
 mod rule_book;
-mod translate;
+mod seats;
+mod to_contract;
 mod wasi;
 
 pub use cache::CacheError;

@@ -30,7 +30,12 @@ impl Library {
         compiler: PathBuf,
     ) -> Result<Library, CacheError> {
         let cache = Cache::open(cache, fingerprint.into())?;
-        Ok(Library { engine, cache, compiler, places: Mutex::default() })
+        Ok(Library {
+            engine,
+            cache,
+            compiler,
+            places: Mutex::default(),
+        })
     }
 
     /// The code of a component; `name` is for errors.
@@ -41,7 +46,10 @@ impl Library {
         if let Some(code) = place.upgrade() {
             return Ok(code);
         }
-        let shape = check(component).map_err(|error| LoadError::Component { name: name.into(), error })?;
+        let shape = check(component).map_err(|error| LoadError::Component {
+            name: name.into(),
+            error,
+        })?;
         let code = Arc::new(self.load(name, component, &digest, &shape)?);
         *place = Arc::downgrade(&code);
         Ok(code)
@@ -54,19 +62,41 @@ impl Library {
         Arc::clone(places.entry(digest).or_default())
     }
 
-    fn load(&self, name: &str, component: &[u8], digest: &Digest, shape: &Shape) -> Result<Code, LoadError> {
+    fn load(
+        &self,
+        name: &str,
+        component: &[u8],
+        digest: &Digest,
+        shape: &Shape,
+    ) -> Result<Code, LoadError> {
         if let Some(file) = self.cache.find(digest) {
             match self.open_file(&file, digest, shape) {
                 Err(CodeError::Load { reason }) => {
-                    tracing::warn!(plugin = name, reason, "compiled plugin cannot be loaded; compiling again");
+                    tracing::warn!(
+                        plugin = name,
+                        reason,
+                        "compiled plugin cannot be loaded; compiling again"
+                    );
                     self.cache.remove(&file);
                 }
-                opened => return opened.map_err(|error| LoadError::Code { name: name.into(), error }),
+                opened => {
+                    return opened.map_err(|error| LoadError::Code {
+                        name: name.into(),
+                        error,
+                    });
+                }
             }
         }
-        let code = compile(&self.compiler, component).map_err(|error| LoadError::Compile { name: name.into(), error })?;
+        let code = compile(&self.compiler, component).map_err(|error| LoadError::Compile {
+            name: name.into(),
+            error,
+        })?;
         let file = self.cache.keep(digest, &code)?;
-        self.open_file(&file, digest, shape).map_err(|error| LoadError::Code { name: name.into(), error })
+        self.open_file(&file, digest, shape)
+            .map_err(|error| LoadError::Code {
+                name: name.into(),
+                error,
+            })
     }
 
     fn open_file(&self, file: &Path, digest: &Digest, shape: &Shape) -> Result<Code, CodeError> {

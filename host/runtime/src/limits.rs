@@ -145,7 +145,11 @@ pub const RESIDENT_TABLE_BYTES: usize = 16 << 10;
 /// Entries of one table. The largest seen, a Python one, has about 12,000.
 pub const TABLE_ENTRIES_MAX: usize = 1 << 16;
 /// Core instances, memories and tables within one component. Python has 21, 1 and 2.
-pub const PARTS_PER_COMPONENT: Parts = Parts { instances: 64, memories: 4, tables: 16 };
+pub const PARTS_PER_COMPONENT: Parts = Parts {
+    instances: 64,
+    memories: 4,
+    tables: 16,
+};
 /// Calls at the same time for which slots are reserved.
 pub const CALLS_AT_ONCE: u32 = 64;
 
@@ -162,7 +166,12 @@ pub enum LimitError {
     #[error("limits.{name} is not a limit; did you mean `{nearest}`?")]
     Unknown { name: String, nearest: &'static str },
     #[error("limits.{name} must be between 1 and {most} {unit}, not {asked}")]
-    OutOfRange { name: &'static str, unit: &'static str, most: u64, asked: i64 },
+    OutOfRange {
+        name: &'static str,
+        unit: &'static str,
+        most: u64,
+        asked: i64,
+    },
 }
 
 impl Default for Limits {
@@ -189,7 +198,10 @@ impl Limits {
     pub fn set(&mut self, name: &str, asked: i64) -> Result<(), LimitError> {
         let Some(limit) = TABLE.iter().find(|limit| limit.name == name) else {
             let nearest = nearest(name, TABLE.iter().map(|limit| limit.name));
-            return Err(LimitError::Unknown { name: name.into(), nearest });
+            return Err(LimitError::Unknown {
+                name: name.into(),
+                nearest,
+            });
         };
         match u64::try_from(asked) {
             Ok(value) if (1..=limit.most).contains(&value) => *(limit.field)(self) = value,
@@ -207,7 +219,8 @@ impl Limits {
 
     /// Fuel of one call for an event with so many lines of a sale.
     pub fn fuel_for(&self, lines: usize) -> u64 {
-        self.fuel.saturating_add(self.fuel_per_line.saturating_mul(lines as u64))
+        self.fuel
+            .saturating_add(self.fuel_per_line.saturating_mul(lines as u64))
     }
 
     /// The deadline in ticks of the engine's clock. One more than it takes, because the first
@@ -242,13 +255,19 @@ mod tests {
     #[test]
     fn an_unknown_limit_names_the_nearest() {
         let error = Limits::default().set("memory_byte", 1).unwrap_err();
-        assert_eq!(error.to_string(), "limits.memory_byte is not a limit; did you mean `memory_bytes`?");
+        assert_eq!(
+            error.to_string(),
+            "limits.memory_byte is not a limit; did you mean `memory_bytes`?"
+        );
     }
 
     #[test]
     fn a_limit_beyond_its_most_is_refused() {
         for asked in [0, -1, 2_001, i64::MAX] {
-            assert!(Limits::default().set("deadline_ms", asked).is_err(), "{asked}");
+            assert!(
+                Limits::default().set("deadline_ms", asked).is_err(),
+                "{asked}"
+            );
         }
         assert!(Limits::default().set("deadline_ms", 2_000).is_ok());
     }

@@ -24,7 +24,11 @@ pub(crate) struct Log {
 
 impl Log {
     pub fn new(most_bytes: u64) -> Log {
-        Log { lines: Vec::new(), left: most_bytes as usize, cut: false }
+        Log {
+            lines: Vec::new(),
+            left: most_bytes as usize,
+            cut: false,
+        }
     }
 
     /// Whether another word would be kept. A call that says no more than it may never asks.
@@ -43,7 +47,9 @@ impl Log {
         for piece in text.split_inclusive('\n') {
             let kept = self.room_for(piece).to_owned();
             match self.lines.last_mut() {
-                Some((same, line)) if *same == level && !line.ends_with('\n') => line.push_str(&kept),
+                Some((same, line)) if *same == level && !line.ends_with('\n') => {
+                    line.push_str(&kept)
+                }
                 _ => self.lines.push((level, kept)),
             }
         }
@@ -51,8 +57,14 @@ impl Log {
 
     /// The last thing that the plugin said of an error: what a panic or an exception left.
     pub fn last_error(&self) -> Option<&str> {
-        let errors = self.lines.iter().rev().filter(|(level, _)| *level == Level::Error);
-        errors.map(|(_, line)| line.trim()).find(|line| !line.is_empty())
+        let errors = self
+            .lines
+            .iter()
+            .rev()
+            .filter(|(level, _)| *level == Level::Error);
+        errors
+            .map(|(_, line)| line.trim())
+            .find(|line| !line.is_empty())
     }
 
     /// Hands everything to the operator's log.
@@ -78,7 +90,11 @@ impl Log {
         }
         self.cut |= end < text.len();
         // Every line costs a byte, so that empty ones end too.
-        self.left = if end < text.len() { 0 } else { self.left.saturating_sub(end.max(1)) };
+        self.left = if end < text.len() {
+            0
+        } else {
+            self.left.saturating_sub(end.max(1))
+        };
         &text[..end]
     }
 }
@@ -105,7 +121,10 @@ mod tests {
         let mut log = Log::new(5);
         log.line(Level::Info, "abc");
         log.line(Level::Error, "üü");
-        assert_eq!(log.lines, [(Level::Info, "abc".into()), (Level::Error, "ü".into())]);
+        assert_eq!(
+            log.lines,
+            [(Level::Info, "abc".into()), (Level::Error, "ü".into())]
+        );
         assert!(log.cut && log.is_full());
     }
 

@@ -6,7 +6,9 @@
 //! which line it is wrong.
 
 use crate::limits::{LimitError, Limits, MANIFEST_BYTES_MAX};
-use crate::nearest::nearest;
+use crate::manifest_toml::{
+    check_keys, check_name, is_file_name, is_kind, json, limits, list, owned, table, text_of, words,
+};
 use semver::Version;
 use serde::Deserialize;
 use stampcard_pipeline::rules::Role;
@@ -102,13 +104,22 @@ pub enum ManifestError {
     #[error("not TOML: {0}")]
     NotToml(String),
     #[error("`{place}{key}` is not a key; did you mean `{place}{nearest}`?")]
-    UnknownKey { place: String, key: String, nearest: &'static str },
+    UnknownKey {
+        place: String,
+        key: String,
+        nearest: &'static str,
+    },
     #[error("`{key}` is missing")]
     Missing { key: &'static str },
     #[error("`{key}` must be {expected}")]
     Type { key: String, expected: &'static str },
     #[error("{key}: `{written}` is none; did you mean `{nearest}`? They are {}", .known.join(", "))]
-    UnknownWord { key: &'static str, written: String, nearest: &'static str, known: Vec<&'static str> },
+    UnknownWord {
+        key: &'static str,
+        written: String,
+        nearest: &'static str,
+        known: Vec<&'static str>,
+    },
     #[error("{key} must not be empty")]
     Empty { key: &'static str },
     #[error("{key} names `{word}` twice")]
@@ -117,7 +128,9 @@ pub enum ManifestError {
     Version { written: String },
     #[error("name: the file is named {file}.toml and says that it is `{written}`; name both alike")]
     Name { written: String, file: String },
-    #[error("`{written}` is not a name; a name has letters, digits, `-` and `_`, begins with a letter, and at most 64 of them")]
+    #[error(
+        "`{written}` is not a name; a name has letters, digits, `-` and `_`, begins with a letter, and at most 64 of them"
+    )]
     NotAName { written: String },
     #[error("configuration: `{written}` is not the name of a file beside the manifest")]
     NotAFile { written: String },
@@ -150,10 +163,22 @@ const MANIFEST_KEYS: [&str; 14] = [
     "limits",
 ];
 const OPERATOR_KEYS: [&str; 3] = ["pack", "config", "grant"];
-const FACT_SCOPES: [&str; 6] = ["location", "category", "collection", "product", "tag", "staff"];
+const FACT_SCOPES: [&str; 6] = [
+    "location",
+    "category",
+    "collection",
+    "product",
+    "tag",
+    "staff",
+];
 
 impl Personal {
-    const ALL: [Personal; 4] = [Personal::Name, Personal::Email, Personal::Phone, Personal::Address];
+    const ALL: [Personal; 4] = [
+        Personal::Name,
+        Personal::Email,
+        Personal::Phone,
+        Personal::Address,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -216,10 +241,18 @@ impl PluginFile {
         let config = match file.remove("config") {
             None => serde_json::Value::Object(serde_json::Map::new()),
             Some(Value::Table(config)) => json("config", Value::Table(config))?,
-            Some(_) => return Err(ManifestError::Type { key: "config".into(), expected: "a table" }),
+            Some(_) => {
+                return Err(ManifestError::Type {
+                    key: "config".into(),
+                    expected: "a table",
+                });
+            }
         };
         let grant = words(&mut file, "grant", Personal::ALL, Personal::name)?;
-        let pack = file.remove("pack").map(|pack| text_of("pack", &pack)).transpose()?;
+        let pack = file
+            .remove("pack")
+            .map(|pack| text_of("pack", &pack))
+            .transpose()?;
         if let Some(pack) = &pack {
             // A pack may be used under any name, and twice under two.
             file.entry("name").or_insert_with(|| name.into());
@@ -227,10 +260,18 @@ impl PluginFile {
         }
         let mut manifest = Manifest::of(file)?;
         if manifest.name != name {
-            return Err(ManifestError::Name { written: manifest.name, file: name.into() });
+            return Err(ManifestError::Name {
+                written: manifest.name,
+                file: name.into(),
+            });
         }
         own_configured(&mut manifest, &config)?;
-        Ok(PluginFile { manifest, pack, config, grant })
+        Ok(PluginFile {
+            manifest,
+            pack,
+            config,
+            grant,
+        })
     }
 }
 
@@ -246,8 +287,13 @@ impl Manifest {
         let missing = |key| ManifestError::Missing { key };
         let name = text_of("name", &file.remove("name").ok_or(missing("name"))?)?;
         check_name(&name)?;
-        let version = text_of("version", &file.remove("version").ok_or(missing("version"))?)?;
-        let version = version.parse().map_err(|_| ManifestError::Version { written: version })?;
+        let version = text_of(
+            "version",
+            &file.remove("version").ok_or(missing("version"))?,
+        )?;
+        let version = version
+            .parse()
+            .map_err(|_| ManifestError::Version { written: version })?;
         let roles = words(&mut file, "roles", Role::ALL, Role::name)?;
         let events = list(&mut file, "events")?;
         for (key, empty) in [("roles", roles.is_empty()), ("events", events.is_empty())] {
@@ -256,7 +302,9 @@ impl Manifest {
             }
         }
         if let Some(written) = events.iter().find(|kind| !is_kind(kind)) {
-            return Err(ManifestError::NotAKind { written: written.clone() });
+            return Err(ManifestError::NotAKind {
+                written: written.clone(),
+            });
         }
         let facts = words(&mut file, "facts", FACT_SCOPES, |scope| scope)?;
         let personal = words(&mut file, "personal", Personal::ALL, Personal::name)?;
@@ -273,17 +321,29 @@ impl Manifest {
             None => None,
             Some(Value::String(name)) if is_file_name(&name) => Some(SchemaSource::File(name)),
             Some(Value::String(written)) => return Err(ManifestError::NotAFile { written }),
-            Some(Value::Table(schema)) => Some(SchemaSource::Inline(json("configuration", Value::Table(schema))?)),
+            Some(Value::Table(schema)) => Some(SchemaSource::Inline(json(
+                "configuration",
+                Value::Table(schema),
+            )?)),
             Some(_) => {
-                let expected = "the name of a file with a JSON Schema, or the schema itself as a table";
-                return Err(ManifestError::Type { key: "configuration".into(), expected });
+                let expected =
+                    "the name of a file with a JSON Schema, or the schema itself as a table";
+                return Err(ManifestError::Type {
+                    key: "configuration".into(),
+                    expected,
+                });
             }
         };
         let mut owns = Owned::default();
         for kind in OwnedKind::ALL {
             *owns.of_mut(kind) = owned(&mut file, kind.name())?;
         }
-        let owns_configured = words(&mut file, "owns_configured", OwnedKind::ALL, OwnedKind::name)?;
+        let owns_configured = words(
+            &mut file,
+            "owns_configured",
+            OwnedKind::ALL,
+            OwnedKind::name,
+        )?;
         let limits = limits(&mut file)?;
         Ok(Manifest {
             name,
@@ -305,8 +365,14 @@ impl Manifest {
 /// The pack's manifest with what the operator's file says above it, key by key.
 fn above(file: Table, pack: &str, packs: &[PackPlugin]) -> Result<Table, ManifestError> {
     let Some(carried) = packs.iter().find(|carried| carried.name == pack) else {
-        let known = packs.iter().map(|carried| carried.name.to_owned()).collect();
-        return Err(ManifestError::UnknownPack { written: pack.into(), known });
+        let known = packs
+            .iter()
+            .map(|carried| carried.name.to_owned())
+            .collect();
+        return Err(ManifestError::UnknownPack {
+            written: pack.into(),
+            known,
+        });
     };
     let mut manifest = table(carried.manifest)?;
     check_keys("", &manifest, &MANIFEST_KEYS)?;
@@ -315,151 +381,25 @@ fn above(file: Table, pack: &str, packs: &[PackPlugin]) -> Result<Table, Manifes
 }
 
 /// Adds the keys that the plugin owns because its configuration has them.
-fn own_configured(manifest: &mut Manifest, config: &serde_json::Value) -> Result<(), ManifestError> {
+fn own_configured(
+    manifest: &mut Manifest,
+    config: &serde_json::Value,
+) -> Result<(), ManifestError> {
     for kind in manifest.owns_configured.clone() {
-        let configured = config.get(kind.name()).and_then(serde_json::Value::as_object);
+        let configured = config
+            .get(kind.name())
+            .and_then(serde_json::Value::as_object);
         for (key, entry) in configured.into_iter().flatten() {
             let sentence = entry.get("explain").and_then(serde_json::Value::as_str);
-            let sentence = sentence.ok_or(ManifestError::NoSentence { kind: kind.name(), key: key.clone() })?;
-            manifest.owns.of_mut(kind).insert(key.clone(), sentence.into());
+            let sentence = sentence.ok_or(ManifestError::NoSentence {
+                kind: kind.name(),
+                key: key.clone(),
+            })?;
+            manifest
+                .owns
+                .of_mut(kind)
+                .insert(key.clone(), sentence.into());
         }
     }
     Ok(())
-}
-
-fn table(text: &str) -> Result<Table, ManifestError> {
-    if text.len() > MANIFEST_BYTES_MAX {
-        return Err(ManifestError::TooLarge { bytes: text.len() });
-    }
-    text.parse().map_err(|error: toml::de::Error| ManifestError::NotToml(error.to_string().trim_end().into()))
-}
-
-fn check_keys(place: &str, table: &Table, known: &[&'static str]) -> Result<(), ManifestError> {
-    match table.keys().find(|key| !known.contains(&key.as_str())) {
-        None => Ok(()),
-        Some(key) => Err(ManifestError::UnknownKey {
-            place: place.into(),
-            key: key.clone(),
-            nearest: nearest(key, known.iter().copied()),
-        }),
-    }
-}
-
-fn text_of(key: &str, value: &Value) -> Result<String, ManifestError> {
-    let text = value.as_str().map(str::to_owned);
-    text.ok_or_else(|| ManifestError::Type { key: key.into(), expected: "a text" })
-}
-
-/// A list of texts, without doubles; empty if it is not there.
-fn list(file: &mut Table, key: &'static str) -> Result<Vec<String>, ManifestError> {
-    let wrong = || ManifestError::Type { key: key.into(), expected: "a list of texts" };
-    let values = match file.remove(key) {
-        None => return Ok(Vec::new()),
-        Some(Value::Array(values)) => values,
-        Some(_) => return Err(wrong()),
-    };
-    let mut words = Vec::with_capacity(values.len());
-    for value in values {
-        let word = value.as_str().ok_or_else(wrong)?.to_owned();
-        if words.contains(&word) {
-            return Err(ManifestError::Twice { key, word });
-        }
-        words.push(word);
-    }
-    Ok(words)
-}
-
-/// A list of words of which only some are known.
-fn words<W: Copy>(
-    file: &mut Table,
-    key: &'static str,
-    known: impl IntoIterator<Item = W> + Clone,
-    name: impl Fn(W) -> &'static str,
-) -> Result<Vec<W>, ManifestError> {
-    let mut found = Vec::new();
-    for written in list(file, key)? {
-        match known.clone().into_iter().find(|word| name(*word) == written) {
-            Some(word) => found.push(word),
-            None => {
-                let known: Vec<_> = known.into_iter().map(name).collect();
-                let nearest = nearest(&written, known.iter().copied());
-                return Err(ManifestError::UnknownWord { key, written, nearest, known });
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// `[segments.vip] explain = "…"` and the like.
-fn owned(file: &mut Table, kind: &'static str) -> Result<BTreeMap<String, String>, ManifestError> {
-    let wrong = |key: String| ManifestError::Type { key, expected: "a table with `explain`" };
-    let entries = match file.remove(kind) {
-        None => return Ok(BTreeMap::new()),
-        Some(Value::Table(entries)) => entries,
-        Some(_) => return Err(wrong(kind.into())),
-    };
-    let mut owned = BTreeMap::new();
-    for (key, entry) in entries {
-        let place = format!("{kind}.{key}");
-        let Value::Table(entry) = entry else { return Err(wrong(place)) };
-        check_keys(&format!("{place}."), &entry, &["explain"])?;
-        let explain = entry.get("explain").ok_or_else(|| wrong(place.clone()))?;
-        owned.insert(key, text_of(&format!("{place}.explain"), explain)?);
-    }
-    Ok(owned)
-}
-
-fn limits(file: &mut Table) -> Result<Limits, ManifestError> {
-    let mut limits = Limits::default();
-    let asked = match file.remove("limits") {
-        None => return Ok(limits),
-        Some(Value::Table(asked)) => asked,
-        Some(_) => return Err(ManifestError::Type { key: "limits".into(), expected: "a table" }),
-    };
-    for (name, value) in asked {
-        let wrong = || ManifestError::Type { key: format!("limits.{name}"), expected: "a whole number" };
-        limits.set(&name, value.as_integer().ok_or_else(wrong)?)?;
-    }
-    Ok(limits)
-}
-
-/// TOML as JSON. Dates become texts, because JSON has none.
-fn json(path: &str, value: Value) -> Result<serde_json::Value, ManifestError> {
-    const EXACT: i64 = stampcard_pipeline::limits::NUMBER_MAX;
-    let number = |number: String| ManifestError::Number { path: path.into(), number };
-    Ok(match value {
-        Value::String(text) => text.into(),
-        Value::Integer(whole) if whole.unsigned_abs() <= EXACT as u64 => whole.into(),
-        Value::Integer(whole) => return Err(number(whole.to_string())),
-        Value::Float(float) => {
-            serde_json::Number::from_f64(float).ok_or_else(|| number(float.to_string()))?.into()
-        }
-        Value::Boolean(choice) => choice.into(),
-        Value::Datetime(date) => date.to_string().into(),
-        Value::Array(values) => {
-            let values = values.into_iter().enumerate().map(|(at, value)| json(&format!("{path}[{at}]"), value));
-            values.collect::<Result<Vec<_>, _>>()?.into()
-        }
-        Value::Table(table) => {
-            let entry = |(key, value)| Ok((json(&format!("{path}.{key}"), value)?, key));
-            let entries = table.into_iter().map(entry).collect::<Result<Vec<_>, ManifestError>>()?;
-            entries.into_iter().map(|(value, key)| (key, value)).collect()
-        }
-    })
-}
-
-fn check_name(name: &str) -> Result<(), ManifestError> {
-    let fits = name.len() <= 64
-        && name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_'));
-    if fits { Ok(()) } else { Err(ManifestError::NotAName { written: name.into() }) }
-}
-
-fn is_file_name(name: &str) -> bool {
-    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
-}
-
-fn is_kind(kind: &str) -> bool {
-    let word = |word: &str| !word.is_empty() && word.chars().all(|char| matches!(char, 'a'..='z' | '0'..='9' | '_' | '-'));
-    kind == "*" || (kind.contains('.') && kind.split('.').all(word))
 }

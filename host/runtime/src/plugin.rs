@@ -5,15 +5,17 @@
 //! runs nothing of the plugin but `configure`, under its limits.
 
 use crate::bindings as wit;
+use crate::cache::CacheError;
 use crate::call::{self, Subject};
 use crate::code::{Code, CodeError};
-use crate::cache::CacheError;
 use crate::compile::CompileError;
 use crate::component::ComponentError;
 use crate::digest::Digest;
 use crate::engine::Engine;
-use crate::manifest::{ManifestError, OwnedKind, PackPlugin, Personal, PluginFile, SchemaSource, pack_of};
 use crate::limits::Limits;
+use crate::manifest::{
+    ManifestError, OwnedKind, PackPlugin, Personal, PluginFile, SchemaSource, pack_of,
+};
 use serde_json::Value;
 use stampcard_pipeline::rules::{self, Failure, Role};
 use stampcard_pipeline::shop::Shop;
@@ -39,7 +41,9 @@ impl Candidate {
     pub(crate) fn digest(&self, shop: &Shop, packs: &[PackPlugin]) -> Digest {
         // A pack changes only with the program, but a program may hold several packs of a name.
         let pack = pack_of(&self.file);
-        let pack = packs.iter().find(|carried| Some(carried.name) == pack.as_deref());
+        let pack = packs
+            .iter()
+            .find(|carried| Some(carried.name) == pack.as_deref());
         let facts = &shop.file;
         let tiers = facts.tiers.join("\0");
         Digest::of_parts([
@@ -49,7 +53,9 @@ impl Candidate {
             self.schema.as_deref().unwrap_or_default().as_bytes(),
             pack.map_or(&[], |pack| pack.component),
             pack.map_or("", |pack| pack.manifest).as_bytes(),
-            pack.and_then(|pack| pack.schema).unwrap_or_default().as_bytes(),
+            pack.and_then(|pack| pack.schema)
+                .unwrap_or_default()
+                .as_bytes(),
             facts.currency.as_bytes(),
             facts.time_zone.as_bytes(),
             facts.country.as_bytes(),
@@ -80,7 +86,9 @@ pub enum LoadError {
         #[source]
         error: ManifestError,
     },
-    #[error("{name}.wasm is not there; put the component beside {name}.toml, or name a pack of this program with `pack = \"…\"`")]
+    #[error(
+        "{name}.wasm is not there; put the component beside {name}.toml, or name a pack of this program with `pack = \"…\"`"
+    )]
     NoComponent { name: String },
     #[error("{name}.wasm: {error}")]
     Component {
@@ -103,12 +111,24 @@ pub enum LoadError {
     #[error("{0}")]
     Cache(#[from] CacheError),
     #[error("{name}.toml claims the roles {}, and the component has {}; write what it has", roles(.claimed), roles(.found))]
-    Lies { name: String, claimed: Vec<Role>, found: Vec<Role> },
+    Lies {
+        name: String,
+        claimed: Vec<Role>,
+        found: Vec<Role>,
+    },
     #[error("{name} asks to see {} and was not granted it; write `grant = [{}]` into {name}.toml if it shall", .missing.join(" and "), quoted(.missing))]
-    NotGranted { name: String, missing: Vec<&'static str> },
+    NotGranted {
+        name: String,
+        missing: Vec<&'static str>,
+    },
     #[error("{name}.toml has a `grant` for {}, which the plugin does not ask for; remove it", .unasked.join(" and "))]
-    GrantedUnasked { name: String, unasked: Vec<&'static str> },
-    #[error("{name}.toml names the JSON Schema {file}, which is not there; put it beside the manifest")]
+    GrantedUnasked {
+        name: String,
+        unasked: Vec<&'static str>,
+    },
+    #[error(
+        "{name}.toml names the JSON Schema {file}, which is not there; put it beside the manifest"
+    )]
     NoSchema { name: String, file: String },
     #[error("the JSON Schema of {name} is not one: {reason}")]
     Schema { name: String, reason: String },
@@ -118,10 +138,21 @@ pub enum LoadError {
     Configuration { name: String, problems: Vec<String> },
     #[error("{name} refuses its configuration: {failure}")]
     Configure { name: String, failure: Failure },
-    #[error("{name} owns the {kind} `{key}`, which {owner} owns already; one of them must leave it")]
-    Owned { name: String, kind: &'static str, key: String, owner: String },
+    #[error(
+        "{name} owns the {kind} `{key}`, which {owner} owns already; one of them must leave it"
+    )]
+    Owned {
+        name: String,
+        kind: &'static str,
+        key: String,
+        owner: String,
+    },
     #[error("{name} decides about the tier `{tier}`, which the shop does not have; its tiers are {}", or_none(.known))]
-    NoTier { name: String, tier: String, known: Vec<String> },
+    NoTier {
+        name: String,
+        tier: String,
+        known: Vec<String>,
+    },
     #[error("{name} decides after {after}, which is not among the shop's plugins")]
     AfterNobody { name: String, after: String },
     #[error("{name} would have to decide before itself: {}", .round.join(" after "))]
@@ -129,20 +160,37 @@ pub enum LoadError {
 }
 
 fn roles(roles: &[Role]) -> String {
-    roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
+    roles
+        .iter()
+        .map(|role| role.name())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn quoted(words: &[&str]) -> String {
-    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+    words
+        .iter()
+        .map(|word| format!("\"{word}\""))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn or_none(words: &[String]) -> String {
-    if words.is_empty() { "none".into() } else { words.join(", ") }
+    if words.is_empty() {
+        "none".into()
+    } else {
+        words.join(", ")
+    }
 }
 
 impl Plugin {
     /// Reads, checks, compiles and configures a candidate.
-    pub fn load(engine: &Engine, shop: &Shop, candidate: &Candidate, packs: &[PackPlugin]) -> Result<Plugin, LoadError> {
+    pub fn load(
+        engine: &Engine,
+        shop: &Shop,
+        candidate: &Candidate,
+        packs: &[PackPlugin],
+    ) -> Result<Plugin, LoadError> {
         let name = &candidate.name;
         let source = Source::of(candidate, packs)?;
         let file = &source.file;
@@ -152,7 +200,11 @@ impl Plugin {
         let mut claimed = file.manifest.roles.clone();
         claimed.sort();
         if claimed != code.roles {
-            return Err(LoadError::Lies { name: name.clone(), claimed, found: code.roles.clone() });
+            return Err(LoadError::Lies {
+                name: name.clone(),
+                claimed,
+                found: code.roles.clone(),
+            });
         }
         let about = about(file, &code, &configuration);
         let plugin = Plugin {
@@ -173,7 +225,10 @@ impl Plugin {
         };
         match call::configure(&plugin.subject()) {
             Ok(()) => Ok(plugin),
-            Err(failure) => Err(LoadError::Configure { name: name.clone(), failure }),
+            Err(failure) => Err(LoadError::Configure {
+                name: name.clone(),
+                failure,
+            }),
         }
     }
 
@@ -203,23 +258,39 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     fn of(candidate: &'a Candidate, packs: &[PackPlugin<'a>]) -> Result<Source<'a>, LoadError> {
         let name = &candidate.name;
-        let manifest = |error| LoadError::Manifest { name: name.clone(), error };
+        let manifest = |error| LoadError::Manifest {
+            name: name.clone(),
+            error,
+        };
         let file = PluginFile::read(name, &candidate.file, packs).map_err(manifest)?;
-        let pack = packs.iter().find(|pack| file.pack.as_deref() == Some(pack.name));
+        let pack = packs
+            .iter()
+            .find(|pack| file.pack.as_deref() == Some(pack.name));
         let component = match (&candidate.component, pack) {
             (Some(bytes), _) => Cow::Borrowed(bytes.as_slice()),
             (None, Some(pack)) => Cow::Borrowed(pack.component),
             (None, None) => return Err(LoadError::NoComponent { name: name.clone() }),
         };
-        let schema = candidate.schema.as_deref().or(pack.and_then(|pack| pack.schema)).map(Cow::Borrowed);
-        Ok(Source { file, component, schema })
+        let schema = candidate
+            .schema
+            .as_deref()
+            .or(pack.and_then(|pack| pack.schema))
+            .map(Cow::Borrowed);
+        Ok(Source {
+            file,
+            component,
+            schema,
+        })
     }
 }
 
 /// The operator's configuration, checked against the schema, as canonical JSON.
 fn configuration(name: &str, source: &Source) -> Result<String, LoadError> {
     let config = &source.file.config;
-    let not_one = |reason: String| LoadError::Schema { name: name.into(), reason };
+    let not_one = |reason: String| LoadError::Schema {
+        name: name.into(),
+        reason,
+    };
     let schema = match &source.file.manifest.configuration {
         None if config.as_object().is_some_and(|config| !config.is_empty()) => {
             return Err(LoadError::NoConfiguration { name: name.into() });
@@ -228,19 +299,31 @@ fn configuration(name: &str, source: &Source) -> Result<String, LoadError> {
         Some(SchemaSource::Inline(schema)) => Some(schema.clone()),
         Some(SchemaSource::File(file)) => {
             let text = source.schema.as_deref();
-            let text = text.ok_or_else(|| LoadError::NoSchema { name: name.into(), file: file.clone() })?;
+            let text = text.ok_or_else(|| LoadError::NoSchema {
+                name: name.into(),
+                file: file.clone(),
+            })?;
             Some(serde_json::from_str::<Value>(text).map_err(|error| not_one(error.to_string()))?)
         }
     };
     if let Some(schema) = schema {
-        let validator = jsonschema::validator_for(&schema).map_err(|error| not_one(error.to_string()))?;
+        let validator =
+            jsonschema::validator_for(&schema).map_err(|error| not_one(error.to_string()))?;
         let problems: Vec<String> = validator
             .iter_errors(config)
             .take(PROBLEMS_MAX)
-            .map(|error| format!("config{}: {error}", error.instance_path().as_str().replace('/', ".")))
+            .map(|error| {
+                format!(
+                    "config{}: {error}",
+                    error.instance_path().as_str().replace('/', ".")
+                )
+            })
             .collect();
         if !problems.is_empty() {
-            return Err(LoadError::Configuration { name: name.into(), problems });
+            return Err(LoadError::Configuration {
+                name: name.into(),
+                problems,
+            });
         }
     }
     // Reading TOML left no number that JSON cannot hold.
@@ -253,22 +336,38 @@ const PROBLEMS_MAX: usize = 5;
 /// The manifest must ask and the operator must grant.
 fn granted(name: &str, file: &PluginFile) -> Result<(), LoadError> {
     let but_not = |some: &[Personal], others: &[Personal]| -> Vec<&'static str> {
-        some.iter().filter(|one| !others.contains(one)).map(|one| one.name()).collect()
+        some.iter()
+            .filter(|one| !others.contains(one))
+            .map(|one| one.name())
+            .collect()
     };
     let missing = but_not(&file.manifest.personal, &file.grant);
     if !missing.is_empty() {
-        return Err(LoadError::NotGranted { name: name.into(), missing });
+        return Err(LoadError::NotGranted {
+            name: name.into(),
+            missing,
+        });
     }
     let unasked = but_not(&file.grant, &file.manifest.personal);
     if !unasked.is_empty() {
-        return Err(LoadError::GrantedUnasked { name: name.into(), unasked });
+        return Err(LoadError::GrantedUnasked {
+            name: name.into(),
+            unasked,
+        });
     }
     Ok(())
 }
 
 fn about(file: &PluginFile, code: &Code, configuration: &str) -> rules::Plugin {
     let manifest = &file.manifest;
-    let owned = |kind| manifest.owns.of(kind).iter().map(|(key, sentence)| (key.clone(), sentence.clone())).collect();
+    let owned = |kind| {
+        manifest
+            .owns
+            .of(kind)
+            .iter()
+            .map(|(key, sentence)| (key.clone(), sentence.clone()))
+            .collect()
+    };
     rules::Plugin {
         name: manifest.name.clone(),
         version: manifest.version.to_string(),

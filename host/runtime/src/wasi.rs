@@ -56,7 +56,9 @@ fn interface(import: &str) -> Option<&'static str> {
     let (name, version) = import.split_once('@')?;
     let version: semver::Version = version.parse().ok()?;
     let known = version.major == 0 && version.minor == 2 && version.pre.is_empty();
-    INTERFACES.into_iter().find(|interface| known && *interface == name)
+    INTERFACES
+        .into_iter()
+        .find(|interface| known && *interface == name)
 }
 
 /// What the world is during one call.
@@ -71,11 +73,18 @@ impl World {
     /// The world of an event, as one plugin sees it.
     pub fn of(now: Instant, source: &str, id: &str, plugin_digest: &str) -> World {
         let seed = Digest::of_parts([plugin_digest, source, id].map(str::as_bytes));
-        World { now, seed: seed.0, drawn: 0 }
+        World {
+            now,
+            seed: seed.0,
+            drawn: 0,
+        }
     }
 
     fn block(&mut self) -> [u8; 32] {
-        let block = Sha256::new().chain_update(self.seed).chain_update(self.drawn.to_le_bytes()).finalize();
+        let block = Sha256::new()
+            .chain_update(self.seed)
+            .chain_update(self.drawn.to_le_bytes())
+            .finalize();
         self.drawn += 1;
         block.into()
     }
@@ -87,7 +96,10 @@ impl World {
 
     fn bytes(&mut self, count: u64) -> wasmtime::Result<Vec<u8>> {
         if count > RANDOM_BYTES_MAX {
-            return Err(Unavailable { what: format!("{count} random bytes at once") }.into());
+            return Err(Unavailable {
+                what: format!("{count} random bytes at once"),
+            }
+            .into());
         }
         let mut bytes = Vec::with_capacity(count as usize + 32);
         while (bytes.len() as u64) < count {
@@ -99,7 +111,9 @@ impl World {
 
     /// Before 1970 there are no nanoseconds in WASI.
     fn nanoseconds(&self) -> u64 {
-        u64::try_from(self.now.0).unwrap_or(0).saturating_mul(1_000_000)
+        u64::try_from(self.now.0)
+            .unwrap_or(0)
+            .saturating_mul(1_000_000)
     }
 }
 
@@ -143,9 +157,15 @@ struct Datetime {
 }
 
 /// Defines exactly what a component imports of WASI, and nothing else.
-pub(crate) fn define(linker: &mut Linker<Session>, component: &Component, engine: &Engine) -> wasmtime::Result<()> {
+pub(crate) fn define(
+    linker: &mut Linker<Session>,
+    component: &Component,
+    engine: &Engine,
+) -> wasmtime::Result<()> {
     for (name, import) in component.component_type().imports(engine) {
-        let (Some(interface), ComponentItem::ComponentInstance(instance)) = (interface(name), import.ty) else {
+        let (Some(interface), ComponentItem::ComponentInstance(instance)) =
+            (interface(name), import.ty)
+        else {
             continue;
         };
         let mut defining = linker.instance(name)?;
@@ -179,43 +199,73 @@ type Done = wasmtime::Result<(Result<(), StreamError>,)>;
 type Read = wasmtime::Result<(Result<Vec<u8>, StreamError>,)>;
 type Stream = Resource<OutputStream>;
 
-fn function(it: &mut LinkerInstance<'_, Session>, interface: &'static str, name: &str) -> wasmtime::Result<()> {
+fn function(
+    it: &mut LinkerInstance<'_, Session>,
+    interface: &'static str,
+    name: &str,
+) -> wasmtime::Result<()> {
     match (interface.trim_start_matches("wasi:"), name) {
-        ("cli/environment", "get-environment") => it.func_wrap(name, |_: At, (): ()| Ok((Vec::<(String, String)>::new(),))),
-        ("cli/environment", "get-arguments") => it.func_wrap(name, |_: At, (): ()| Ok((Vec::<String>::new(),))),
-        ("cli/environment", "initial-cwd") => it.func_wrap(name, |_: At, (): ()| Ok((None::<String>,))),
-        ("filesystem/preopens", "get-directories") => {
-            it.func_wrap(name, |_: At, (): ()| Ok((Vec::<(Resource<Nothing>, String)>::new(),)))
+        ("cli/environment", "get-environment") => {
+            it.func_wrap(name, |_: At, (): ()| Ok((Vec::<(String, String)>::new(),)))
         }
+        ("cli/environment", "get-arguments") => {
+            it.func_wrap(name, |_: At, (): ()| Ok((Vec::<String>::new(),)))
+        }
+        ("cli/environment", "initial-cwd") => {
+            it.func_wrap(name, |_: At, (): ()| Ok((None::<String>,)))
+        }
+        ("filesystem/preopens", "get-directories") => it.func_wrap(name, |_: At, (): ()| {
+            Ok((Vec::<(Resource<Nothing>, String)>::new(),))
+        }),
 
-        ("cli/stdin", "get-stdin") => it.func_wrap(name, |_: At, (): ()| Ok((Resource::<InputStream>::new_own(0),))),
-        ("cli/stdout", "get-stdout") => it.func_wrap(name, |_: At, (): ()| Ok((Stream::new_own(STDOUT),))),
-        ("cli/stderr", "get-stderr") => it.func_wrap(name, |_: At, (): ()| Ok((Stream::new_own(STDERR),))),
+        ("cli/stdin", "get-stdin") => it.func_wrap(name, |_: At, (): ()| {
+            Ok((Resource::<InputStream>::new_own(0),))
+        }),
+        ("cli/stdout", "get-stdout") => {
+            it.func_wrap(name, |_: At, (): ()| Ok((Stream::new_own(STDOUT),)))
+        }
+        ("cli/stderr", "get-stderr") => {
+            it.func_wrap(name, |_: At, (): ()| Ok((Stream::new_own(STDERR),)))
+        }
         ("cli/terminal-stdin" | "cli/terminal-stdout" | "cli/terminal-stderr", _) => {
             it.func_wrap(name, |_: At, (): ()| Ok((None::<Resource<Terminal>>,)))
         }
 
-        ("clocks/monotonic-clock", "now") => it.func_wrap(name, |at: At, (): ()| Ok((world(&at).nanoseconds(),))),
-        ("clocks/monotonic-clock", "resolution") => it.func_wrap(name, |_: At, (): ()| Ok((1_000_000u64,))),
-        // Time stands still, so whoever waits for it is called at once.
-        ("clocks/monotonic-clock", "subscribe-instant" | "subscribe-duration") => {
-            it.func_wrap(name, |_: At, (_,): (u64,)| Ok((Resource::<Pollable>::new_own(0),)))
+        ("clocks/monotonic-clock", "now") => {
+            it.func_wrap(name, |at: At, (): ()| Ok((world(&at).nanoseconds(),)))
         }
+        ("clocks/monotonic-clock", "resolution") => {
+            it.func_wrap(name, |_: At, (): ()| Ok((1_000_000u64,)))
+        }
+        // Time stands still, so whoever waits for it is called at once.
+        ("clocks/monotonic-clock", "subscribe-instant" | "subscribe-duration") => it
+            .func_wrap(name, |_: At, (_,): (u64,)| {
+                Ok((Resource::<Pollable>::new_own(0),))
+            }),
         ("clocks/wall-clock", "now") => it.func_wrap(name, |at: At, (): ()| {
             let nanoseconds = world(&at).nanoseconds();
             let (seconds, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
-            Ok((Datetime { seconds, nanoseconds: rest as u32 },))
+            Ok((Datetime {
+                seconds,
+                nanoseconds: rest as u32,
+            },))
         }),
-        ("clocks/wall-clock", "resolution") => {
-            it.func_wrap(name, |_: At, (): ()| Ok((Datetime { seconds: 0, nanoseconds: 1_000_000 },)))
-        }
+        ("clocks/wall-clock", "resolution") => it.func_wrap(name, |_: At, (): ()| {
+            Ok((Datetime {
+                seconds: 0,
+                nanoseconds: 1_000_000,
+            },))
+        }),
 
-        ("random/random", "get-random-bytes") | ("random/insecure", "get-insecure-random-bytes") => {
-            it.func_wrap(name, |mut at: At, (count,): (u64,)| Ok((world_mut(&mut at).bytes(count)?,)))
-        }
-        ("random/random", "get-random-u64") | ("random/insecure", "get-insecure-random-u64") => {
-            it.func_wrap(name, |mut at: At, (): ()| Ok((world_mut(&mut at).number(),)))
-        }
+        ("random/random", "get-random-bytes")
+        | ("random/insecure", "get-insecure-random-bytes") => it
+            .func_wrap(name, |mut at: At, (count,): (u64,)| {
+                Ok((world_mut(&mut at).bytes(count)?,))
+            }),
+        ("random/random", "get-random-u64") | ("random/insecure", "get-insecure-random-u64") => it
+            .func_wrap(name, |mut at: At, (): ()| {
+                Ok((world_mut(&mut at).number(),))
+            }),
         ("random/insecure-seed", "insecure-seed") => it.func_wrap(name, |mut at: At, (): ()| {
             let world = world_mut(&mut at);
             Ok(((world.number(), world.number()),))
@@ -224,41 +274,60 @@ fn function(it: &mut LinkerInstance<'_, Session>, interface: &'static str, name:
         ("io/poll", "poll") => it.func_wrap(name, |_: At, (all,): (Vec<Resource<Pollable>>,)| {
             Ok(((0..all.len() as u32).collect::<Vec<_>>(),))
         }),
-        ("io/poll", "[method]pollable.ready") => it.func_wrap(name, |_: At, (_,): (Resource<Pollable>,)| Ok((true,))),
-        ("io/poll", "[method]pollable.block") => it.func_wrap(name, |_: At, (_,): (Resource<Pollable>,)| Ok(())),
-        ("io/error", "[method]error.to-debug-string") => {
-            it.func_wrap(name, |_: At, (_,): (Resource<IoError>,)| Ok((String::from("closed"),)))
+        ("io/poll", "[method]pollable.ready") => {
+            it.func_wrap(name, |_: At, (_,): (Resource<Pollable>,)| Ok((true,)))
         }
+        ("io/poll", "[method]pollable.block") => {
+            it.func_wrap(name, |_: At, (_,): (Resource<Pollable>,)| Ok(()))
+        }
+        ("io/error", "[method]error.to-debug-string") => it
+            .func_wrap(name, |_: At, (_,): (Resource<IoError>,)| {
+                Ok((String::from("closed"),))
+            }),
 
-        ("io/streams", "[method]input-stream.read" | "[method]input-stream.blocking-read") => {
-            it.func_wrap(name, |_: At, _: (Resource<InputStream>, u64)| -> Read { Ok((Err(StreamError::Closed),)) })
-        }
-        ("io/streams", "[method]input-stream.subscribe") => {
-            it.func_wrap(name, |_: At, _: (Resource<InputStream>,)| Ok((Resource::<Pollable>::new_own(0),)))
-        }
-        ("io/streams", "[method]output-stream.subscribe") => {
-            it.func_wrap(name, |_: At, _: (Stream,)| Ok((Resource::<Pollable>::new_own(0),)))
-        }
-        ("io/streams", "[method]output-stream.check-write") => {
-            it.func_wrap(name, |_: At, _: (Stream,)| Ok((Ok::<_, StreamError>(STREAM_BYTES),)))
-        }
+        ("io/streams", "[method]input-stream.read" | "[method]input-stream.blocking-read") => it
+            .func_wrap(name, |_: At, _: (Resource<InputStream>, u64)| -> Read {
+                Ok((Err(StreamError::Closed),))
+            }),
+        ("io/streams", "[method]input-stream.subscribe") => it
+            .func_wrap(name, |_: At, _: (Resource<InputStream>,)| {
+                Ok((Resource::<Pollable>::new_own(0),))
+            }),
+        ("io/streams", "[method]output-stream.subscribe") => it
+            .func_wrap(name, |_: At, _: (Stream,)| {
+                Ok((Resource::<Pollable>::new_own(0),))
+            }),
+        ("io/streams", "[method]output-stream.check-write") => it
+            .func_wrap(name, |_: At, _: (Stream,)| {
+                Ok((Ok::<_, StreamError>(STREAM_BYTES),))
+            }),
         ("io/streams", "[method]output-stream.flush" | "[method]output-stream.blocking-flush") => {
             it.func_wrap(name, |_: At, _: (Stream,)| -> Done { Ok((Ok(()),)) })
         }
-        ("io/streams", "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush") => {
-            it.func_wrap(name, |mut at: At, (stream, bytes): (Stream, Vec<u8>)| -> Done {
-                let level = if stream.rep() == STDERR { Level::Error } else { Level::Info };
+        (
+            "io/streams",
+            "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush",
+        ) => it.func_wrap(
+            name,
+            |mut at: At, (stream, bytes): (Stream, Vec<u8>)| -> Done {
+                let level = if stream.rep() == STDERR {
+                    Level::Error
+                } else {
+                    Level::Info
+                };
                 let log = &mut at.data_mut().log;
                 if !log.is_full() {
                     log.stream(level, &bytes);
                 }
                 Ok((Ok(()),))
-            })
-        }
+            },
+        ),
 
         _ => {
             let what = format!("{interface} {name}");
-            it.func_new(name, move |_, _, _, _| Err(Unavailable { what: what.clone() }.into()))
+            it.func_new(name, move |_, _, _, _| {
+                Err(Unavailable { what: what.clone() }.into())
+            })
         }
     }
 }
@@ -287,14 +356,21 @@ mod tests {
         assert_eq!(one, draw("till-1", "a", "sha256:1"));
         assert_ne!(one, draw("till-1", "b", "sha256:1"));
         assert_ne!(one, draw("till-1", "a", "sha256:2"));
-        assert_ne!(one, draw("till-1a", "", "sha256:1"), "parts do not run into each other");
+        assert_ne!(
+            one,
+            draw("till-1a", "", "sha256:1"),
+            "parts do not run into each other"
+        );
         assert_eq!(one.1.len(), 40);
     }
 
     #[test]
     fn time_before_1970_is_the_beginning_of_time() {
         assert_eq!(World::of(Instant(-1), "s", "i", "d").nanoseconds(), 0);
-        assert_eq!(World::of(Instant(2), "s", "i", "d").nanoseconds(), 2_000_000);
+        assert_eq!(
+            World::of(Instant(2), "s", "i", "d").nanoseconds(),
+            2_000_000
+        );
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub fn drive(desk: &Desk, lanes: &Lanes, until: Instant) -> Result<Driven, Store
                 if let Err(refusal) = &outcome {
                     tracing::error!(customer = name.0, %refusal, "what was due could not be driven");
                 }
-                drop(tell.send(outcome.is_ok()));
+                // Nobody listens any more if the rest could not be sent.
+                let _ = tell.send(outcome.is_ok());
             });
             if lanes.send_due(customer, at, reply).is_err() {
                 // The shop is closing; what is due stays due.

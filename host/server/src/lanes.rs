@@ -126,6 +126,13 @@ impl Lanes {
         self.put(lane, What::Told(event), reply, Wait::No)
     }
 
+    /// Takes an event down the lane of `first`, whoever its customer is: events that go along with
+    /// the same first one are decided in the order in which they come.
+    pub fn offer_along(&self, first: &[u8], event: Bytes, reply: Reply) -> Result<(), NotTaken> {
+        let lane = self.lane_of(customer_of(first));
+        self.put(lane, What::Told(event), reply, Wait::No)
+    }
+
     /// Takes an event as soon as its lane has a place.
     pub fn send(&self, event: Bytes, reply: Reply) -> Result<(), NotTaken> {
         let lane = self.lane_of(customer_of(&event));

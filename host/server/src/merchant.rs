@@ -22,6 +22,7 @@ use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::{Candidate, Engine, EngineError, RuleBook};
 use stampcard_store::{Artifact, Birth, Grouping, Settings, SqliteStore};
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,6 +42,10 @@ pub struct Options {
 /// Events that wait in each lane. At 1,500 events a second and lane the last one waits for a third
 /// of a second, which a till forgives; more would only wait longer.
 pub const QUEUE_DEFAULT: usize = 512;
+
+/// Events of one batch that are under way at once. More would take the lane from other tills for
+/// longer, and fewer would wait for the disk.
+const IN_TURN_MAX: usize = 32;
 
 impl Default for Options {
     fn default() -> Options {
@@ -212,6 +217,41 @@ impl Merchant {
         Ok(answer.await.map_err(|_| Rejected::Closing)??)
     }
 
+    /// Takes events one after the other, each a commit of its own; the answers are in their order.
+    /// The next one is decided while those before it are on their way to the disk.
+    pub async fn submit_in_turn(&self, events: Vec<Bytes>) -> Vec<Result<Outcome, Rejected>> {
+        let mut answers = Vec::with_capacity(events.len());
+        let mut under_way = VecDeque::with_capacity(IN_TURN_MAX);
+        let first = events.first().cloned().unwrap_or_default();
+        for event in events {
+            loop {
+                if under_way.len() >= IN_TURN_MAX {
+                    answers.extend(told(under_way.pop_front()).await);
+                }
+                let (reply, answer) = answer();
+                match self.lanes.offer_along(&first, event.clone(), reply) {
+                    Ok(()) => under_way.push_back(answer),
+                    // Places come free while we wait for our own.
+                    Err(NotTaken::Full) if !under_way.is_empty() => {
+                        answers.extend(told(under_way.pop_front()).await);
+                        continue;
+                    }
+                    Err(not_taken) => {
+                        while !under_way.is_empty() {
+                            answers.extend(told(under_way.pop_front()).await);
+                        }
+                        answers.push(Err(not_taken.into()));
+                    }
+                }
+                break;
+            }
+        }
+        while !under_way.is_empty() {
+            answers.extend(told(under_way.pop_front()).await);
+        }
+        answers
+    }
+
     /// What [`Merchant::submit`] would answer, with nothing kept.
     pub async fn preview(&self, event: Bytes) -> Result<Outcome, Rejected> {
         let (reply, answer) = answer();
@@ -318,6 +358,14 @@ pub fn not_live(book: &RuleBook) -> impl Iterator<Item = (String, String)> {
             None => format!("{} (nothing of it is live)", failure.reason),
         };
         (failure.name.clone(), problem)
+    })
+}
+
+/// The next answer of a batch.
+async fn told(next: Option<oneshot::Receiver<Result<Outcome, Refusal>>>) -> Option<Result<Outcome, Rejected>> {
+    Some(match next?.await {
+        Ok(answer) => answer.map_err(Rejected::from),
+        Err(_) => Err(Rejected::Closing),
     })
 }
 

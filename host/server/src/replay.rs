@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use stampcard_pipeline::admit::{Admitted, Arrival};
 use stampcard_pipeline::change::{Answered, CustomerId};
-use stampcard_pipeline::event::{Event, EventName, Instant, Position};
+use stampcard_pipeline::event::{Event, EventName, Position};
 use stampcard_pipeline::line::{Context, process, process_admitted};
 use stampcard_pipeline::outcome::Status;
 use stampcard_pipeline::refusal::Refusal;

@@ -277,8 +277,9 @@ CREATE TABLE outbox (
     -- JSON: the discount that it carries.
     offer          TEXT,
     reason         TEXT NOT NULL,
-    -- `withdrawn` is what a refold did not plan again.
-    state          TEXT NOT NULL CHECK (state IN ('planned', 'cancelled', 'suppressed', 'withdrawn')),
+    -- planned, cancelled, suppressed (the consent is missing), or withdrawn: a refold did not plan
+    -- it again.
+    state          TEXT NOT NULL,
     -- The event that it was planned for.
     journal        INTEGER NOT NULL REFERENCES journal,
     -- The event that brought it into a state other than planned.

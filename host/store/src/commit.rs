@@ -70,7 +70,7 @@ impl Shared {
         row::number_entries(&mut change.outcome, Some(first_entry));
         Ok(Committed {
             outcome: change.outcome,
-            durable: Box::new(crate::group::Promise(ticket)),
+            durable: Box::new(crate::ticket::Promise(ticket)),
         })
     }
 }
@@ -143,7 +143,7 @@ impl Encoded {
         }
         if let Some(customer) = &change.customer {
             let head = customer.head.to_bytes();
-            encoded.head = crate::codec::pack(&head);
+            encoded.head = crate::codec::pack_if_large(&head);
             encoded.head_bytes = head.len();
             encoded.explanations = customer
                 .explanations

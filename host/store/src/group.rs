@@ -2,13 +2,16 @@
 //!
 //! Changes gather in the open transaction of the one write connection. A thread of its own commits
 //! them: at once when nobody is deciding any more, because then nothing is gained by waiting, and
-//! under load when the group is large or its first change has waited long enough. Whatever fails
-//! takes the whole group back, and everybody in it is told; nobody was answered before.
+//! under load when the group is large or its first change has waited long enough. Then it flushes
+//! them to the disk ([`crate::log`]), while the next group fills. Whatever fails before takes the
+//! whole group back, and everybody in it is told; nobody was answered before.
 
 use crate::error::{Trouble, store_error};
+use crate::log::Log;
+use crate::ticket::Ticket;
 use crate::writer::Writer;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use stampcard_pipeline::store::{Durable, StoreError};
+use stampcard_pipeline::store::StoreError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -39,6 +42,9 @@ impl Default for Grouping {
 /// written once.
 pub(crate) const WAL_PAGES_MAX: i32 = 4_000;
 
+/// The least time between two copies of the log.
+const BETWEEN_COPIES: Duration = Duration::from_millis(100);
+
 /// The writer and everything that decides when it commits.
 pub(crate) struct Group {
     writer: Mutex<Writer>,
@@ -47,6 +53,7 @@ pub(crate) struct Group {
     beat: Condvar,
     deciding: AtomicUsize,
     grouping: Grouping,
+    log: Log,
     /// Pages in the log after the last commit, as SQLite counts them.
     pub wal_pages: Arc<AtomicI32>,
     /// Wakes the thread that empties the log.
@@ -65,25 +72,29 @@ struct Pulse {
     /// Groups that came to their end and whose people have not been told yet. They are told
     /// without any lock, so that they may come back to the store.
     ended: Vec<(Arc<Ticket>, Result<(), StoreError>)>,
+    /// The committing thread sleeps without an end: it does not know of an open group yet.
+    asleep: bool,
     stop: bool,
 }
 
 impl Pulse {
-    fn close_group(&mut self) {
-        self.changes = 0;
+    /// Says whether the group has any change; some were opened for reads that nothing followed.
+    fn close_group(&mut self) -> bool {
         self.since = None;
         self.urgent = false;
+        std::mem::take(&mut self.changes) > 0
     }
 }
 
 impl Group {
-    pub fn new(writer: Writer, grouping: Grouping, wal_pages: Arc<AtomicI32>) -> Group {
+    pub fn new(writer: Writer, grouping: Grouping, log: Log, wal_pages: Arc<AtomicI32>) -> Group {
         Group {
             writer: Mutex::new(writer),
             pulse: Mutex::default(),
             beat: Condvar::new(),
             deciding: AtomicUsize::new(0),
             grouping,
+            log,
             wal_pages,
             log_is_long: Condvar::new(),
             stop: Mutex::new(false),
@@ -107,6 +118,7 @@ impl Group {
         writer: &mut Writer,
         work: impl FnOnce(&mut Writer) -> Result<T, Trouble>,
     ) -> Result<(T, Arc<Ticket>), StoreError> {
+        self.log.check()?;
         let ticket = match writer.begin() {
             Ok(ticket) => ticket,
             Err(error) => return Err(self.abandon(writer, store_error(error))),
@@ -128,6 +140,7 @@ impl Group {
     /// Opens a group, if none is open, for reads that a change will follow: inside a transaction
     /// each of them is spared its own locks.
     pub fn begin(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        self.log.check()?;
         match writer.begin() {
             Ok(_) => self.pulse(0),
             Err(error) => return Err(self.abandon(writer, store_error(error))),
@@ -135,15 +148,13 @@ impl Group {
         Ok(())
     }
 
+    /// The committing thread is woken by whoever ends their work, which everybody does after their
+    /// change; only a full group need not wait for that.
     fn pulse(&self, changes: u32) {
         let mut pulse = self.pulse.lock();
         pulse.changes += changes;
-        let is_first = pulse.since.is_none();
         pulse.since.get_or_insert_with(Instant::now);
-        // Whoever decides alone wakes the committing thread when they are done.
-        let others_decide = self.deciding.load(Ordering::Acquire) > 1;
-        let is_full = changes > 0 && pulse.changes == self.grouping.changes_max;
-        if is_first && others_decide || is_full {
+        if changes > 0 && pulse.changes == self.grouping.changes_max {
             self.beat.notify_one();
         }
     }
@@ -154,19 +165,58 @@ impl Group {
         self.beat.notify_one();
     }
 
-    /// Commits the open group, if there is one.
+    /// Commits the open group, if there is one, and waits until it is on disk, with the writer in
+    /// hand: for the few who change something beside the line.
     pub fn flush(&self, writer: &mut Writer) -> Result<(), StoreError> {
-        self.pulse.lock().close_group();
-        match writer.commit() {
-            Ok(Some(ticket)) => {
-                self.tell(ticket, Ok(()));
-                if self.wal_pages.load(Ordering::Relaxed) > WAL_PAGES_MAX {
-                    self.log_is_long.notify_one();
-                }
-                Ok(())
+        match self.commit(writer)? {
+            None => Ok(()),
+            Some(Closed {
+                ticket,
+                has_changes,
+            }) => {
+                let on_disk = if has_changes {
+                    self.log.flush()
+                } else {
+                    Ok(())
+                };
+                self.tell(ticket, on_disk.clone());
+                on_disk
             }
-            Ok(None) => Ok(()),
+        }
+    }
+
+    fn commit(&self, writer: &mut Writer) -> Result<Option<Closed>, StoreError> {
+        let has_changes = self.pulse.lock().close_group();
+        match writer.commit() {
+            Ok(ticket) => Ok(ticket.map(|ticket| Closed {
+                ticket,
+                has_changes,
+            })),
             Err(error) => Err(self.abandon(writer, store_error(error))),
+        }
+    }
+
+    /// What the committing thread does: commits with the writer, flushes without it.
+    fn commit_and_flush(&self) {
+        let closed = {
+            let mut writer = self.lock();
+            self.commit(&mut writer)
+        };
+        // If it fails, everybody in the group is told by `abandon`; nobody else has to know.
+        let Ok(Some(Closed {
+            ticket,
+            has_changes,
+        })) = closed
+        else {
+            return;
+        };
+        ticket.settle(if has_changes {
+            self.log.flush()
+        } else {
+            Ok(())
+        });
+        if self.wal_pages.load(Ordering::Relaxed) > WAL_PAGES_MAX {
+            self.log_is_long.notify_one();
         }
     }
 
@@ -189,12 +239,7 @@ impl Group {
     pub fn commit_until_stopped(&self) {
         loop {
             match self.wait_for_work() {
-                Todo::Commit => {
-                    let mut writer = self.lock();
-                    // If it fails, everybody in the group is told like everybody in one that does
-                    // not; nobody else has to know.
-                    let _ = self.flush(&mut writer);
-                }
+                Todo::Commit => self.commit_and_flush(),
                 Todo::Tell(ended) => {
                     for (ticket, result) in ended {
                         ticket.settle(result);
@@ -215,7 +260,9 @@ impl Group {
                 if pulse.stop {
                     return Todo::Stop;
                 }
+                pulse.asleep = true;
                 self.beat.wait(&mut pulse);
+                pulse.asleep = false;
                 continue;
             };
             let due = since + self.grouping.wait_max;
@@ -235,37 +282,38 @@ impl Group {
     /// copied beside the writer; only the few that came meanwhile are copied while it is held,
     /// because the log starts again from its beginning only when all of it has been copied.
     pub fn checkpoint_until_stopped(&self, beside: rusqlite::Connection) {
-        loop {
-            {
-                let mut stop = self.stop.lock();
-                if *stop {
-                    return;
-                }
-                if self.wal_pages.load(Ordering::Relaxed) <= WAL_PAGES_MAX {
-                    self.log_is_long
-                        .wait_for(&mut stop, Duration::from_secs(60));
-                }
-                if *stop {
-                    return;
-                }
-            }
-            if self.wal_pages.load(Ordering::Relaxed) <= WAL_PAGES_MAX {
-                continue;
-            }
+        while self.wait_for_long_log() {
             let copied = copy_log(&beside).and_then(|()| {
                 let mut writer = self.lock();
-                if self.flush(&mut writer).is_ok() {
-                    copy_log(writer.sql.raw())?;
+                match self.flush(&mut writer) {
+                    Ok(()) => copy_log(writer.sql.raw()),
+                    Err(_) => Ok(()),
                 }
-                self.wal_pages.store(0, Ordering::Relaxed);
-                Ok(())
             });
             if let Err(error) = copied {
                 tracing::warn!(%error, "the write-ahead log could not be brought into the database");
-                self.log_is_long
-                    .wait_for(&mut self.stop.lock(), Duration::from_secs(1));
             }
+            // The next commit says how long the log is now. A long read keeps it from starting
+            // again, and then trying all the time would only be in the way.
+            self.wal_pages.store(0, Ordering::Relaxed);
+            self.pause(BETWEEN_COPIES);
         }
+    }
+
+    /// True when the log is long, false when the store is closing.
+    fn wait_for_long_log(&self) -> bool {
+        let mut stop = self.stop.lock();
+        while !*stop && self.wal_pages.load(Ordering::Relaxed) <= WAL_PAGES_MAX {
+            // A notice that comes between the look and the wait is only late, never lost.
+            self.log_is_long.wait_for(&mut stop, Duration::from_secs(1));
+        }
+        !*stop
+    }
+
+    fn pause(&self, length: Duration) {
+        let end = Instant::now() + length;
+        let mut stop = self.stop.lock();
+        while !*stop && !self.log_is_long.wait_until(&mut stop, end).timed_out() {}
     }
 
     /// Commits what is open and lets both threads end.
@@ -281,6 +329,12 @@ fn copy_log(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
+/// A group that is committed and not yet flushed.
+struct Closed {
+    ticket: Arc<Ticket>,
+    has_changes: bool,
+}
+
 /// What the committing thread does next.
 enum Todo {
     Commit,
@@ -293,74 +347,10 @@ pub struct Work(Arc<Group>);
 
 impl Drop for Work {
     fn drop(&mut self) {
-        if self.0.deciding.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let pulse = self.0.pulse.lock();
-            if pulse.since.is_some() {
-                self.0.beat.notify_one();
-            }
+        let was_last = self.0.deciding.fetch_sub(1, Ordering::AcqRel) == 1;
+        let pulse = self.0.pulse.lock();
+        if pulse.since.is_some() && (was_last || pulse.asleep) {
+            self.0.beat.notify_one();
         }
-    }
-}
-
-/// What the changes of one group wait on.
-#[derive(Default)]
-pub(crate) struct Ticket {
-    state: Mutex<TicketState>,
-    settled: Condvar,
-}
-
-type Callback = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-
-#[derive(Default)]
-struct TicketState {
-    result: Option<Result<(), StoreError>>,
-    callbacks: Vec<Callback>,
-}
-
-impl Ticket {
-    fn settle(&self, result: Result<(), StoreError>) {
-        let callbacks = {
-            let mut state = self.state.lock();
-            state.result = Some(result.clone());
-            self.settled.notify_all();
-            std::mem::take(&mut state.callbacks)
-        };
-        for callback in callbacks {
-            callback(result.clone());
-        }
-    }
-
-    pub fn wait(&self) -> Result<(), StoreError> {
-        let mut state = self.state.lock();
-        loop {
-            if let Some(result) = &state.result {
-                return result.clone();
-            }
-            self.settled.wait(&mut state);
-        }
-    }
-
-    fn then(&self, callback: Callback) {
-        let mut state = self.state.lock();
-        match state.result.clone() {
-            Some(result) => {
-                drop(state);
-                callback(result);
-            }
-            None => state.callbacks.push(callback),
-        }
-    }
-}
-
-/// The promise of one change.
-pub(crate) struct Promise(pub Arc<Ticket>);
-
-impl Durable for Promise {
-    fn wait(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.wait()
-    }
-
-    fn then(self: Box<Self>, done: Callback) {
-        self.0.then(done);
     }
 }

@@ -11,6 +11,7 @@ mod error;
 pub mod export;
 mod group;
 mod hold;
+mod log;
 mod open;
 mod people;
 pub mod reads;
@@ -19,6 +20,7 @@ mod rule_books;
 mod schema;
 mod sql;
 mod store;
+mod ticket;
 mod writer;
 
 pub use error::OpenError;

@@ -34,12 +34,25 @@ pub(crate) fn number_entries(outcome: &mut Outcome, first: Option<i64>) {
     }
 }
 
+/// The layout of stored explanations, their first byte. They are kept as long as the ledger, so a
+/// program that changes the layout keeps a reader for this one.
+const EXPLANATION_FORMAT: u8 = 1;
+
 pub(crate) fn pack_explanation(explanation: &Explanation) -> Vec<u8> {
-    pack(&postcard::to_stdvec(explanation).expect("an explanation is plain data"))
+    let bytes = vec![EXPLANATION_FORMAT];
+    pack(&postcard::to_extend(explanation, bytes).expect("an explanation is plain data"))
 }
 
 pub(crate) fn explanation(packed: &[u8]) -> Result<Explanation, Trouble> {
-    Ok(postcard::from_bytes(&unpack(packed)?)?)
+    match unpack(packed)?.split_first() {
+        Some((&EXPLANATION_FORMAT, fields)) => Ok(postcard::from_bytes(fields)?),
+        format => {
+            let format = format.map_or(0, |(format, _)| *format);
+            let problem =
+                format!("an explanation has format {format}, which this program does not know");
+            Err(StoreError::Corrupt(problem).into())
+        }
+    }
 }
 
 /// `None` if the bytes are of another version of this program.

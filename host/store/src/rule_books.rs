@@ -6,6 +6,7 @@ use crate::sql::Sql;
 use crate::store::Shared;
 use crate::writer::Writer;
 use parking_lot::RwLock;
+use rusqlite::Row;
 use stampcard_pipeline::admit::HOST_SOURCE;
 use stampcard_pipeline::event::{Body, Event, EventName, Instant};
 use stampcard_pipeline::outcome::Outcome;
@@ -67,21 +68,8 @@ impl Books {
             "SELECT number, created_at, plugins, shop FROM rule_books",
             &[],
             |row| {
-                let number: i64 = row.get(0)?;
-                let plugins: Vec<Plugin> = serde_json::from_str(&row.get::<_, String>(2)?)?;
-                let shop = serde_json::from_str(&row.get::<_, String>(3)?)?;
-                let versions = versions(sql, number)?;
-                let created_at = row::instant(row, 1)?;
-                books.insert(
-                    number,
-                    Arc::new(RuleBook {
-                        number,
-                        created_at,
-                        plugins: Arc::new(plugins),
-                        shop,
-                        versions,
-                    }),
-                );
+                let book = read_book(sql, row)?;
+                books.insert(book.number, Arc::new(book));
                 Ok(())
             },
         )?;
@@ -99,6 +87,21 @@ impl Books {
             .max_by_key(|book| book.number)
             .cloned()
     }
+}
+
+/// The columns `number, created_at, plugins, shop`, and the versions that belong to them.
+pub(crate) fn read_book(sql: &Sql, row: &Row) -> Result<RuleBook, Trouble> {
+    let number: i64 = row.get(0)?;
+    let plugins: Vec<Plugin> =
+        serde_json::from_str(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?;
+    let shop = serde_json::from_str(row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?)?;
+    Ok(RuleBook {
+        number,
+        created_at: row::instant(row, 1)?,
+        plugins: Arc::new(plugins),
+        shop,
+        versions: versions(sql, number)?,
+    })
 }
 
 fn versions(sql: &Sql, book: i64) -> rusqlite::Result<Vec<i64>> {

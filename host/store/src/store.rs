@@ -4,6 +4,7 @@ use crate::cache::Cache;
 use crate::error::{OpenError, Trouble, store_error};
 use crate::group::{Group, Grouping, Work};
 use crate::hold::Holds;
+use crate::log::{Log, flush_folder_of};
 use crate::open::Conflicts;
 use crate::reads::Reads;
 use crate::rule_books::{Artifact, Books, RuleBook};
@@ -103,7 +104,15 @@ impl SqliteStore {
         };
         let books = Books::load(&sql).map_err(told)?;
         let writer = Writer::new(sql, Cache::new(settings.cache_bytes)).map_err(failed)?;
-        let group = Arc::new(Group::new(writer, settings.grouping, wal_pages));
+        let log = Log::of(path);
+        let kept = log.flush().and_then(|()| {
+            flush_folder_of(path).map_err(|error| StoreError::Failed(error.to_string()))
+        });
+        kept.map_err(|error| OpenError::Store {
+            path: path.into(),
+            error,
+        })?;
+        let group = Arc::new(Group::new(writer, settings.grouping, log, wal_pages));
         let shared = Arc::new(Shared {
             group: group.clone(),
             holds: Arc::default(),
@@ -139,7 +148,8 @@ impl SqliteStore {
     }
 
     /// Says that a submission is on its way, so that the open group waits for it. Drop it when the
-    /// submission is committed or refused.
+    /// submission is committed or refused. While nobody has one each event is flushed at once,
+    /// so an import keeps one for as long as it runs.
     pub fn begin_work(&self) -> Work {
         self.shared.group.begin_work()
     }
@@ -207,10 +217,14 @@ impl SqliteStore {
         self.shared.group.lock().sql.take_recording()
     }
 
-    /// A connection with the settings of the writer, on which a recording can be replayed.
+    /// A connection on which a recording can be replayed: with the settings of the writer, but
+    /// with nothing beside it. It flushes in each COMMIT and empties the log by itself.
     pub fn plain_connection(path: &Path) -> Result<Connection, StoreError> {
         let connection = Connection::open(path).map_err(store_error)?;
         prepare(&connection, Settings::default().page_cache_kib).map_err(store_error)?;
+        connection
+            .pragma_update(None, "synchronous", "FULL")
+            .map_err(store_error)?;
         connection
             .pragma_update(None, "wal_autocheckpoint", crate::group::WAL_PAGES_MAX)
             .map_err(store_error)?;
@@ -300,7 +314,8 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 fn prepare(connection: &Connection, page_cache_kib: u32) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    // The flush that FULL adds to COMMIT comes right after it; see log.rs.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // What is deleted is overwritten: an erased person is not left in free pages.
     connection.pragma_update(None, "secure_delete", true)?;

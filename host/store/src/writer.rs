@@ -1,8 +1,9 @@
 //! The one write connection: what is in its open transaction, and what it counts.
 
 use crate::cache::Cache;
-use crate::group::{BEGIN, COMMIT, Ticket};
+use crate::group::{BEGIN, COMMIT};
 use crate::sql::Sql;
+use crate::ticket::Ticket;
 use std::sync::Arc;
 
 pub(crate) struct Writer {
@@ -11,6 +12,8 @@ pub(crate) struct Writer {
     /// The next numbers. They are counted here and read again after a group was taken back.
     pub next: Next,
     open: Option<OpenGroup>,
+    /// The last group that was committed; it may be on its way to the disk.
+    committed: Option<OpenGroup>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,7 @@ impl Writer {
             cache,
             next,
             open: None,
+            committed: None,
         })
     }
 
@@ -54,12 +58,17 @@ impl Writer {
         Ok(ticket)
     }
 
-    /// The ticket of the group that a journal row is in, if that is not on disk yet.
+    /// The ticket of the group that a journal row is in, if that is not on disk yet. Groups before
+    /// the last committed one are: either their own flush has ended, or the last one's was made
+    /// with the writer in hand, and a flush of the log takes all with it that came before.
     pub fn not_yet_durable(&self, seq: i64) -> Option<Arc<Ticket>> {
-        self.open
+        let on_its_way = self
+            .committed
             .as_ref()
-            .filter(|open| seq >= open.first_seq)
-            .map(|open| open.ticket.clone())
+            .filter(|group| !group.ticket.is_settled());
+        let mut groups = self.open.iter().chain(on_its_way);
+        let group = groups.find(|group| seq >= group.first_seq)?;
+        Some(group.ticket.clone())
     }
 
     /// Commits the open group. If that fails, the group is still open and must be rolled back.
@@ -68,7 +77,8 @@ impl Writer {
             return Ok(None);
         }
         self.sql.run(COMMIT, &[])?;
-        Ok(self.open.take().map(|open| open.ticket))
+        self.committed = self.open.take();
+        Ok(self.committed.as_ref().map(|group| group.ticket.clone()))
     }
 
     /// Takes the open group back, and everything that was remembered of it.

@@ -185,6 +185,7 @@ fn the_clock_drives_a_silent_customer_and_the_journal_holds_what_that_did() {
         shop.count("SELECT count(*) FROM journal WHERE kind = 'review.due'"),
         1
     );
+    assert_eq!(shop.store.reads().check(&mut |_| ()).unwrap(), []);
 }
 
 #[test]

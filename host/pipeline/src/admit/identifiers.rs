@@ -141,7 +141,8 @@ pub fn normal_phone(text: &str, country: &str) -> Result<String, Refusal> {
     }
 }
 
-fn normal_card(text: &str) -> Result<String, Refusal> {
+/// Without blanks; never a payment card.
+pub fn normal_card(text: &str) -> Result<String, Refusal> {
     let card: String = text
         .chars()
         .filter(|letter| !letter.is_whitespace())

@@ -10,8 +10,10 @@ use stampcard_runtime::{Candidate, Engine, RuleBook, bench, child_main};
 use std::process::ExitCode;
 use std::time::Duration;
 
-const MANIFEST: &str = "name = 'rule'\nversion = '0.0.0'\nroles = ['point-formula']\nevents = ['*']";
-const SHOP: &str = "name = 'Bean & Leaf'\ncurrency = 'USD'\ntime_zone = 'America/New_York'\ncountry = 'US'";
+const MANIFEST: &str =
+    "name = 'rule'\nversion = '0.0.0'\nroles = ['point-formula']\nevents = ['*']";
+const SHOP: &str =
+    "name = 'Bean & Leaf'\ncurrency = 'USD'\ntime_zone = 'America/New_York'\ncountry = 'US'";
 const EACH: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
@@ -27,7 +29,9 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let component = arguments.next().ok_or("stampcard-call-bench RULE.wasm [RULE.toml]")?;
+    let component = arguments
+        .next()
+        .ok_or("stampcard-call-bench RULE.wasm [RULE.toml]")?;
     let file = arguments.next().map(std::fs::read_to_string).transpose()?;
     let candidate = Candidate {
         name: "rule".into(),
@@ -46,7 +50,13 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     for threads in [1, 2] {
         let it = bench::point_formula(&book, &event, &input, threads, EACH);
         let micros = |rate: f64| 1e6 * threads as f64 / rate;
-        println!("{threads:7} {:8.0} {:7.2} {:10.0} {:7.2}", it.fresh, micros(it.fresh), it.reused, micros(it.reused));
+        println!(
+            "{threads:7} {:8.0} {:7.2} {:10.0} {:7.2}",
+            it.fresh,
+            micros(it.fresh),
+            it.reused,
+            micros(it.reused)
+        );
     }
     Ok(())
 }
@@ -65,7 +75,15 @@ fn event() -> Event {
     };
     let lines: Vec<Line> = (0..5).map(line).collect();
     let total = lines.iter().map(|line| line.amount).sum();
-    let sale = Sale { total, lines, tenders: vec![Tender { kind: "card".into(), amount: total }], ..Sale::default() };
+    let sale = Sale {
+        total,
+        lines,
+        tenders: vec![Tender {
+            kind: "card".into(),
+            amount: total,
+        }],
+        ..Sale::default()
+    };
     Event {
         source: "till-1".into(),
         id: "ord-1001".into(),
@@ -92,8 +110,16 @@ fn input() -> Input {
             enrolled_at: Some(NOON),
             origin: "pos".into(),
             tags: vec!["VIP".into()],
-            segments: vec![Membership { segment: "weekly".into(), since: NOON, until: None }],
-            tier: Some(Standing { tier: "silver".into(), since: NOON, keep_until: None }),
+            segments: vec![Membership {
+                segment: "weekly".into(),
+                since: NOON,
+                until: None,
+            }],
+            tier: Some(Standing {
+                tier: "silver".into(),
+                since: NOON,
+                keep_until: None,
+            }),
             balance: 450,
             available: 450,
             earned: 900,

@@ -19,8 +19,12 @@ pub fn component(guest: &'static str) -> Vec<u8> {
     let mut built = BUILT.get_or_init(Default::default).lock();
     let build = || {
         let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests");
-        let package = guests.join(guest).canonicalize().unwrap_or_else(|error| panic!("{guest}: {error}"));
-        stampcard_build::component(package, temporary("guests")).unwrap_or_else(|error| panic!("{guest}: {error}"))
+        let package = guests
+            .join(guest)
+            .canonicalize()
+            .unwrap_or_else(|error| panic!("{guest}: {error}"));
+        stampcard_build::component(package, temporary("guests"))
+            .unwrap_or_else(|error| panic!("{guest}: {error}"))
     };
     built.entry(guest).or_insert_with(build).clone()
 }
@@ -57,7 +61,9 @@ pub fn shop_with(tiers: &[&str], plugins: &[&str]) -> Shop {
 pub fn candidate(name: &str, guest: &'static str, role: &str, more: &str) -> Candidate {
     Candidate {
         name: name.into(),
-        file: format!("name = {name:?}\nversion = '1.0.0'\nroles = [{role:?}]\nevents = ['*']\n{more}"),
+        file: format!(
+            "name = {name:?}\nversion = '1.0.0'\nroles = [{role:?}]\nevents = ['*']\n{more}"
+        ),
         component: Some(component(guest)),
         schema: None,
     }
@@ -78,8 +84,18 @@ pub fn book(candidates: Vec<Candidate>) -> RuleBook {
 
 /// A sale of so many lines of one dollar.
 pub fn sale(id: &str, lines: usize) -> Arc<Event> {
-    let line = Line { quantity: 1_000, unit_price: 100, amount: 100, net: 100, ..Line::default() };
-    let sale = Sale { lines: vec![line; lines], total: 100 * lines as i64, ..Sale::default() };
+    let line = Line {
+        quantity: 1_000,
+        unit_price: 100,
+        amount: 100,
+        net: 100,
+        ..Line::default()
+    };
+    let sale = Sale {
+        lines: vec![line; lines],
+        total: 100 * lines as i64,
+        ..Sale::default()
+    };
     Arc::new(Event {
         source: "till-1".into(),
         id: id.into(),

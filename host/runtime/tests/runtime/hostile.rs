@@ -29,26 +29,44 @@ fn expected(crime: Crime) -> (End, &'static str) {
     const MIB: u64 = 1 << 20;
     let end = match crime {
         Crime::None | Crime::Chatter | Crime::Smear | Crime::Secret => End::Answered,
-        Crime::Loop => End::Failed(Failure::Fuel { limit: 20_000_000 + 3 * 50_000 }),
+        Crime::Loop => End::Failed(Failure::Fuel {
+            limit: 20_000_000 + 3 * 50_000,
+        }),
         Crime::LoopInConfigure => End::NotLoaded(Failure::Fuel { limit: 20_000_000 }),
-        Crime::Dawdle => return (End::Failed(Failure::Deadline { limit_ms: 20 }), "fuel = 200000000\ndeadline_ms = 20"),
-        Crime::Hoard | Crime::Grab => End::Failed(Failure::Memory { limit_bytes: 64 * MIB }),
-        Crime::GrabInConfigure => End::NotLoaded(Failure::Memory { limit_bytes: 64 * MIB }),
+        Crime::Dawdle => {
+            return (
+                End::Failed(Failure::Deadline { limit_ms: 20 }),
+                "fuel = 200000000\ndeadline_ms = 20",
+            );
+        }
+        Crime::Hoard | Crime::Grab => End::Failed(Failure::Memory {
+            limit_bytes: 64 * MIB,
+        }),
+        Crime::GrabInConfigure => End::NotLoaded(Failure::Memory {
+            limit_bytes: 64 * MIB,
+        }),
         Crime::Recurse => End::Failed(Failure::Stack),
         Crime::Trap => End::Trapped("unreachable"),
         Crime::Convert => End::Trapped("invalid conversion to integer"),
         Crime::Stray => End::Trapped("out of bounds memory access"),
         Crime::Panic => End::Trapped("the till is on fire"),
-        Crime::ManyAwards | Crime::LongReason | Crime::Amplify | Crime::Shout => End::Refused("too much data"),
+        Crime::ManyAwards | Crime::LongReason | Crime::Amplify | Crime::Shout => {
+            End::Refused("too much data")
+        }
         Crime::LongSentence => End::Refused("the reason of an award has 513 bytes"),
         Crime::NotText => End::Refused("utf-8"),
         Crime::RoundedNumber => End::Refused("9007199254740992, beyond"),
         Crime::LargeState => End::Refused("the state has 4097 bytes"),
-        Crime::Reject => End::Failed(Failure::Rejected { reason: "wholesale customers earn nothing".into() }),
-        Crime::Fault => {
-            End::Failed(Failure::Fault { message: "no line 9".into(), trace: "rule.rs:7".into() })
-        }
-        Crime::RejectInConfigure => End::NotLoaded(Failure::Rejected { reason: "not like this".into() }),
+        Crime::Reject => End::Failed(Failure::Rejected {
+            reason: "wholesale customers earn nothing".into(),
+        }),
+        Crime::Fault => End::Failed(Failure::Fault {
+            message: "no line 9".into(),
+            trace: "rule.rs:7".into(),
+        }),
+        Crime::RejectInConfigure => End::NotLoaded(Failure::Rejected {
+            reason: "not like this".into(),
+        }),
     };
     (end, "")
 }
@@ -65,16 +83,30 @@ fn every_crime_has_its_end() {
             }
             continue;
         }
-        assert!(book.not_loaded().is_empty(), "{crime:?}: {:?}", book.not_loaded());
+        assert!(
+            book.not_loaded().is_empty(),
+            "{crime:?}: {:?}",
+            book.not_loaded()
+        );
         let call = ask(&book);
         match (&end, &call.result) {
-            (End::Answered, Ok(answer)) => assert_eq!(answer.awards[0].amount, Amount::Base(1), "{crime:?}"),
+            (End::Answered, Ok(answer)) => {
+                assert_eq!(answer.awards[0].amount, Amount::Base(1), "{crime:?}")
+            }
             (End::Failed(expected), Err(failure)) => assert_eq!(failure, expected, "{crime:?}"),
-            (End::Refused(words), Err(Failure::Answer { problem })) => assert!(problem.contains(words), "{crime:?}: {problem}"),
-            (End::Trapped(words), Err(Failure::Trap { message })) => assert!(message.contains(words), "{crime:?}: {message}"),
+            (End::Refused(words), Err(Failure::Answer { problem })) => {
+                assert!(problem.contains(words), "{crime:?}: {problem}")
+            }
+            (End::Trapped(words), Err(Failure::Trap { message })) => {
+                assert!(message.contains(words), "{crime:?}: {message}")
+            }
             (_, result) => panic!("{crime:?}: {result:?}"),
         }
-        assert_eq!(ask(&honest()).result, ask(&honest()).result, "after {crime:?}");
+        assert_eq!(
+            ask(&honest()).result,
+            ask(&honest()).result,
+            "after {crime:?}"
+        );
         assert!(ask(&honest()).result.is_ok(), "after {crime:?}");
     }
 }
@@ -130,14 +162,22 @@ fn all_plugins_of_an_event_share_its_fuel_and_a_second_pass_has_it_again() {
         .map(|n| {
             let mut candidate = hostile("Loop", "fuel_per_line = 1");
             candidate.name = format!("loop-{n:02}");
-            candidate.file = candidate.file.replace("\"hostile\"", &format!("{:?}", candidate.name));
+            candidate.file = candidate
+                .file
+                .replace("\"hostile\"", &format!("{:?}", candidate.name));
             candidate
         })
         .collect();
     let book = book(looping);
     let event = sale("a", 0);
     let pass = || -> Vec<u64> {
-        (0..12).map(|plugin| book.point_formula(plugin, &event, &input()).usage.fuel_limit).collect()
+        (0..12)
+            .map(|plugin| {
+                book.point_formula(plugin, &event, &input())
+                    .usage
+                    .fuel_limit
+            })
+            .collect()
     };
     let first = pass();
     assert_eq!(first[..10], [20_000_000; 10]);
@@ -148,7 +188,12 @@ fn all_plugins_of_an_event_share_its_fuel_and_a_second_pass_has_it_again() {
 #[test]
 fn a_number_that_some_languages_round_reaches_no_plugin() {
     let book = honest();
-    for (balance, is_given) in [((1 << 53) - 1, true), (1 << 53, false), (-(1 << 53), false), (i64::MIN, false)] {
+    for (balance, is_given) in [
+        ((1 << 53) - 1, true),
+        (1 << 53, false),
+        (-(1 << 53), false),
+        (i64::MIN, false),
+    ] {
         let mut input = input();
         input.customer.balance = balance;
         let result = book.point_formula(0, &sale("a", 1), &input).result;
@@ -163,7 +208,12 @@ fn bytes_of_any_kind_are_refused_and_never_run_away() {
         let mut candidate = hostile("None", "");
         candidate.component = Some(bytes);
         let book = book(vec![candidate]);
-        let reason = book.not_loaded().first().unwrap_or_else(|| panic!("{what} was loaded")).reason.to_string();
+        let reason = book
+            .not_loaded()
+            .first()
+            .unwrap_or_else(|| panic!("{what} was loaded"))
+            .reason
+            .to_string();
         assert!(reason.starts_with("hostile.wasm: "), "{what}: {reason}");
     };
     for cut in [0, 1, 4, 8, 100, whole.len() / 2, whole.len() - 1] {
@@ -172,7 +222,10 @@ fn bytes_of_any_kind_are_refused_and_never_run_away() {
     refused(b"name = 'hostile'".to_vec(), "text".into());
     refused(vec![0; 4_096], "zeros".into());
     // As deep as bytes go: components within components.
-    refused(b"\0asm\x0d\0\x01\0\x04\xff\xff\xff\xff\x0f".repeat(4_000), "a deep nest".into());
+    refused(
+        b"\0asm\x0d\0\x01\0\x04\xff\xff\xff\xff\x0f".repeat(4_000),
+        "a deep nest".into(),
+    );
     let mut large = whole.clone();
     large.resize(33 << 20, 0);
     refused(large, "33 MiB".into());
@@ -212,7 +265,11 @@ fn what_a_plugin_logs_has_its_name_and_the_events_is_bounded_and_moves_no_termin
     let chatter = logged("Chatter");
     assert!(chatter.contains("line 0 "), "{chatter}");
     assert!(chatter.contains("the log of this call was cut"));
-    let said: usize = chatter.lines().filter_map(|line| line.split("plugin: ").nth(1)).filter_map(|line| line.find(" plugin=")).sum();
+    let said: usize = chatter
+        .lines()
+        .filter_map(|line| line.split("plugin: ").nth(1))
+        .filter_map(|line| line.find(" plugin="))
+        .sum();
     assert!(said <= (16 << 10) + 100, "{said} bytes");
 }
 
@@ -221,7 +278,10 @@ fn logged(crime: &str) -> String {
     let book = book(vec![hostile(crime, "")]);
     let written = Written::default();
     let writer = written.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
     tracing::subscriber::with_default(subscriber, || assert!(ask(&book).result.is_ok()));
     String::from_utf8(written.0.lock().clone()).unwrap()
 }

@@ -17,14 +17,24 @@ fn refusal(candidate: Candidate) -> String {
 }
 
 fn with_component(text: &str) -> Candidate {
-    Candidate { component: Some(wat::parse_str(text).unwrap()), ..hostile("None", "") }
+    Candidate {
+        component: Some(wat::parse_str(text).unwrap()),
+        ..hostile("None", "")
+    }
 }
 
 #[test]
 fn a_component_says_what_it_is() {
     let seen = inspect(&component("hostile")).unwrap();
-    assert_eq!((seen.contract.as_deref(), seen.roles.as_slice()), (Some("0.1"), &[Role::PointFormula][..]));
-    assert!(seen.imports.iter().all(|import| import.refused.is_none()), "{:?}", seen.imports);
+    assert_eq!(
+        (seen.contract.as_deref(), seen.roles.as_slice()),
+        (Some("0.1"), &[Role::PointFormula][..])
+    );
+    assert!(
+        seen.imports.iter().all(|import| import.refused.is_none()),
+        "{:?}",
+        seen.imports
+    );
     assert!(seen.digest.starts_with("sha256:"));
 }
 
@@ -32,7 +42,10 @@ fn a_component_says_what_it_is() {
 fn what_is_no_plugin_is_refused_by_what_it_is() {
     for (text, words) in [
         ("(module)", "this is a core module, not a component"),
-        ("(component)", "exports no role of the contract; it exports nothing"),
+        (
+            "(component)",
+            "exports no role of the contract; it exports nothing",
+        ),
         (
             r#"(component (instance $i) (export "stampcard:plugin/tier-rule@0.1.0" (instance $i)))"#,
             "not stampcard:plugin/lifecycle",
@@ -66,10 +79,22 @@ fn what_is_no_plugin_is_refused_by_what_it_is() {
 #[test]
 fn what_a_plugin_may_not_import_is_refused_by_name() {
     for (import, words) in [
-        ("wasi:sockets/tcp@0.2.3", "wasi:sockets/tcp@0.2.3 (a rule has no network"),
-        ("wasi:http/outgoing-handler@0.2.0", "wasi:http/outgoing-handler@0.2.0 (a rule has no network"),
-        ("wasi:keyvalue/store@0.2.0", "wasi:keyvalue/store@0.2.0 (a rule has no storage"),
-        ("stampcard:plugin/log@0.2.0", "stampcard:plugin/log@0.2.0 (this host speaks version 0.1"),
+        (
+            "wasi:sockets/tcp@0.2.3",
+            "wasi:sockets/tcp@0.2.3 (a rule has no network",
+        ),
+        (
+            "wasi:http/outgoing-handler@0.2.0",
+            "wasi:http/outgoing-handler@0.2.0 (a rule has no network",
+        ),
+        (
+            "wasi:keyvalue/store@0.2.0",
+            "wasi:keyvalue/store@0.2.0 (a rule has no storage",
+        ),
+        (
+            "stampcard:plugin/log@0.2.0",
+            "stampcard:plugin/log@0.2.0 (this host speaks version 0.1",
+        ),
     ] {
         let component = format!(r#"(component (import "{import}" (instance)))"#);
         let refusal = refusal(with_component(&component));
@@ -93,13 +118,20 @@ fn a_manifest_that_lies_about_its_roles_is_refused() {
 fn personal_data_must_be_asked_for_and_granted() {
     let asks = |more: &str| candidate("hostile", "hostile", "point-formula", more);
     for (more, words) in [
-        ("personal = ['email', 'name']\ngrant = ['name']", "write `grant = [\"email\"]` into hostile.toml"),
+        (
+            "personal = ['email', 'name']\ngrant = ['name']",
+            "write `grant = [\"email\"]` into hostile.toml",
+        ),
         ("grant = ['phone']", "which the plugin does not ask for"),
     ] {
         let refusal = refusal(asks(more));
         assert!(refusal.contains(words), "{more}: {refusal}");
     }
-    assert!(book(vec![asks("personal = ['email']\ngrant = ['email']")]).not_loaded().is_empty());
+    assert!(
+        book(vec![asks("personal = ['email']\ngrant = ['email']")])
+            .not_loaded()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -108,11 +140,20 @@ fn a_configuration_must_fit_its_schema() {
                   [configuration.properties.rate]\ntype = 'integer'\nminimum = 1\n";
     for (more, words) in [
         ("[config]\nrate = 1".into(), "takes none"),
-        (format!("{schema}[config]\nrate = 0"), "config.rate: 0 is less than the minimum of 1"),
+        (
+            format!("{schema}[config]\nrate = 0"),
+            "config.rate: 0 is less than the minimum of 1",
+        ),
         (format!("{schema}[config]\nrat = 1"), "'rat' was unexpected"),
-        (format!("{schema}[config]\nrate = 9007199254740992"), "config.rate: 9007199254740992 cannot be told exactly"),
+        (
+            format!("{schema}[config]\nrate = 9007199254740992"),
+            "config.rate: 9007199254740992 cannot be told exactly",
+        ),
         ("[configuration]\ntype = 'nothing'".into(), "is not one"),
-        ("configuration = 'rate.schema.json'".into(), "names the JSON Schema rate.schema.json, which is not there"),
+        (
+            "configuration = 'rate.schema.json'".into(),
+            "names the JSON Schema rate.schema.json, which is not there",
+        ),
     ] {
         let refusal = refusal(candidate("hostile", "hostile", "point-formula", &more));
         assert!(refusal.contains(words), "{more}: {refusal}");
@@ -121,23 +162,66 @@ fn a_configuration_must_fit_its_schema() {
 
 #[test]
 fn a_manifest_is_wrong_in_clear_words() {
-    let file = |text: &str| Candidate { file: text.into(), ..hostile("None", "") };
-    let manifest = |more: &str| format!("name = 'hostile'\nversion = '1.0.0'\nroles = ['point-formula']\nevents = ['*']\n{more}");
+    let file = |text: &str| Candidate {
+        file: text.into(),
+        ..hostile("None", "")
+    };
+    let manifest = |more: &str| {
+        format!(
+            "name = 'hostile'\nversion = '1.0.0'\nroles = ['point-formula']\nevents = ['*']\n{more}"
+        )
+    };
     for (text, words) in [
         ("name = ".to_owned(), "hostile.toml: not TOML: "),
         ("version = '1.0.0'".into(), "`name` is missing"),
-        (manifest("").replace("1.0.0", "one"), "`one` is not a version such as 1.0.0"),
-        (manifest("").replace("'hostile'", "'other'"), "the file is named hostile.toml and says that it is `other`"),
-        (manifest("").replace("point-formula", "point-formulas"), "did you mean `point-formula`?"),
-        (manifest("").replace("['*']", "[]"), "events must not be empty"),
-        (manifest("").replace("'*'", "'Sale'"), "`Sale` is not a kind of event"),
-        (manifest("stateversion = 2"), "did you mean `state_version`?"),
-        (manifest("facts = ['categories']"), "did you mean `category`?"),
-        (manifest("facts = ['tag', 'tag']"), "facts names `tag` twice"),
-        (manifest("[segments.vip]\nexplains = 'x'"), "`segments.vip.explains` is not a key; did you mean `segments.vip.explain`?"),
-        (manifest("[limits]\nfuels = 1"), "limits.fuels is not a limit; did you mean `fuel`?"),
-        (manifest("[limits]\ndeadline_ms = 60000"), "limits.deadline_ms must be between 1 and 2000 milliseconds, not 60000"),
-        (manifest("pack = 'starter'"), "this program carries no `starter`"),
+        (
+            manifest("").replace("1.0.0", "one"),
+            "`one` is not a version such as 1.0.0",
+        ),
+        (
+            manifest("").replace("'hostile'", "'other'"),
+            "the file is named hostile.toml and says that it is `other`",
+        ),
+        (
+            manifest("").replace("point-formula", "point-formulas"),
+            "did you mean `point-formula`?",
+        ),
+        (
+            manifest("").replace("['*']", "[]"),
+            "events must not be empty",
+        ),
+        (
+            manifest("").replace("'*'", "'Sale'"),
+            "`Sale` is not a kind of event",
+        ),
+        (
+            manifest("stateversion = 2"),
+            "did you mean `state_version`?",
+        ),
+        (
+            manifest("facts = ['categories']"),
+            "did you mean `category`?",
+        ),
+        (
+            manifest("facts = ['tag', 'tag']"),
+            "facts names `tag` twice",
+        ),
+        (
+            manifest("[segments.vip]\nexplains = 'x'"),
+            "`segments.vip.explains` is not a key; did you mean `segments.vip.explain`?",
+        ),
+        (
+            manifest("[limits]\nfuels = 1"),
+            "limits.fuels is not a limit; did you mean `fuel`?",
+        ),
+        (
+            manifest("[limits]\ndeadline_ms = 60000"),
+            "limits.deadline_ms must be between 1 and 2000 milliseconds, not 60000",
+        ),
+        (
+            manifest("pack = 'starter'"),
+            "this program carries no `starter`",
+        ),
     ] {
         let refusal = refusal(file(&text));
         assert!(refusal.contains(words), "{text}: {refusal}");
@@ -155,19 +239,36 @@ fn a_pack_is_its_own_manifest_with_the_operators_file_above_it() {
         component: &bytes,
     };
     let file = "pack = 'starter'\nevents = ['*']\n[config.segments.vip]\nexplain = 'Spends a lot.'";
-    let candidate = Candidate { name: "mine".into(), file: file.into(), component: None, schema: None };
+    let candidate = Candidate {
+        name: "mine".into(),
+        file: file.into(),
+        component: None,
+        schema: None,
+    };
     let book = RuleBook::load(engine(), &shop(), vec![candidate], &[pack], None);
     assert!(book.not_loaded().is_empty(), "{:?}", book.not_loaded());
     let about = &book.plugins()[0];
-    assert_eq!((about.name.as_str(), about.version.as_str()), ("mine", "2.0.0"));
+    assert_eq!(
+        (about.name.as_str(), about.version.as_str()),
+        ("mine", "2.0.0")
+    );
     assert_eq!(about.events, ["*"]);
-    assert_eq!(about.segments, [("vip".to_owned(), "Spends a lot.".to_owned())]);
+    assert_eq!(
+        about.segments,
+        [("vip".to_owned(), "Spends a lot.".to_owned())]
+    );
 }
 
 #[test]
 fn without_a_component_and_without_a_pack_there_is_no_plugin() {
-    let book = book(vec![Candidate { component: None, ..hostile("None", "") }]);
-    assert!(matches!(book.not_loaded()[0].reason, LoadError::NoComponent { .. }));
+    let book = book(vec![Candidate {
+        component: None,
+        ..hostile("None", "")
+    }]);
+    assert!(matches!(
+        book.not_loaded()[0].reason,
+        LoadError::NoComponent { .. }
+    ));
 }
 
 // ------------------------------------------------------------- compiled code
@@ -177,7 +278,10 @@ fn machine_code_from_outside_is_never_accepted() {
     let dir = tempfile::tempdir().unwrap();
     load(&engine_with(dir.path()));
     let code = fs::read(compiled(dir.path())).unwrap();
-    let candidate = Candidate { component: Some(code.clone()), ..hostile("None", "") };
+    let candidate = Candidate {
+        component: Some(code.clone()),
+        ..hostile("None", "")
+    };
     match &book(vec![candidate]).not_loaded()[0].reason {
         LoadError::Component { error, .. } => assert_eq!(error, &ComponentError::Precompiled),
         other => panic!("{other}"),
@@ -236,11 +340,18 @@ fn one_component_wanted_by_many_at_once_is_compiled_once() {
 fn load(engine: &Engine) {
     let book = RuleBook::load(engine, &shop(), vec![hostile("None", "")], &[], None);
     assert!(book.not_loaded().is_empty(), "{:?}", book.not_loaded());
-    assert!(book.point_formula(0, &sale("a", 1), &input()).result.is_ok());
+    assert!(
+        book.point_formula(0, &sale("a", 1), &input())
+            .result
+            .is_ok()
+    );
 }
 
 fn compiled(cache: &std::path::Path) -> PathBuf {
-    let mut files: Vec<_> = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = fs::read_dir(cache)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert_eq!(files.len(), 1, "{files:?}");
     files.remove(0)
 }

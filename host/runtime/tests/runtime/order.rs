@@ -15,55 +15,116 @@ fn load(shop: &Shop, candidates: Vec<Candidate>, previous: Option<&RuleBook>) ->
 }
 
 fn names(book: &RuleBook) -> Vec<&str> {
-    book.plugins().iter().map(|plugin| plugin.name.as_str()).collect()
+    book.plugins()
+        .iter()
+        .map(|plugin| plugin.name.as_str())
+        .collect()
 }
 
 /// What is not loaded, with the version that is live instead.
 fn failures(book: &RuleBook) -> Vec<(String, Option<&str>)> {
     let failure = |it: &'_ stampcard_runtime::NotLoaded| it.reason.to_string();
-    book.not_loaded().iter().map(|it| (failure(it), it.live.as_deref())).collect()
+    book.not_loaded()
+        .iter()
+        .map(|it| (failure(it), it.live.as_deref()))
+        .collect()
 }
 
 #[test]
 fn plugins_run_in_declared_order_then_by_name_each_behind_those_it_builds_on() {
     for (declared, plugins, expected) in [
-        (&[][..], &[("c", ""), ("a", ""), ("b", "")][..], &["a", "b", "c"][..]),
-        (&["c", "a"], &[("a", ""), ("b", ""), ("c", "")], &["c", "a", "b"]),
-        (&["a", "b"], &[("a", "after = ['b']"), ("b", "after = ['c']"), ("c", "")], &["c", "b", "a"]),
-        (&["a", "b", "c"], &[("a", "after = ['c']"), ("b", ""), ("c", "")], &["b", "c", "a"]),
+        (
+            &[][..],
+            &[("c", ""), ("a", ""), ("b", "")][..],
+            &["a", "b", "c"][..],
+        ),
+        (
+            &["c", "a"],
+            &[("a", ""), ("b", ""), ("c", "")],
+            &["c", "a", "b"],
+        ),
+        (
+            &["a", "b"],
+            &[("a", "after = ['b']"), ("b", "after = ['c']"), ("c", "")],
+            &["c", "b", "a"],
+        ),
+        (
+            &["a", "b", "c"],
+            &[("a", "after = ['c']"), ("b", ""), ("c", "")],
+            &["b", "c", "a"],
+        ),
     ] {
-        let candidates = plugins.iter().map(|(name, more)| plugin(name, more)).collect();
+        let candidates = plugins
+            .iter()
+            .map(|(name, more)| plugin(name, more))
+            .collect();
         let book = load(&shop_with(&[], declared), candidates, None);
-        assert_eq!(names(&book), expected, "{declared:?} {plugins:?}: {:?}", failures(&book));
+        assert_eq!(
+            names(&book),
+            expected,
+            "{declared:?} {plugins:?}: {:?}",
+            failures(&book)
+        );
     }
 }
 
 #[test]
 fn a_round_of_plugins_is_refused_and_names_itself() {
-    let candidates = vec![plugin("a", "after = ['b']"), plugin("b", "after = ['c']"), plugin("c", "after = ['b']"), plugin("d", "")];
+    let candidates = vec![
+        plugin("a", "after = ['b']"),
+        plugin("b", "after = ['c']"),
+        plugin("c", "after = ['b']"),
+        plugin("d", ""),
+    ];
     let book = load(&shop(), candidates, None);
     assert_eq!(names(&book), ["d"]);
     let failures = failures(&book);
-    assert_eq!(failures[0].0, "b would have to decide before itself: b after c after b");
-    assert!(failures[1].0.starts_with("a decides after b, which is not among"), "{failures:?}");
+    assert_eq!(
+        failures[0].0,
+        "b would have to decide before itself: b after c after b"
+    );
+    assert!(
+        failures[1]
+            .0
+            .starts_with("a decides after b, which is not among"),
+        "{failures:?}"
+    );
 }
 
 #[test]
 fn a_key_has_one_owner() {
     let vip = "[segments.vip]\nexplain = 'Spends a lot.'";
-    let candidates = vec![plugin("a", vip), plugin("b", vip), plugin("c", "[tags.vip]\nexplain = 'A tag is no segment.'")];
+    let candidates = vec![
+        plugin("a", vip),
+        plugin("b", vip),
+        plugin("c", "[tags.vip]\nexplain = 'A tag is no segment.'"),
+    ];
     let book = load(&shop(), candidates, None);
     assert_eq!(names(&book), ["a", "c"]);
-    assert_eq!(failures(&book), [("b owns the segment `vip`, which a owns already; one of them must leave it".into(), None)]);
+    assert_eq!(
+        failures(&book),
+        [(
+            "b owns the segment `vip`, which a owns already; one of them must leave it".into(),
+            None
+        )]
+    );
 }
 
 #[test]
 fn who_is_live_keeps_its_key_from_who_comes_new() {
     let vip = "[segments.vip]\nexplain = 'Spends a lot.'";
     let before = load(&shop(), vec![plugin("b", vip)], None);
-    let book = load(&shop(), vec![plugin("a", vip), plugin("b", vip)], Some(&before));
+    let book = load(
+        &shop(),
+        vec![plugin("a", vip), plugin("b", vip)],
+        Some(&before),
+    );
     assert_eq!(names(&book), ["b"]);
-    assert!(failures(&book)[0].0.starts_with("a owns the segment `vip`, which b owns already"));
+    assert!(
+        failures(&book)[0]
+            .0
+            .starts_with("a owns the segment `vip`, which b owns already")
+    );
 }
 
 #[test]
@@ -78,13 +139,22 @@ fn a_tier_must_be_the_shops() {
 #[test]
 fn a_bad_version_leaves_the_old_one_live_and_says_so() {
     let good = plugin("a", "");
-    let newer = |text: &str| Candidate { file: good.file.replace("1.0.0", "2.0.0") + text, ..good.clone() };
+    let newer = |text: &str| Candidate {
+        file: good.file.replace("1.0.0", "2.0.0") + text,
+        ..good.clone()
+    };
     let before = load(&shop(), vec![good.clone()], None);
-    let broken = Candidate { component: Some(b"\0asm\x0d\0\x01\0junk".to_vec()), ..newer("") };
+    let broken = Candidate {
+        component: Some(b"\0asm\x0d\0\x01\0junk".to_vec()),
+        ..newer("")
+    };
     for (bad, words) in [
         (broken, "a.wasm: the component is not valid"),
         (newer("[limits]\nfuels = 1"), "did you mean `fuel`"),
-        (newer("after = ['b']"), "decides after b, which is not among"),
+        (
+            newer("after = ['b']"),
+            "decides after b, which is not among",
+        ),
         (newer("[tiers.bronze]\nexplain = 'x'"), "the tier `bronze`"),
     ] {
         let book = load(&shop(), vec![bad], Some(&before));
@@ -92,10 +162,17 @@ fn a_bad_version_leaves_the_old_one_live_and_says_so() {
         let failures = failures(&book);
         assert!(failures[0].0.contains(words), "{failures:?}");
         assert_eq!(failures[0].1, Some("1.0.0"));
-        assert!(book.point_formula(0, &sale("a", 1), &input()).result.is_ok());
+        assert!(
+            book.point_formula(0, &sale("a", 1), &input())
+                .result
+                .is_ok()
+        );
     }
     let book = load(&shop(), vec![newer("")], Some(&before));
-    assert_eq!((book.plugins()[0].version.as_str(), failures(&book)), ("2.0.0", Vec::new()));
+    assert_eq!(
+        (book.plugins()[0].version.as_str(), failures(&book)),
+        ("2.0.0", Vec::new())
+    );
 }
 
 #[test]
@@ -119,17 +196,33 @@ fn a_case_runs_a_component_in_the_contracts_words() {
     let book = load(&shop(), vec![plugin("a", "")], None);
     let missing = book.run_case("a", Role::PointFormula, &serde_json::json!({}));
     assert!(matches!(missing, Err(CaseError::Input(_))));
-    assert!(matches!(book.run_case("a", Role::TierRule, &case()), Err(CaseError::NoRole { .. })));
-    assert!(matches!(book.run_case("b", Role::TierRule, &case()), Err(CaseError::NoPlugin(_))));
-    let answer = book.run_case("a", Role::PointFormula, &case()).unwrap().result.unwrap();
-    assert_eq!(answer["awards"][0]["amount"], serde_json::json!({"Base": 1}));
+    assert!(matches!(
+        book.run_case("a", Role::TierRule, &case()),
+        Err(CaseError::NoRole { .. })
+    ));
+    assert!(matches!(
+        book.run_case("b", Role::TierRule, &case()),
+        Err(CaseError::NoPlugin(_))
+    ));
+    let answer = book
+        .run_case("a", Role::PointFormula, &case())
+        .unwrap()
+        .result
+        .unwrap();
+    assert_eq!(
+        answer["awards"][0]["amount"],
+        serde_json::json!({"Base": 1})
+    );
 }
 
 #[test]
 fn a_case_has_the_same_limits_as_a_call() {
     let looping = "[configuration]\ntype = 'object'\n[config]\ncrime = 'Loop'";
     let book = load(&shop(), vec![plugin("a", looping)], None);
-    let result = book.run_case("a", Role::PointFormula, &case()).unwrap().result;
+    let result = book
+        .run_case("a", Role::PointFormula, &case())
+        .unwrap()
+        .result;
     assert_eq!(result, Err(Failure::Fuel { limit: 20_000_000 }));
 }
 

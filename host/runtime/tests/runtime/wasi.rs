@@ -16,7 +16,11 @@ fn ask(book: &RuleBook, event: &str) -> Result<TierAnswer, Failure> {
 }
 
 fn found(event: &str) -> String {
-    ask(&curious("look"), event).unwrap().placement.unwrap().reason
+    ask(&curious("look"), event)
+        .unwrap()
+        .placement
+        .unwrap()
+        .reason
 }
 
 #[test]
@@ -37,8 +41,14 @@ fn what_looks_random_is_the_same_for_the_same_event_and_another_for_another() {
 fn what_has_no_meaning_ends_the_call_by_name() {
     for (does, words) in [
         ("exit", "a plugin has no wasi:cli/exit exit"),
-        ("splice", "a plugin has no wasi:io/streams [method]output-stream.splice"),
-        ("random", "a plugin has no 1099511627776 random bytes at once"),
+        (
+            "splice",
+            "a plugin has no wasi:io/streams [method]output-stream.splice",
+        ),
+        (
+            "random",
+            "a plugin has no 1099511627776 random bytes at once",
+        ),
     ] {
         match ask(&curious(does), "a") {
             Err(Failure::Trap { message }) => assert_eq!(message, words),
@@ -50,5 +60,10 @@ fn what_has_no_meaning_ends_the_call_by_name() {
 #[test]
 fn the_last_line_of_a_traceback_is_the_message_of_the_trap() {
     let trap = ask(&curious("traceback"), "a");
-    assert_eq!(trap, Err(Failure::Trap { message: "ValueError: no tier 9".into() }));
+    assert_eq!(
+        trap,
+        Err(Failure::Trap {
+            message: "ValueError: no tier 9".into()
+        })
+    );
 }

@@ -69,7 +69,7 @@ pub struct Customer {
     /// Whether the profile has every field that this shop wants, and which it lacks.
     pub complete: bool,
     pub missing: Vec<String>,
-    /// Where the customer came from: `pos`, `online_order`, `manual`, `import` …
+    /// Where the customer came from: `pos`, `online`, `manual` or `import`.
     pub origin: String,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Time,

@@ -55,7 +55,7 @@ impl Meters {
         times.add(took);
     }
 
-    /// From the arrival of an event until a read of the balance sees its points.
+    /// From the arrival of an event that came alone until a read of the balance sees its points.
     pub fn award_visible(&self, took: Duration) {
         self.visible.add(took);
     }

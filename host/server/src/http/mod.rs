@@ -102,11 +102,8 @@ impl Door {
 
     /// Takes events one after the other, each a commit of its own.
     async fn submit_all(&self, events: Vec<Bytes>) -> Vec<Result<Outcome, Problem>> {
-        let mut answers = Vec::with_capacity(events.len());
-        for event in events {
-            answers.push(self.submit(event).await);
-        }
-        answers
+        let answers = self.merchant.submit_in_turn(events).await;
+        answers.into_iter().map(|answer| answer.map_err(Problem::from)).collect()
     }
 
     async fn role_of(self: &Arc<Self>, hash: [u8; 32]) -> Result<Role, Problem> {

@@ -265,7 +265,7 @@ pub struct FollowUp {
     #[schema(value_type = String, format = DateTime)]
     pub planned_at: Time,
     /// What the template is filled with.
-    #[schema(value_type = BTreeMap<String, schema::Value>)]
+    #[schema(value_type = BTreeMap<String, schema::TemplateValue>)]
     pub data: BTreeMap<String, Value>,
     /// The discount that it carries.
     #[schema(value_type = Option<schema::Discount>)]

@@ -86,6 +86,7 @@ impl Problem {
         self.header(header::RETRY_AFTER, &seconds.to_string())
     }
 
+    #[cfg(test)]
     pub fn code(&self) -> &str {
         &self.code
     }

@@ -42,7 +42,7 @@ macro_rules! named {
     )* };
 }
 
-named! { Event NewCustomer CustomerEdit Outcome SegmentChanges Prompt Discount Value }
+named! { Event NewCustomer CustomerEdit Outcome SegmentChanges Prompt Discount TemplateValue }
 
 /// The name of the schema of a kind's `data`.
 pub fn name_of_data(kind: &str) -> &'static str {

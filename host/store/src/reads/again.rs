@@ -1,19 +1,25 @@
 //! What it takes to decide again: rule books, every explanation, and what the file was made with.
 
 use super::Reads;
-use super::shop::ExplanationRow;
+use super::shop::{ExplanationRow, explanation_row};
 use crate::error::Trouble;
-use crate::row::{self, instant, position};
-use crate::rule_books::{Books, RuleBook};
+use crate::row::instant;
+use crate::rule_books::{RuleBook, read_book};
 use stampcard_pipeline::admit::Secret;
-use stampcard_pipeline::event::{EventName, Instant};
+use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::store::StoreError;
 use std::sync::Arc;
 
 impl Reads {
     /// A rule book by its number.
     pub fn rule_book(&self, number: i64) -> Result<Option<Arc<RuleBook>>, StoreError> {
-        self.read(|sql| Ok(Books::load(sql)?.get(number)))
+        self.read(|sql| {
+            sql.find(
+                "SELECT number, created_at, plugins, shop FROM rule_books WHERE number = ?1",
+                &[&number],
+                |row| Ok(Some(Arc::new(read_book(sql, row)?))),
+            )
+        })
     }
 
     /// Keys the hashes that the line makes. A replay needs it, to make the same customers.
@@ -46,19 +52,7 @@ impl Reads {
                  WHERE x.number > ?1 ORDER BY x.number LIMIT ?2",
                 &[&after, &limit],
                 |row| {
-                    let mut explanation = row::explanation(&row.get::<_, Vec<u8>>(7)?)?;
-                    explanation.journal = row.get(8)?;
-                    let caused_by: Option<String> = row.get(4)?;
-                    rows.push(ExplanationRow {
-                        number: row.get(0)?,
-                        position: position(row, 1)?,
-                        caused_by: match caused_by {
-                            Some(source) => Some(EventName { source, id: row.get(5)? }),
-                            None => None,
-                        },
-                        rule_book: row.get(6)?,
-                        explanation,
-                    });
+                    rows.push(explanation_row(row)?);
                     Ok(())
                 },
             )?;

@@ -148,19 +148,7 @@ impl Reads {
                  ORDER BY x.number",
                 &[&name.source, &name.id],
                 |row| {
-                    let mut explanation = row::explanation(&row.get::<_, Vec<u8>>(7)?)?;
-                    explanation.journal = row.get(8)?;
-                    let caused_by: Option<String> = row.get(4)?;
-                    rows.push(ExplanationRow {
-                        number: row.get(0)?,
-                        position: position(row, 1)?,
-                        caused_by: match caused_by {
-                            Some(source) => Some(EventName { source, id: row.get(5)? }),
-                            None => None,
-                        },
-                        rule_book: row.get(6)?,
-                        explanation,
-                    });
+                    rows.push(explanation_row(row)?);
                     Ok(())
                 },
             )?;
@@ -401,6 +389,26 @@ fn api_key(row: &Row) -> rusqlite::Result<ApiKey> {
         label: row.get(2)?,
         created_at: instant(row, 3)?,
         revoked_at: some_instant(row, 4)?,
+    })
+}
+
+/// The columns `number, at, source, id`, the name of the causing event, `rule_book, body, journal`.
+pub(super) fn explanation_row(row: &Row) -> Result<ExplanationRow, Trouble> {
+    let mut explanation = row::explanation(&row.get::<_, Vec<u8>>(7)?)?;
+    explanation.journal = row.get(8)?;
+    let caused_by: Option<String> = row.get(4)?;
+    Ok(ExplanationRow {
+        number: row.get(0)?,
+        position: position(row, 1)?,
+        caused_by: match caused_by {
+            Some(source) => Some(EventName {
+                source,
+                id: row.get(5)?,
+            }),
+            None => None,
+        },
+        rule_book: row.get(6)?,
+        explanation,
     })
 }
 

@@ -24,7 +24,10 @@ thread_local! {
 
 impl lifecycle::Guest for Curious {
     fn configure(configuration: String, _: Shop) -> Result<(), Refusal> {
-        let does = configuration.split('"').nth(3).and_then(|word| word.chars().next());
+        let does = configuration
+            .split('"')
+            .nth(3)
+            .and_then(|word| word.chars().next());
         DOES.set(does.unwrap_or('l'));
         Ok(())
     }
@@ -36,8 +39,11 @@ impl tier_rule::Guest for Curious {
             'e' => exit::exit(Ok(())),
             's' => _ = stderr::get_stderr().splice(&stdin::get_stdin(), 1),
             't' => {
-                let lines = "Traceback (most recent call last):\n  rule.py:7\nValueError: no tier 9\n";
-                stderr::get_stderr().blocking_write_and_flush(lines.as_bytes()).unwrap();
+                let lines =
+                    "Traceback (most recent call last):\n  rule.py:7\nValueError: no tier 9\n";
+                stderr::get_stderr()
+                    .blocking_write_and_flush(lines.as_bytes())
+                    .unwrap();
                 core::arch::wasm32::unreachable()
             }
             'r' => _ = random::get_random_bytes(1 << 40),
@@ -61,7 +67,11 @@ impl tier_rule::Guest for Curious {
             insecure_seed::insecure_seed(),
         );
         Ok(TierAnswer {
-            placement: Some(Placement { tier: None, reason: found, keep_until: None }),
+            placement: Some(Placement {
+                tier: None,
+                reason: found,
+                keep_until: None,
+            }),
             next: None,
             after: After {
                 memory: Memory::Keep,

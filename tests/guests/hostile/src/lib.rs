@@ -30,9 +30,14 @@ thread_local! {
 impl lifecycle::Guest for Hostile {
     fn configure(configuration: String, _: Shop) -> Result<(), Refusal> {
         std::panic::set_hook(Box::new(|panic| log(Level::Error, &panic.to_string())));
-        let named = configuration.split("\"crime\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        let named = configuration
+            .split("\"crime\":\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
         let named = named.unwrap_or("None");
-        let crime = Crime::ALL.into_iter().find(|crime| format!("{crime:?}") == named);
+        let crime = Crime::ALL
+            .into_iter()
+            .find(|crime| format!("{crime:?}") == named);
         let crime = crime.ok_or_else(|| Refusal::Rejected(format!("{named} is no crime")))?;
         CRIME.set(crime);
         match crime {
@@ -47,9 +52,15 @@ impl lifecycle::Guest for Hostile {
 
 impl point_formula::Guest for Hostile {
     fn decide(_: Input) -> Result<PointAnswer, Refusal> {
-        let mut answer = PointAnswer { awards: vec![award(1)], after: after() };
+        let mut answer = PointAnswer {
+            awards: vec![award(1)],
+            after: after(),
+        };
         match CRIME.get() {
-            Crime::None | Crime::LoopInConfigure | Crime::GrabInConfigure | Crime::RejectInConfigure => {}
+            Crime::None
+            | Crime::LoopInConfigure
+            | Crime::GrabInConfigure
+            | Crime::RejectInConfigure => {}
             Crime::Loop => turn_for_ever(),
             Crime::Dawdle => dawdle(),
             Crime::Hoard => hoard(),
@@ -65,13 +76,20 @@ impl point_formula::Guest for Hostile {
             Crime::LongSentence => answer.awards[0].reason = "x".repeat(513),
             Crime::Amplify => answer.awards[0].attributes = amplified(),
             // SAFETY: none; that is the point.
-            Crime::NotText => answer.awards[0].reason = unsafe { String::from_utf8_unchecked(vec![0xff, 0xfe]) },
+            Crime::NotText => {
+                answer.awards[0].reason = unsafe { String::from_utf8_unchecked(vec![0xff, 0xfe]) }
+            }
             Crime::RoundedNumber => answer.awards = vec![award(1 << 53)],
             Crime::LargeState => answer.after.memory = Memory::Replace(vec![7; 4_097]),
-            Crime::Reject => return Err(Refusal::Rejected("wholesale customers earn nothing".into())),
+            Crime::Reject => {
+                return Err(Refusal::Rejected("wholesale customers earn nothing".into()));
+            }
             Crime::Fault => {
                 let trace = "rule.rs:7".into();
-                return Err(Refusal::Fault(Fault { message: "no line 9".into(), trace }));
+                return Err(Refusal::Fault(Fault {
+                    message: "no line 9".into(),
+                    trace,
+                }));
             }
             Crime::Secret => {
                 if let Some(address) = find_secret() {
@@ -79,7 +97,9 @@ impl point_formula::Guest for Hostile {
                 }
                 leave_secret();
             }
-            Crime::Chatter => (0..20_000).for_each(|line| log(Level::Info, &format!("line {line}"))),
+            Crime::Chatter => {
+                (0..20_000).for_each(|line| log(Level::Info, &format!("line {line}")))
+            }
             Crime::Smear => log(Level::Warn, "\u{1b}[2J\u{202e}all is well"),
             Crime::Shout => log(Level::Info, &"x".repeat(1 << 20)),
         }
@@ -145,14 +165,19 @@ fn convert(number: f64) -> i32 {
 
 #[inline(never)]
 fn recurse(depth: u64) -> u64 {
-    if depth == u64::MAX { 0 } else { recurse(depth + 1).wrapping_mul(3) ^ depth }
+    if depth == u64::MAX {
+        0
+    } else {
+        recurse(depth + 1).wrapping_mul(3) ^ depth
+    }
 }
 
 /// A thousand pairs whose texts are one and the same megabyte.
 fn amplified() -> Vec<(String, String)> {
     let text = "x".repeat(1 << 20).leak();
     // SAFETY: the texts are never freed: the host refuses the answer before it hands them back.
-    let again = || unsafe { String::from_raw_parts(text.as_ptr().cast_mut(), text.len(), text.len()) };
+    let again =
+        || unsafe { String::from_raw_parts(text.as_ptr().cast_mut(), text.len(), text.len()) };
     (0..1_000).map(|_| (again(), again())).collect()
 }
 

@@ -1,7 +1,7 @@
-//! Between the types of the line and the types of the contract.
+//! What the line gives a call, in the types of the contract.
 //!
 //! One event is asked about several times, so its translation is made once and lent to each
-//! call; the rest of the input differs from call to call.
+//! call; the rest of the input differs from call to call. It decides nothing and refuses nothing.
 //!
 //! Empty `attributes` are what later versions of the line have to say without a new contract.
 
@@ -81,11 +81,17 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
     match body {
         line::Body::Sale(it) => wit::Body::Sale(sale(it, currency, n)),
         line::Body::Checkout(it) => wit::Body::Checkout(sale(it, currency, n)),
-        line::Body::Profile(it) => {
-            wit::Body::Profile(wit::ProfileChange { changed: it.changed.clone(), method: it.method.clone() })
-        }
-        line::Body::Consent(it) => wit::Body::Consent(wit::ConsentChange { consent: consent(it, n) }),
-        line::Body::Tag(it) => wit::Body::Tag(wit::TagChange { tag: it.tag.clone(), added: it.added }),
+        line::Body::Profile(it) => wit::Body::Profile(wit::ProfileChange {
+            changed: it.changed.clone(),
+            method: it.method.clone(),
+        }),
+        line::Body::Consent(it) => wit::Body::Consent(wit::ConsentChange {
+            consent: consent(it, n),
+        }),
+        line::Body::Tag(it) => wit::Body::Tag(wit::TagChange {
+            tag: it.tag.clone(),
+            added: it.added,
+        }),
         line::Body::Visit(it) => wit::Body::Visit(wit::Visit { count: it.count }),
         // Why it is asked is each plugin's own, so `input` says it.
         line::Body::Review => wit::Body::Review(wit::Review { causes: Vec::new() }),
@@ -95,10 +101,16 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
 
 fn sale(sale: &line::Sale, currency: &str, n: &mut Numbers) -> wit::Sale {
     wit::Sale {
-        order: sale.order.as_ref().map(|order| wit::Order { system: order.system.clone(), id: order.id.clone() }),
+        order: sale.order.as_ref().map(|order| wit::Order {
+            system: order.system.clone(),
+            id: order.id.clone(),
+        }),
         origin: sale.origin.clone(),
         currency: currency.into(),
-        lines: (1..).zip(&sale.lines).map(|(number, it)| sale_line(number, it, n)).collect(),
+        lines: (1..)
+            .zip(&sale.lines)
+            .map(|(number, it)| sale_line(number, it, n))
+            .collect(),
         discounts: sale.discounts.iter().map(|it| discount(it, n)).collect(),
         shipping: n.see(sale.shipping),
         tip: n.see(sale.tip),
@@ -107,7 +119,11 @@ fn sale(sale: &line::Sale, currency: &str, n: &mut Numbers) -> wit::Sale {
         tax_included: sale.tax_included,
         total: n.see(sale.total),
         tenders: sale.tenders.iter().map(|it| tender(it, n)).collect(),
-        payment: if sale.payment_pending { wit::PaymentState::Pending } else { wit::PaymentState::Paid },
+        payment: if sale.payment_pending {
+            wit::PaymentState::Pending
+        } else {
+            wit::PaymentState::Paid
+        },
         attributes: pairs(&sale.attributes),
     }
 }
@@ -135,11 +151,17 @@ fn sale_line(number: u32, line: &line::Line, n: &mut Numbers) -> wit::Line {
 }
 
 fn discount(discount: &line::Discount, n: &mut Numbers) -> wit::Discount {
-    wit::Discount { code: discount.code.clone(), amount: n.see(discount.amount) }
+    wit::Discount {
+        code: discount.code.clone(),
+        amount: n.see(discount.amount),
+    }
 }
 
 fn tender(tender: &line::Tender, n: &mut Numbers) -> wit::Tender {
-    wit::Tender { kind: tender.kind.clone(), amount: n.see(tender.amount) }
+    wit::Tender {
+        kind: tender.kind.clone(),
+        amount: n.see(tender.amount),
+    }
 }
 
 fn channel(channel: line::Channel) -> wit::Channel {
@@ -152,11 +174,18 @@ fn channel(channel: line::Channel) -> wit::Channel {
 }
 
 fn consent(consent: &line::Consent, n: &mut Numbers) -> wit::Consent {
-    wit::Consent { purpose: consent.purpose.clone(), granted: consent.granted, at: n.at(consent.at) }
+    wit::Consent {
+        purpose: consent.purpose.clone(),
+        granted: consent.granted,
+        at: n.at(consent.at),
+    }
 }
 
 fn pairs(attributes: &std::collections::BTreeMap<String, String>) -> Vec<(String, String)> {
-    attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    attributes
+        .iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 // ------------------------------------------------------------------ the input
@@ -186,7 +215,9 @@ fn review_cause(cause: &rules::ReviewCause) -> wit::ReviewCause {
     match cause {
         rules::ReviewCause::Asked => wit::ReviewCause::Asked,
         rules::ReviewCause::AskedByOther => wit::ReviewCause::AskedByOther,
-        rules::ReviewCause::MembershipUntil(segment) => wit::ReviewCause::MembershipUntil(segment.clone()),
+        rules::ReviewCause::MembershipUntil(segment) => {
+            wit::ReviewCause::MembershipUntil(segment.clone())
+        }
         rules::ReviewCause::TierKeepUntil(tier) => wit::ReviewCause::TierKeepUntil(tier.clone()),
         rules::ReviewCause::RulesChanged => wit::ReviewCause::RulesChanged,
     }
@@ -227,7 +258,11 @@ fn customer(customer: &rules::Customer, n: &mut Numbers) -> wit::Customer {
         enrolled_at: n.at_if(customer.enrolled_at),
         origin: customer.origin.clone(),
         tags: customer.tags.clone(),
-        segments: customer.segments.iter().map(|it| membership(it, n)).collect(),
+        segments: customer
+            .segments
+            .iter()
+            .map(|it| membership(it, n))
+            .collect(),
         tier: customer.tier.as_ref().map(|it| standing(it, n)),
         balance: n.see(customer.balance),
         available: n.see(customer.available),
@@ -316,7 +351,12 @@ fn tally(tally: &rules::Tally, n: &mut Numbers) -> wit::Tally {
 }
 
 fn fact(fact: &rules::Fact, n: &mut Numbers) -> wit::Fact {
-    wit::Fact { scope: fact.scope.clone(), key: fact.key.clone(), days: fact.days, tally: tally(&fact.tally, n) }
+    wit::Fact {
+        scope: fact.scope.clone(),
+        key: fact.key.clone(),
+        days: fact.days,
+        tally: tally(&fact.tally, n),
+    }
 }
 
 fn so_far(so_far: &rules::SoFar, n: &mut Numbers) -> wit::SoFar {
@@ -356,186 +396,4 @@ fn earned(earned: &rules::Earned, n: &mut Numbers) -> wit::Earned {
         amount: n.see(earned.amount),
         reason: earned.reason.clone(),
     }
-}
-
-// ---------------------------------------------------------------- the answers
-
-impl From<wit::SegmentAnswer> for rules::SegmentAnswer {
-    fn from(answer: wit::SegmentAnswer) -> Self {
-        rules::SegmentAnswer {
-            memberships: each(answer.memberships, |it| rules::MembershipChange {
-                segment: it.segment,
-                member: it.member,
-                reason: it.reason,
-                until: it.until.map(moment),
-            }),
-            tags: each(answer.tags, |it| rules::TagSetting { tag: it.tag, set: it.set }),
-            after: answer.after.into(),
-        }
-    }
-}
-
-impl From<wit::PointAnswer> for rules::PointAnswer {
-    fn from(answer: wit::PointAnswer) -> Self {
-        rules::PointAnswer {
-            awards: each(answer.awards, |it| rules::Award {
-                amount: match it.amount {
-                    wit::Amount::Base(points) => rules::Amount::Base(points),
-                    wit::Amount::Bonus(points) => rules::Amount::Bonus(points),
-                    wit::Amount::BonusShare(basis_points) => rules::Amount::BonusShare(basis_points),
-                },
-                to: match it.to {
-                    wit::Recipient::Customer => rules::Recipient::Customer,
-                    wit::Recipient::Referrer => rules::Recipient::Referrer,
-                },
-                covers: match it.covers {
-                    wit::Coverage::Whole => rules::Coverage::Whole,
-                    wit::Coverage::Lines(lines) => rules::Coverage::Lines(lines),
-                },
-                reason: it.reason,
-                available_from: it.available_from.map(moment),
-                expires_at: it.expires_at.map(moment),
-                on_return: match it.on_return {
-                    wit::OnReturn::Proportional => rules::OnReturn::Proportional,
-                    wit::OnReturn::WholeBelow(amount) => rules::OnReturn::WholeBelow(amount),
-                    wit::OnReturn::Keep => rules::OnReturn::Keep,
-                },
-                attributes: it.attributes,
-            }),
-            after: answer.after.into(),
-        }
-    }
-}
-
-impl From<wit::TierAnswer> for rules::TierAnswer {
-    fn from(answer: wit::TierAnswer) -> Self {
-        rules::TierAnswer {
-            placement: answer.placement.map(|it| rules::Placement {
-                tier: it.tier,
-                reason: it.reason,
-                keep_until: it.keep_until.map(moment),
-            }),
-            next: answer.next.map(|it| rules::NextTier {
-                tier: it.tier,
-                missing: it.missing,
-                unit: match it.unit {
-                    wit::ProgressUnit::Spend => rules::ProgressUnit::Spend,
-                    wit::ProgressUnit::Points => rules::ProgressUnit::Points,
-                    wit::ProgressUnit::Orders => rules::ProgressUnit::Orders,
-                },
-            }),
-            after: answer.after.into(),
-        }
-    }
-}
-
-impl From<wit::FollowUpAnswer> for rules::FollowUpAnswer {
-    fn from(answer: wit::FollowUpAnswer) -> Self {
-        rules::FollowUpAnswer {
-            follow_ups: each(answer.follow_ups, |it| rules::FollowUp {
-                channel: it.channel,
-                template: it.template,
-                purpose: match it.purpose {
-                    wit::Purpose::Marketing => rules::Purpose::Marketing,
-                    wit::Purpose::Service => rules::Purpose::Service,
-                },
-                send_at: it.send_at.map(moment),
-                expires_at: it.expires_at.map(moment),
-                data: each(it.data, |(key, filled)| (key, value(filled))),
-                dedupe_key: it.dedupe_key,
-                cancelled_by: it.cancelled_by,
-                offer: it.offer.map(discount_offer),
-                reason: it.reason,
-                attributes: it.attributes,
-            }),
-            prompts: each(answer.prompts, |it| rules::Prompt {
-                kind: it.kind,
-                text: it.text,
-                discount: it.discount.map(discount_offer),
-                attributes: it.attributes,
-            }),
-            receipt: answer.receipt,
-            after: answer.after.into(),
-        }
-    }
-}
-
-fn discount_offer(offer: wit::DiscountOffer) -> rules::DiscountOffer {
-    rules::DiscountOffer {
-        key: offer.key,
-        scope: match offer.scope {
-            wit::DiscountScope::Basket => rules::DiscountScope::Basket,
-            wit::DiscountScope::Lines(lines) => rules::DiscountScope::Lines(lines),
-            wit::DiscountScope::Gift(it) => rules::DiscountScope::Gift(goods(it)),
-            wit::DiscountScope::NextPurchase => rules::DiscountScope::NextPurchase,
-            wit::DiscountScope::NextGoods(it) => rules::DiscountScope::NextGoods(goods(it)),
-        },
-        value: match offer.value {
-            wit::DiscountValue::Amount(amount) => rules::DiscountValue::Amount(amount),
-            wit::DiscountValue::Share(basis_points) => rules::DiscountValue::Share(basis_points),
-        },
-        minimum: offer.minimum,
-        code: match offer.code {
-            wit::OfferCode::NoCode => rules::OfferCode::NoCode,
-            wit::OfferCode::Shared(code) => rules::OfferCode::Shared(code),
-            wit::OfferCode::Unique(prefix) => rules::OfferCode::Unique(prefix),
-        },
-        valid_from: offer.valid_from.map(moment),
-        valid_until: offer.valid_until.map(moment),
-        reason: offer.reason,
-        attributes: offer.attributes,
-    }
-}
-
-fn goods(goods: wit::Goods) -> rules::Goods {
-    rules::Goods {
-        skus: goods.skus,
-        categories: goods.categories,
-        collections: goods.collections,
-        quantity: goods.quantity,
-    }
-}
-
-fn value(value: wit::Value) -> rules::Value {
-    match value {
-        wit::Value::Text(text) => rules::Value::Text(text),
-        wit::Value::Number(number) => rules::Value::Number(number),
-        wit::Value::Points(points) => rules::Value::Points(points),
-        wit::Value::Money(money) => rules::Value::Money(money),
-        wit::Value::At(at) => rules::Value::At(Instant(at)),
-    }
-}
-
-fn moment(moment: wit::Moment) -> rules::Moment {
-    match moment {
-        wit::Moment::At(at) => rules::Moment::At(Instant(at)),
-        wit::Moment::Hours(count) => rules::Moment::Hours(count),
-        wit::Moment::Days(count) => rules::Moment::Days(count),
-        wit::Moment::Months(count) => rules::Moment::Months(count),
-        wit::Moment::EndOfMonth(count) => rules::Moment::EndOfMonth(count),
-        wit::Moment::EndOfYear(count) => rules::Moment::EndOfYear(count),
-    }
-}
-
-impl From<wit::After> for rules::After {
-    fn from(after: wit::After) -> Self {
-        rules::After {
-            memory: match after.memory {
-                wit::Memory::Keep => rules::Memory::Keep,
-                wit::Memory::Replace(bytes) => rules::Memory::Replace(bytes),
-                wit::Memory::Forget => rules::Memory::Forget,
-            },
-            next_review: match after.next_review {
-                wit::NextReview::Keep => rules::NextReview::Keep,
-                wit::NextReview::At(at) => rules::NextReview::At(Instant(at)),
-                wit::NextReview::Never => rules::NextReview::Never,
-            },
-            keep_with_event: after.keep_with_event,
-            note: after.note,
-        }
-    }
-}
-
-fn each<A, B>(list: Vec<A>, translate: impl FnMut(A) -> B) -> Vec<B> {
-    list.into_iter().map(translate).collect()
 }

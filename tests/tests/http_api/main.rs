@@ -1,0 +1,12 @@
+//! The HTTP API as those who build on it see it: what it takes, what it refuses and how it says so,
+//! who may do what, and that its own description is true.
+
+mod bad_input;
+mod catalogue;
+mod client;
+mod customers;
+mod description;
+mod identity;
+mod keys;
+mod parts;
+mod wire;
