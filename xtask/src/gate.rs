@@ -28,7 +28,10 @@ impl fmt::Display for Verdict {
 
 pub fn run() -> Result<(), Failure> {
     let began = Instant::now();
-    setup::binary()?;
+    setup::wasm_target()?;
+    // Binaries and tests in one build: cargo unites the features of what it builds together, and
+    // two builds would compile wasmtime twice.
+    must(cargo(&["build", "--release", "--workspace", "--all-targets"]))?;
     let mut tests = Tests::default();
     if succeeds(cargo(&["nextest", "--version"])) {
         tests.nextest()?;
@@ -58,7 +61,7 @@ impl Tests {
     /// Every test but the doctests, in processes of their own, two and more at a time.
     fn nextest(&mut self) -> Result<(), Failure> {
         let color = "--color=never";
-        let mut command = cargo(&["nextest", "run", "--release", "--workspace", "--no-fail-fast", color]);
+        let mut command = cargo(&["nextest", "run", "--release", "--workspace", "--all-targets", "--no-fail-fast", color]);
         // It tells each test on standard error as it ends; one line is one test.
         let mut child = command
             .stderr(Stdio::piped())

@@ -18,6 +18,10 @@ use std::time::Duration;
 use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 /// Runs the plugins of all shops of one process. It is made once; clones are the same engine.
+///
+/// A thread that calls plugins needs a stack of its own beyond
+/// [`STACK_BYTES`](crate::limits::STACK_BYTES), which the 2 MiB of an ordinary thread have, and
+/// not more than [`CALLS_AT_ONCE`](crate::limits::CALLS_AT_ONCE) of them call at the same time.
 #[derive(Clone)]
 pub struct Engine {
     library: Arc<Library>,

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::lanes::NotTaken;
 use crate::merchant::Merchant;
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stampcard_pipeline::calendar;
@@ -95,11 +95,12 @@ pub fn ingest(
         told.stopped()?;
         let clock = told.clock();
         if clock > driven_to && clock.map(|at| at.0 - DRIVE_EVERY_MS) >= driven_to.map(|at| at.0) {
+            settle(merchant, &told)?;
             driven += drive(merchant, clock)?;
             driven_to = clock;
         }
     }
-    merchant.lanes().drain();
+    settle(merchant, &told)?;
     let clock = told.clock().max(until);
     driven += drive(merchant, clock)?;
     told.stopped()?;
@@ -125,17 +126,24 @@ fn take(merchant: &Merchant, told: &Arc<Told>, line: u64, event: Bytes) -> Resul
     let telling = Arc::clone(told);
     let kept = event.clone();
     let reply = Box::new(move |outcome: Result<Outcome, Refusal>| telling.tell(line, &kept, at, outcome));
+    *told.open.lock() += 1;
     match merchant.lanes().send(event, reply) {
         Ok(()) => Ok(()),
         Err(NotTaken::Closed | NotTaken::Full) => Err(IngestError::Stopped),
     }
 }
 
-/// Drives whom something is due for by the shop's clock. Lanes are emptied first: an event that
-/// waits there and happened before would come late.
-fn drive(merchant: &Merchant, clock: Option<Instant>) -> Result<u64, IngestError> {
+/// Waits until everything that was sent is on disk, and counted. Only then may the clock drive: an
+/// event that waits in a lane and happened before would come late.
+fn settle(merchant: &Merchant, told: &Told) -> Result<(), IngestError> {
     merchant.lanes().drain();
     merchant.store().flush()?;
+    told.wait_for_all();
+    told.stopped()
+}
+
+/// Drives whom something is due for by the shop's clock.
+fn drive(merchant: &Merchant, clock: Option<Instant>) -> Result<u64, IngestError> {
     match clock {
         Some(clock) => Ok(clock::drive(merchant.desk(), merchant.lanes(), clock)?.done),
         None => Ok(0),
@@ -156,6 +164,9 @@ struct Told {
     ahead: Instant,
     refusals: Refusals,
     failed: Mutex<Option<StoreError>>,
+    /// Events of which nothing was told yet.
+    open: Mutex<u64>,
+    all_told: Condvar,
 }
 
 impl Told {
@@ -172,10 +183,29 @@ impl Told {
             ahead: Instant(now.0 + AHEAD_MS_MAX),
             refusals: Refusals { path: dir.join(format!("refused-{}.ndjson", now.0)), file: Mutex::new(Ok(None)) },
             failed: Mutex::new(None),
+            open: Mutex::new(0),
+            all_told: Condvar::new(),
         }
     }
 
     fn tell(&self, line: u64, event: &Bytes, at: Option<Instant>, outcome: Result<Outcome, Refusal>) {
+        self.count(line, event, at, outcome);
+        let mut open = self.open.lock();
+        *open -= 1;
+        if *open == 0 {
+            self.all_told.notify_all();
+        }
+    }
+
+    /// Waits until something was told of every event.
+    fn wait_for_all(&self) {
+        let mut open = self.open.lock();
+        while *open > 0 {
+            self.all_told.wait(&mut open);
+        }
+    }
+
+    fn count(&self, line: u64, event: &Bytes, at: Option<Instant>, outcome: Result<Outcome, Refusal>) {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(Refusal::Store(error)) => {

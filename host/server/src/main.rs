@@ -20,6 +20,10 @@ mod table;
 
 use std::process::ExitCode;
 
+// An event is many small allocations on several threads, most of them freed together.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Plugins are compiled by a child process that is this program.
     stampcard_runtime::child_main();

@@ -1,8 +1,8 @@
 //! Replay: a journal taken down the line again, into an empty database.
 //!
 //! Same journal, same bytes: each event is decided by the rule book that the journal names, at the
-//! time at which it arrived, and a call that failed then fails now, whatever this machine would
-//! make of it.
+//! time at which it arrived. A call that failed then fails now, and what a call used is what it used
+//! then, whatever this machine would make of it.
 
 use crate::clock;
 use crate::config::{ConfigError, Folder, MERCHANT_FILE, PLUGINS};
@@ -78,7 +78,7 @@ pub fn replay(from: &Folder, to: &Folder, progress: &mut dyn FnMut(u64, u64)) ->
     let birth = Birth { secret: reads.secret()?.0, at: reads.created_at()? };
     let store = SqliteStore::open(&to.database(), &birth, &Settings { grouping: GROUPING, ..Settings::default() })?;
     let mut replay = Replay {
-        failures: Failures::find(&reads)?,
+        then: Then::find(&reads)?,
         reads: &reads,
         store: &store,
         engine: &engine,
@@ -99,7 +99,7 @@ pub fn replay(from: &Folder, to: &Folder, progress: &mut dyn FnMut(u64, u64)) ->
     }
     replay.drive_as_far()?;
     store.flush()?;
-    let failures = replay.failures.taken();
+    let failures = replay.then.taken();
     Ok(Replayed { failures, seconds: began.elapsed().as_secs_f64(), ..replay.replayed })
 }
 
@@ -107,7 +107,7 @@ struct Replay<'a> {
     reads: &'a Reads,
     store: &'a SqliteStore,
     engine: &'a Engine,
-    failures: Failures,
+    then: Then,
     live: Option<Live>,
     /// Customers who have come by now.
     known: HashSet<CustomerId>,
@@ -121,7 +121,7 @@ impl Replay<'_> {
         }
         self.replayed.events += 1;
         let (seq, name, at) = (row.seq, EventName { source: row.event.source.clone(), id: row.event.id.clone() }, row.received_at);
-        self.failures.begin(name.clone());
+        self.then.begin(self.reads, name.clone())?;
         let decided = match row.customer.clone() {
             Some(customer) if row.event.kind == "review.due" => {
                 self.decide(|store, with| process(store, with, &Arrival::Due { customer, at: row.event.at }, at))
@@ -141,7 +141,7 @@ impl Replay<'_> {
 
     fn decide(&self, work: impl FnOnce(&SqliteStore, Context) -> Result<Committed, Refusal>) -> Result<Result<Committed, Refusal>, ReplayError> {
         let live = self.live.as_ref().ok_or(ReplayError::NoRuleBook(0))?;
-        let rules = AsThen { book: &live.book, failures: &self.failures };
+        let rules = AsThen { book: &live.book, then: &self.then };
         let with = Context { shop: &live.shop, rules: &rules, rule_book: live.number, secret: self.store.secret() };
         Ok(work(self.store, with))
     }
@@ -193,7 +193,7 @@ impl Replay<'_> {
                 }
                 let arrival = Arrival::Due { customer: then.id.clone(), at: then.head.clock };
                 let name = EventName::default();
-                self.failures.begin(name.clone());
+                self.then.begin(self.reads, name.clone())?;
                 let driven = self.decide(|store, with| process(store, with, &arrival, clock::now()))?;
                 driven.map_err(|refusal| ReplayError::Refused { seq: 0, name, refusal })?;
             }
@@ -232,15 +232,17 @@ fn make_folder(from: &Folder, to: &Folder) -> Result<(), ReplayError> {
 /// The rules of then, with the failures of then.
 struct AsThen<'a> {
     book: &'a RuleBook,
-    failures: &'a Failures,
+    then: &'a Then,
 }
 
 impl AsThen<'_> {
     fn call<A>(&self, plugin: usize, role: Role, event: &Event, call: impl FnOnce() -> Call<A>) -> Call<A> {
-        match self.failures.of(&self.book.plugins()[plugin].name, role, event) {
-            Some((failure, usage)) => Call { result: Err(failure), usage },
-            None => call(),
+        let key = (event.position(), self.book.plugins()[plugin].name.clone(), role);
+        if let Some((failure, usage)) = self.then.failure(&key) {
+            return Call { result: Err(failure), usage };
         }
+        let call = call();
+        Call { usage: self.then.usage(&key).unwrap_or(call.usage), ..call }
     }
 }
 
@@ -266,74 +268,85 @@ impl Rules for AsThen<'_> {
     }
 }
 
-/// The calls that failed, and on whose arrival.
-struct Failures {
-    by_call: HashMap<(Position, String, Role), Vec<Failed>>,
+/// One call: the step, the plugin's name, and its role.
+type CallKey = (Position, String, Role);
+
+/// What was recorded of the calls then.
+struct Then {
+    /// The calls that failed. There are few: a failure is an event of its own for whoever watches.
+    failures: HashMap<CallKey, Vec<Failed>>,
     now: Mutex<Now>,
 }
 
 struct Failed {
-    /// `None` for a review that the journal does not hold.
+    /// On whose arrival; `None` for a review that the journal does not hold.
     caused_by: Option<EventName>,
     failure: Failure,
     usage: Usage,
 }
 
+/// The event that is being decided.
 #[derive(Default)]
 struct Now {
     arrived: EventName,
+    /// What its own calls used.
+    usage: HashMap<CallKey, Usage>,
+    books: Books,
+    /// Failures that were taken since the start.
     taken: u64,
 }
 
-impl Failures {
-    /// There are few: a failure is an event of its own for whoever watches.
-    fn find(reads: &Reads) -> Result<Failures, StoreError> {
-        let mut by_call: HashMap<_, Vec<Failed>> = HashMap::new();
-        let mut books: HashMap<i64, Arc<Vec<Plugin>>> = HashMap::new();
+impl Then {
+    fn find(reads: &Reads) -> Result<Then, StoreError> {
+        let mut failures: HashMap<_, Vec<Failed>> = HashMap::new();
+        let mut books = Books::default();
         let mut after = 0;
         loop {
             let page = reads.all_explanations(after, PAGE)?;
             let Some(last) = page.last() else { break };
             after = last.number;
-            let calls = page.into_iter().flat_map(|mut row| {
-                let calls = std::mem::take(&mut row.explanation.calls);
-                let row = Arc::new(row);
-                calls.into_iter().map(move |call| (Arc::clone(&row), call))
-            });
-            for (row, call) in calls {
-                let Some((failure, usage)) = failure_of(&call.answer) else { continue };
-                let plugins = match books.get(&row.rule_book) {
-                    Some(plugins) => Arc::clone(plugins),
-                    None => {
-                        let book = reads.rule_book(row.rule_book)?;
-                        let plugins = book.map_or_else(Arc::default, |book| Arc::clone(&book.plugins));
-                        books.insert(row.rule_book, Arc::clone(&plugins));
-                        plugins
-                    }
-                };
-                let Some(plugin) = plugins.get(call.plugin as usize) else { continue };
-                let failed = Failed { caused_by: row.caused_by.clone(), failure, usage };
-                by_call.entry((row.position.clone(), plugin.name.clone(), call.role)).or_default().push(failed);
+            for row in page {
+                let plugins = books.plugins(reads, row.rule_book)?;
+                for call in &row.explanation.calls {
+                    let (Some(failure), usage) = came_to(&call.answer) else { continue };
+                    let Some(plugin) = plugins.get(call.plugin as usize) else { continue };
+                    let failed = Failed { caused_by: row.caused_by.clone(), failure, usage };
+                    failures.entry((row.position.clone(), plugin.name.clone(), call.role)).or_default().push(failed);
+                }
             }
         }
-        Ok(Failures { by_call, now: Mutex::default() })
+        Ok(Then { failures, now: Mutex::default() })
     }
 
     /// Says which event is being decided.
-    fn begin(&self, arrived: EventName) {
-        self.now.lock().arrived = arrived;
+    fn begin(&self, reads: &Reads, arrived: EventName) -> Result<(), StoreError> {
+        let mut usage = HashMap::new();
+        let mut now = self.now.lock();
+        for row in reads.explanations(&arrived)? {
+            if row.caused_by.as_ref() != Some(&arrived) {
+                continue;
+            }
+            let plugins = now.books.plugins(reads, row.rule_book)?;
+            for call in row.explanation.calls {
+                let Some(plugin) = plugins.get(call.plugin as usize) else { continue };
+                usage.insert((row.position.clone(), plugin.name.clone(), call.role), came_to(&call.answer).1);
+            }
+        }
+        (now.arrived, now.usage) = (arrived, usage);
+        Ok(())
     }
 
     /// How this call failed then, if it did.
-    fn of(&self, plugin: &str, role: Role, event: &Event) -> Option<(Failure, Usage)> {
-        if self.by_call.is_empty() {
-            return None;
-        }
-        let failed = self.by_call.get(&(event.position(), plugin.to_owned(), role))?;
+    fn failure(&self, key: &CallKey) -> Option<(Failure, Usage)> {
+        let failed = self.failures.get(key)?;
         let mut now = self.now.lock();
         let found = failed.iter().find(|failed| failed.caused_by.as_ref().is_none_or(|by| *by == now.arrived))?;
         now.taken += 1;
         Some((found.failure.clone(), found.usage))
+    }
+
+    fn usage(&self, key: &CallKey) -> Option<Usage> {
+        self.now.lock().usage.get(key).copied()
     }
 
     fn taken(&self) -> u64 {
@@ -341,10 +354,26 @@ impl Failures {
     }
 }
 
-fn failure_of(answer: &Answered) -> Option<(Failure, Usage)> {
-    fn of<A>(call: &Call<A>) -> Option<(Failure, Usage)> {
+/// The plugins of rule books that were looked up.
+#[derive(Default)]
+struct Books(HashMap<i64, Arc<Vec<Plugin>>>);
+
+impl Books {
+    fn plugins(&mut self, reads: &Reads, number: i64) -> Result<Arc<Vec<Plugin>>, StoreError> {
+        if let Some(plugins) = self.0.get(&number) {
+            return Ok(Arc::clone(plugins));
+        }
+        let plugins = reads.rule_book(number)?.map_or_else(Arc::default, |book| Arc::clone(&book.plugins));
+        self.0.insert(number, Arc::clone(&plugins));
+        Ok(plugins)
+    }
+}
+
+/// How a call failed, if it did, and what it used.
+fn came_to(answer: &Answered) -> (Option<Failure>, Usage) {
+    fn of<A>(call: &Call<A>) -> (Option<Failure>, Usage) {
         // A rule that says no says so again.
-        call.result.as_ref().err().filter(|failure| failure.counts()).map(|failure| (failure.clone(), call.usage))
+        (call.result.as_ref().err().filter(|failure| failure.counts()).cloned(), call.usage)
     }
     match answer {
         Answered::Segments(call) => of(call),

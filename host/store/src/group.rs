@@ -168,21 +168,18 @@ impl Group {
     /// Commits the open group, if there is one, and waits until it is on disk, with the writer in
     /// hand: for the few who change something beside the line.
     pub fn flush(&self, writer: &mut Writer) -> Result<(), StoreError> {
-        match self.commit(writer)? {
-            None => Ok(()),
-            Some(Closed {
-                ticket,
-                has_changes,
-            }) => {
-                let on_disk = if has_changes {
-                    self.log.flush()
-                } else {
-                    Ok(())
-                };
-                self.tell(ticket, on_disk.clone());
-                on_disk
-            }
+        let before = writer.is_on_its_way();
+        let closed = self.commit(writer)?;
+        let has_changes = closed.as_ref().is_some_and(|closed| closed.has_changes);
+        let on_disk = if has_changes || before {
+            self.log.flush()
+        } else {
+            Ok(())
+        };
+        if let Some(Closed { ticket, .. }) = closed {
+            self.tell(ticket, on_disk.clone());
         }
+        on_disk
     }
 
     fn commit(&self, writer: &mut Writer) -> Result<Option<Closed>, StoreError> {

@@ -75,3 +75,26 @@ pub(crate) fn flush_folder_of(database: &Path) -> io::Result<()> {
     };
     File::open(folder)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_flush_that_failed_everything_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = dir.path().join("shop.db");
+        let log = Log::of(&database);
+        assert!(log.check().is_ok());
+        assert!(log.flush().is_err(), "there is no log yet");
+        std::fs::write(&log.path, b"").unwrap();
+        assert!(log.check().is_err());
+        assert!(
+            log.flush().is_err(),
+            "what was lost in between is not known"
+        );
+        let opened_again = Log::of(&database);
+        assert!(opened_again.flush().is_ok());
+        flush_folder_of(&database).unwrap();
+    }
+}

@@ -1,7 +1,9 @@
 //! Reads for people and for the server, on connections of their own.
 //!
 //! A read that begins after an answer left sees what the answer says: the answer left after its
-//! commit, and each read begins with the newest commit.
+//! commit, and each read begins with the newest commit. It may see a few milliseconds more, what
+//! is committed and still on its way to the disk: whoever sends something out into the world
+//! because of a row calls [`crate::SqliteStore::flush`] first.
 
 mod again;
 mod customers;

@@ -60,8 +60,9 @@ pub struct Birth {
 
 /// One merchant's database, open for writing. Only one program has it at a time.
 pub struct SqliteStore {
-    shared: Arc<Shared>,
+    // Closed before the writer: the last connection to close takes the log away with it.
     reads: Reads,
+    shared: Arc<Shared>,
     secret: Secret,
     threads: Vec<JoinHandle<()>>,
     /// Keeps others out for as long as it lives.
@@ -180,7 +181,8 @@ impl SqliteStore {
         self.shared.books.get(number)
     }
 
-    /// Commits what is open. An answer does not need it; the end of an import may.
+    /// Commits what is open and waits for the disk: everything that any read has shown is durable
+    /// when this returns. An answer does not need it.
     pub fn flush(&self) -> Result<(), StoreError> {
         let mut writer = self.shared.group.lock();
         self.shared.group.flush(&mut writer)

@@ -62,13 +62,20 @@ impl Writer {
     /// the last committed one are: either their own flush has ended, or the last one's was made
     /// with the writer in hand, and a flush of the log takes all with it that came before.
     pub fn not_yet_durable(&self, seq: i64) -> Option<Arc<Ticket>> {
-        let on_its_way = self
-            .committed
-            .as_ref()
-            .filter(|group| !group.ticket.is_settled());
-        let mut groups = self.open.iter().chain(on_its_way);
+        let mut groups = self.open.iter().chain(self.on_its_way());
         let group = groups.find(|group| seq >= group.first_seq)?;
         Some(group.ticket.clone())
+    }
+
+    /// Whether something is committed and not on disk yet.
+    pub fn is_on_its_way(&self) -> bool {
+        self.on_its_way().is_some()
+    }
+
+    fn on_its_way(&self) -> Option<&OpenGroup> {
+        self.committed
+            .as_ref()
+            .filter(|group| !group.ticket.is_settled())
     }
 
     /// Commits the open group. If that fails, the group is still open and must be rolled back.

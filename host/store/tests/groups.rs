@@ -11,7 +11,7 @@ use stampcard_pipeline::store::{Ask, Known, Opened, Store, StoreError};
 use stampcard_store::{Grouping, Settings, SqliteStore};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 fn no_difference(shop: &TestShop) {
@@ -23,7 +23,7 @@ fn no_difference(shop: &TestShop) {
 fn many_threads_number_the_ledger_without_gaps_and_every_answer_is_on_disk() {
     let shop = TestShop::new();
     let next = AtomicUsize::new(0);
-    let numbers = parking_lot_free_set();
+    let numbers = Mutex::new(BTreeSet::new());
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -60,10 +60,6 @@ fn many_threads_number_the_ledger_without_gaps_and_every_answer_is_on_disk() {
         (1..=numbers.len() as i64).collect::<Vec<_>>()
     );
     no_difference(&shop);
-}
-
-fn parking_lot_free_set() -> std::sync::Mutex<BTreeSet<i64>> {
-    std::sync::Mutex::new(BTreeSet::new())
 }
 
 #[test]

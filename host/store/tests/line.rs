@@ -226,3 +226,39 @@ fn a_full_disk_takes_the_group_back_and_later_events_work_again() {
         "numbers have no gap"
     );
 }
+
+#[test]
+fn a_customer_kept_by_another_version_is_built_again_with_the_next_event() {
+    let shop = TestShop::new();
+    for day in 0..40 {
+        shop.send(&sale(&format!("d-{day:02}"), "C-1", MAY + day * DAY, 2_000));
+    }
+    let TestShop { dir, store, .. } = shop;
+    drop(store);
+    // Plain bytes of a format that this program does not have.
+    let eyes = rusqlite::Connection::open(dir.path().join("shop.db")).unwrap();
+    eyes.execute("UPDATE customers SET head = x'00fe01'", [])
+        .unwrap();
+    eyes.execute(
+        "UPDATE checkpoints SET fold = x'00fe01' WHERE number = 2",
+        [],
+    )
+    .unwrap();
+    drop(eyes);
+    let shop = TestShop::at(dir, &stampcard_store::Settings::default());
+    let unreadable = shop.store.reads().check(&mut |_| ()).unwrap();
+    assert_eq!(unreadable.len(), 1, "{unreadable:#?}");
+    let next = shop.send(&sale("next", "C-1", MAY + 40 * DAY, 2_000));
+    assert_eq!(
+        next.customer.unwrap().balance,
+        41 * 20 + 10 * 16,
+        "silver from the 25th sale on"
+    );
+    assert_eq!(
+        next.points.len(),
+        2,
+        "nothing is booked twice: {:?}",
+        next.points
+    );
+    assert_eq!(shop.store.reads().check(&mut |_| ()).unwrap(), []);
+}

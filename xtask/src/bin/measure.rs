@@ -138,7 +138,7 @@ fn native() -> f64 {
 
 /// A season and a day down the line on two lanes; then SQLite alone with what was written.
 fn durable_line(pack: &Pack, size: Size) -> Value {
-    let generated = Generated::new(5, jiff::civil::date(2026, 5, 16), size);
+    let generated = Generated::new(5, jiff::civil::date(2025, 5, 17), size);
     let events: Vec<Vec<u8>> = generated.season.iter().chain(&generated.day).map(|event| event.to_string().into_bytes()).collect();
     let (shop, engine) = (shop(), engine());
     let book = pack.load(&engine, &shop, None);

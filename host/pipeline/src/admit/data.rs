@@ -13,6 +13,7 @@ use crate::shop::{ProfileMode, Shop};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
 use std::collections::BTreeMap;
 
 /// What many kinds share.
@@ -386,11 +387,18 @@ pub(super) fn typed<T: DeserializeOwned>(data: Map<String, Value>) -> Result<T, 
     match serde_path_to_error::deserialize::<_, T>(&data) {
         Ok(typed) => Ok(typed),
         Err(error) => {
-            let at = error.path().iter().fold(String::from("/data"), |at, step| {
-                format!("{at}/{step}").replace("/?", "")
-            });
-            malformed(&at, error.into_inner().to_string())
+            let at: String = error.path().iter().map(pointer_step).collect();
+            malformed(&format!("/data{at}"), error.into_inner().to_string())
         }
+    }
+}
+
+/// One step of a path as a part of a JSON pointer (RFC 6901).
+fn pointer_step(step: &Segment) -> String {
+    match step {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
     }
 }
 

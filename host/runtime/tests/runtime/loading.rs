@@ -1,7 +1,8 @@
 //! What is refused when a plugin is loaded, and with which words.
 
 use crate::given::{book, candidate, component, engine, engine_with, hostile, input, sale, shop};
-use stampcard_pipeline::rules::{Role, Rules};
+use stampcard_pipeline::rules::{Amount, Role, Rules};
+use stampcard_runtime::limits::RESIDENT_MEMORY_BYTES;
 use stampcard_runtime::{
     Candidate, ComponentError, Engine, LoadError, PackPlugin, RuleBook, inspect,
 };
@@ -73,6 +74,39 @@ fn what_is_no_plugin_is_refused_by_what_it_is() {
     ] {
         let refusal = refusal(with_component(text));
         assert!(refusal.contains(words), "{text}: {refusal}");
+    }
+}
+
+#[test]
+fn a_component_of_too_many_or_too_large_parts_is_refused() {
+    for (parts, words) in [
+        (
+            "(core module $m (memory 10000)) (core instance (instantiate $m))".to_owned(),
+            "memory",
+        ),
+        (
+            "(core module $m) ".to_owned() + &"(core instance (instantiate $m)) ".repeat(65),
+            "instances",
+        ),
+        (
+            "(core module $m (table 70000 funcref)) (core instance (instantiate $m))".to_owned(),
+            "table",
+        ),
+        (
+            "(core module $m (memory i64 1)) (core instance (instantiate $m))".to_owned(),
+            "memory64",
+        ),
+        (
+            "(core module $m (memory 1 2 shared)) (core instance (instantiate $m))".to_owned(),
+            "threads",
+        ),
+    ] {
+        let refusal = refusal(with_component(&format!(
+            r#"(component {parts} (instance $i)
+                (export "stampcard:plugin/lifecycle@0.1.0" (instance $i))
+                (export "stampcard:plugin/point-formula@0.1.0" (instance $i)))"#
+        )));
+        assert!(refusal.contains(words), "{parts}: {refusal}");
     }
 }
 
@@ -354,4 +388,25 @@ fn compiled(cache: &std::path::Path) -> PathBuf {
         .collect();
     assert_eq!(files.len(), 1, "{files:?}");
     files.remove(0)
+}
+
+#[test]
+fn an_ordinary_rule_stays_in_what_the_pool_keeps_resident() {
+    let book = book(vec![candidate(
+        "per-dollar",
+        "per-dollar",
+        "point-formula",
+        "",
+    )]);
+    assert!(book.not_loaded().is_empty(), "{:?}", book.not_loaded());
+    let call = book.point_formula(0, &sale("a", 10), &input());
+    assert_eq!(call.result.unwrap().awards[0].amount, Amount::Base(10));
+    // Beyond it every call would cost system calls, and two threads would wait for each other.
+    assert_eq!(call.usage.memory_bytes, RESIDENT_MEMORY_BYTES as u64);
+    assert!(
+        call.usage.fuel * 100 < call.usage.fuel_limit,
+        "{} of {}",
+        call.usage.fuel,
+        call.usage.fuel_limit
+    );
 }

@@ -6,14 +6,14 @@ use super::limits;
 use super::problem::{self, Problem};
 use super::Door;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -34,8 +34,18 @@ pub async fn around(State(door): State<Arc<Door>>, request: Request, next: Next)
     let response = finish(response, &id);
     let (status, took) = (response.status(), begun.elapsed());
     door.meters.answered(&method, &route, status, took);
-    tracing::info!(request = %id, %method, route, status = status.as_u16(), micros = took.as_micros() as u64, "answered");
+    log(&id, &method, &route, status, took);
     response
+}
+
+/// What goes well is for those who look closely; a busy shop has thousands of it a second.
+fn log(request: &str, method: &Method, route: &str, status: StatusCode, took: Duration) {
+    let (status, micros) = (status.as_u16(), took.as_micros() as u64);
+    match status {
+        500.. => tracing::error!(request, %method, route, status, micros, "answered"),
+        400.. => tracing::info!(request, %method, route, status, micros, "answered"),
+        _ => tracing::debug!(request, %method, route, status, micros, "answered"),
+    }
 }
 
 /// Writes problems out, also for what axum refuses by itself, and adds what every answer has.

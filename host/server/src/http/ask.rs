@@ -129,7 +129,11 @@ impl ContentType {
 /// Reads a body whole, up to `max` bytes.
 pub async fn body(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, Problem> {
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|bytes| bytes > max) {
+    if let Some(bytes) = declared.filter(|bytes| *bytes > max) {
+        // Who waits to be asked for the body need not send it.
+        if bytes <= limits::DISCARD_BYTES_MAX && !headers.contains_key(header::EXPECT) {
+            discard(body).await;
+        }
         return Err(too_large(max));
     }
     let collected = tokio::time::timeout(limits::BODY_TIME_MAX, Limited::new(body, max).collect());
@@ -138,6 +142,15 @@ pub async fn body(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, 
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(max)),
         Ok(Err(_)) => Err(bad_request("body-broken", "the body broke off before its end; nothing was taken of it")),
         Err(_) => Err(body_too_slow()),
+    }
+}
+
+/// Lets a body that is not wanted arrive: most clients look for an answer only when they have sent
+/// all they have, and would see a broken connection instead of it.
+async fn discard(mut body: Body) {
+    let arrives = async { while let Some(Ok(_)) = body.frame().await {} };
+    if tokio::time::timeout(limits::DISCARD_TIME_MAX, arrives).await.is_err() {
+        tracing::debug!("a body that was too large did not arrive in time to be discarded");
     }
 }
 

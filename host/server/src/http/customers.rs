@@ -61,6 +61,8 @@ pub struct Customer {
     /// Sales so far, and what they came to in minor units of the shop's currency.
     pub orders: u32,
     pub spend: Money,
+    #[schema(example = "USD")]
+    pub currency: String,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub first_order_at: Option<Time>,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -254,6 +256,7 @@ fn view(record: CustomerRecord, reads: &Reads, shop: &Shop, now: Instant) -> Res
         tags: head.tags.iter().cloned().collect(),
         orders: lifetime.orders,
         spend: lifetime.spend,
+        currency: shop.file.currency.clone(),
         first_order_at: lifetime.first_at.map(Time),
         last_order_at: lifetime.last_at.map(Time),
         consents: consents(&head),

@@ -58,7 +58,8 @@ pub struct EventView {
 }
 
 impl EventView {
-    pub fn of(event: &Event) -> EventView {
+    /// `currency` is the shop's: the journal keeps every amount in it.
+    pub fn of(event: &Event, currency: &str) -> EventView {
         EventView {
             source: event.source.clone(),
             id: event.id.clone(),
@@ -70,14 +71,14 @@ impl EventView {
             staff: event.staff.clone(),
             historical: event.historical,
             attributes: event.attributes.clone(),
-            data: data(&event.body),
+            data: data(&event.body, currency),
         }
     }
 }
 
-fn data(body: &Body) -> Value {
+fn data(body: &Body, currency: &str) -> Value {
     match body {
-        Body::Sale(sale) | Body::Checkout(sale) => of_sale(sale),
+        Body::Sale(sale) | Body::Checkout(sale) => of_sale(sale, currency),
         Body::Profile(change) => of_profile(change),
         Body::Consent(consent) => {
             json!({"purpose": consent.purpose, "granted": consent.granted, "at": calendar::text(consent.at)})
@@ -90,8 +91,9 @@ fn data(body: &Body) -> Value {
 }
 
 /// A sale in the words in which it was sent.
-fn of_sale(sale: &Sale) -> Value {
+fn of_sale(sale: &Sale, currency: &str) -> Value {
     let mut data = serde_json::to_value(sale).expect("a sale is plain data");
+    data["currency"] = currency.into();
     let lines = data.get_mut("lines").and_then(Value::as_array_mut);
     for (shown, line) in lines.into_iter().flatten().zip(&sale.lines) {
         shown["quantity"] = quantity(line.quantity, line.measured);
@@ -376,11 +378,11 @@ mod tests {
             Line { sku: Some("A".into()), quantity: 3_000, amount: 300, net: 300, ..Line::default() },
             Line { sku: Some("B".into()), quantity: 340, measured: true, amount: 51, net: 51, ..Line::default() },
         ];
-        let data = of_sale(&Sale { lines, total: 351, ..Sale::default() });
+        let data = of_sale(&Sale { lines, total: 351, ..Sale::default() }, "USD");
         assert_eq!(data["lines"][0]["quantity"], 3);
         assert_eq!(data["lines"][1]["quantity"], "0.340");
         assert_eq!(data["lines"][1].get("measured"), None);
-        assert_eq!(data["total"], 351);
+        assert_eq!((&data["total"], &data["currency"]), (&json!(351), &json!("USD")));
     }
 
     #[test]

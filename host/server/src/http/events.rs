@@ -112,6 +112,7 @@ pub struct EventRecord {
 /// `GET /v1/events?source=…&id=…`
 pub async fn one(State(door): State<Arc<Door>>, Query(which): Query<Which>) -> Result<Json<EventRecord>, Problem> {
     let merchant = door.merchant.clone();
+    let currency = door.currency();
     let record = door
         .read(move |reads| {
             let name = EventName { source: which.source, id: which.id };
@@ -122,7 +123,7 @@ pub async fn one(State(door): State<Arc<Door>>, Query(which): Query<Which>) -> R
             let books: Vec<_> = rows.iter().filter_map(|row| merchant.store().rule_book_at(row.rule_book)).collect();
             let plugins = |number: i64| books.iter().find(|book| book.number == number).map(|book| book.plugins.as_slice());
             Ok(EventRecord {
-                event: EventView::of(&found.event),
+                event: EventView::of(&found.event, &currency),
                 received_at: Time(found.received_at),
                 customer: found.customer.map(|id| id.0),
                 outcome: found.outcome,

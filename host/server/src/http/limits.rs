@@ -10,6 +10,10 @@ pub const BATCH_BYTES_MAX: usize = 8 << 20;
 pub const BATCH_EVENTS_MAX: usize = 1_000;
 /// Any other body, in bytes: a profile with every field filled has under 20 KB.
 pub const BODY_BYTES_MAX: usize = 64 << 10;
+/// A body that is too large is let in up to this many bytes, and for this long, so that whoever
+/// sends it learns why it was refused.
+pub const DISCARD_BYTES_MAX: usize = 32 << 20;
+pub const DISCARD_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a body may take to arrive: a till on a bad line sends 8 MB in this time.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a connection may take to send the head of a request, or stay idle between two.

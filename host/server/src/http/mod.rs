@@ -74,6 +74,11 @@ impl Door {
         }))
     }
 
+    /// What every amount of the ledger is in.
+    fn currency(&self) -> String {
+        self.merchant.live().shop.file.currency.clone()
+    }
+
     /// Runs a read on a thread that may block.
     async fn read<T: Send + 'static>(
         self: &Arc<Self>,

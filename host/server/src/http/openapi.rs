@@ -175,6 +175,21 @@ pub fn referred<T: ToSchema>() -> (Value, Vec<(String, Value)>) {
     (json!({"$ref": format!("#/components/schemas/{}", T::name())}), schemas)
 }
 
+/// A page of some items: a reference to it, its name, and its schema.
+pub fn page_of(items: &str, schema: Value) -> (Value, String, Value) {
+    let name = format!("{items}Page");
+    let page = json!({
+        "type": "object",
+        "description": "One part of a list.",
+        "required": ["items"],
+        "properties": {
+            "items": list_of(schema),
+            "next": {"type": "string", "description": "Give it back as `cursor` to read on; absent on the last page."},
+        },
+    });
+    (json!({"$ref": format!("#/components/schemas/{name}")}), name, page)
+}
+
 pub fn list_of(schema: Value) -> Value {
     json!({"type": "array", "items": schema})
 }
@@ -220,6 +235,15 @@ mod tests {
         for target in found {
             let pointer = target.strip_prefix('#').unwrap_or(&target);
             assert!(document.pointer(pointer).is_some(), "{target} leads nowhere");
+        }
+    }
+
+    #[test]
+    fn no_two_schemas_have_the_same_name() {
+        let mut known: Map<String, Value> = Map::new();
+        for (name, schema) in all().into_iter().flat_map(|route| route.schemas) {
+            let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+            assert_eq!(*first, schema, "{name}");
         }
     }
 

@@ -6,10 +6,10 @@
 use super::limits;
 use super::problem::{Problem, bad_request};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 /// One part of a list.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub struct Page<T> {
     pub items: Vec<T>,
     /// Give it back as `cursor` to read on; absent on the last page.

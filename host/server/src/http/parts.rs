@@ -49,20 +49,21 @@ pub async fn timeline(
 ) -> Result<Json<Page<TimelineItem>>, Problem> {
     let (rows, before) = (paging.rows()?, paging.after::<Position>()?);
     let id = CustomerId(id);
+    let currency = door.currency();
     let page = door
         .read(move |reads| {
             record(reads, &id)?;
             let found = reads.timeline(&id, before.as_ref(), rows + 1)?;
             let page = Page::of(found, rows, |row| row.event.position());
-            Ok(page.map(timeline_item))
+            Ok(page.map(|row| timeline_item(row, &currency)))
         })
         .await?;
     Ok(Json(page))
 }
 
-fn timeline_item(row: TimelineRow) -> TimelineItem {
+fn timeline_item(row: TimelineRow, currency: &str) -> TimelineItem {
     TimelineItem {
-        event: EventView::of(&row.event),
+        event: EventView::of(&row.event, currency),
         received_at: Time(row.received_at),
         earned: row.moved.earned,
         segments: row.outcome.segments,
@@ -511,6 +512,9 @@ pub struct Card {
     pub available: Points,
     pub segments: Vec<String>,
     pub tags: Vec<String>,
+    /// Of the purchases' totals.
+    #[schema(example = "USD")]
+    pub currency: String,
     /// The last purchases, newest first.
     pub purchases: Vec<Purchase>,
     /// Offers that can be used now.
@@ -538,6 +542,7 @@ pub struct Purchase {
 
 pub async fn card(State(door): State<Arc<Door>>, Path(id): Path<String>) -> Result<Json<Card>, Problem> {
     let id = CustomerId(id);
+    let currency = door.currency();
     let card = door
         .read(move |reads| {
             let now = clock::now();
@@ -553,6 +558,7 @@ pub async fn card(State(door): State<Arc<Door>>, Path(id): Path<String>) -> Resu
                 available: head.available(now),
                 segments: head.memberships.keys().cloned().collect(),
                 tags: head.tags.iter().cloned().collect(),
+                currency,
                 purchases: purchases(reads, &id)?,
                 offers: usable(head, now),
                 prompts: last_prompts(reads, &id)?,

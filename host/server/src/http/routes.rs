@@ -5,7 +5,7 @@
 
 use super::ask::Nothing;
 use super::auth::{EDITS, MAKES_CUSTOMERS, Role, SEES_CUSTOMERS, SEES_DECISIONS, SEES_OUTBOX, SEES_RULES, SENDS};
-use super::page::{Page, Paging};
+use super::page::Paging;
 use super::{Door, customers, events, health, metrics, openapi, parts, rules, schema};
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, get, patch, post};
@@ -74,7 +74,7 @@ pub fn all() -> Vec<Route> {
 
         Route::get("/v1/customers", "findCustomers", customers::find).may(SEES_CUSTOMERS)
             .about("Customers by what they go by, or all of them in the order in which they came.")
-            .asks::<customers::Filter>().answers::<Page<customers::Customer>>(),
+            .asks::<customers::Filter>().answers_pages_of::<customers::Customer>(),
         Route::post("/v1/customers", "createCustomer", customers::create).may(MAKES_CUSTOMERS)
             .about("Makes a customer. It is an event as any other; one that is there already is not made twice (409).")
             .body::<schema::NewCustomer>(JSON)
@@ -89,10 +89,10 @@ pub fn all() -> Vec<Route> {
             .answers::<customers::Customer>().with_etag().problems(&[409, 412, 413, 415, 422, 428]),
         Route::get("/v1/customers/{id}/timeline", "readTimeline", parts::timeline).may(SEES_CUSTOMERS)
             .about("What happened, newest first by when it happened.")
-            .of_customer().asks::<Paging>().answers::<Page<parts::TimelineItem>>(),
+            .of_customer().asks::<Paging>().answers_pages_of::<parts::TimelineItem>(),
         Route::get("/v1/customers/{id}/ledger", "readLedger", parts::ledger).may(SEES_CUSTOMERS)
             .about("What was booked, newest first.")
-            .of_customer().asks::<Paging>().answers::<Page<parts::LedgerEntry>>(),
+            .of_customer().asks::<Paging>().answers_pages_of::<parts::LedgerEntry>(),
         Route::get("/v1/customers/{id}/segments", "readSegments", parts::segments).may(SEES_CUSTOMERS)
             .about("Where the customer belongs, since when, until when, and why.")
             .of_customer().asks::<parts::SegmentsAsked>().answers::<parts::Memberships>(),
@@ -124,7 +124,7 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/segments/{key}/members", "listMembers", rules::members).may(SEES_DECISIONS)
             .about("Who is in a segment, or was at some instant.")
             .in_path("key", "The key of the segment.").asks::<rules::MembersAsked>()
-            .answers::<Page<rules::Member>>().problems(&[404]),
+            .answers_pages_of::<rules::Member>().problems(&[404]),
         Route::get("/v1/plugins", "listPlugins", rules::plugins).may(SEES_RULES)
             .about("The plugins that are live, their health and what they use of their limits, and what could not be loaded.")
             .answers::<rules::Plugins>(),
@@ -136,7 +136,7 @@ pub fn all() -> Vec<Route> {
             .answers::<rules::Catalogue>(),
         Route::get("/v1/outbox", "listOutbox", rules::outbox).may(SEES_OUTBOX)
             .about("What is planned for all customers, the next due first.")
-            .asks::<Paging>().answers::<Page<parts::FollowUp>>(),
+            .asks::<Paging>().answers_pages_of::<parts::FollowUp>(),
 
         Route::get("/healthz", "readHealth", health::alive).about("The server runs.").answers::<health::Alive>(),
         Route::get("/readyz", "readReadiness", health::ready).about("The shop takes events; 503 with the reason if it does not.")
@@ -227,6 +227,15 @@ impl Route {
 
     fn answers<T: ToSchema>(mut self) -> Route {
         self.answer.schema = Some(self.refer::<T>());
+        self
+    }
+
+    /// A [`super::page::Page`] of these.
+    fn answers_pages_of<T: ToSchema>(mut self) -> Route {
+        let items = self.refer::<T>();
+        let (reference, name, page) = openapi::page_of(&T::name(), items);
+        self.schemas.push((name, page));
+        self.answer.schema = Some(reference);
         self
     }
 

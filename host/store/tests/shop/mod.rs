@@ -60,7 +60,7 @@ impl TestShop {
         TestShop::at(dir, settings)
     }
 
-    fn at(dir: TempDir, settings: &Settings) -> TestShop {
+    pub fn at(dir: TempDir, settings: &Settings) -> TestShop {
         let store = SqliteStore::open(&dir.path().join("shop.db"), &birth(), settings).unwrap();
         let rules = TestRules::new();
         let book = store
