@@ -8,10 +8,16 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// In the order in which `init` writes them down.
-const PACK: [&str; 4] = ["starter-segments", "starter-points", "starter-tiers", "starter-follow-ups"];
+const PACK: [&str; 4] = [
+    "starter-segments",
+    "starter-points",
+    "starter-tiers",
+    "starter-follow-ups",
+];
 
 fn main() {
-    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../..");
+    let root =
+        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../..");
     let root = fs::canonicalize(root).expect("the workspace is two folders up");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     for what in ["plugins", "sdk/rust", "sdk/build", "wit", "Cargo.lock"] {
@@ -24,7 +30,9 @@ fn main() {
         match stampcard_build::component(&folder, stampcard_build::shared_target_dir(&out)) {
             Ok(bytes) => fs::write(&component, bytes).expect("OUT_DIR can be written"),
             Err(error) => {
-                println!("cargo::error=the plugin {name} of the starter pack cannot be built: {error}");
+                println!(
+                    "cargo::error=the plugin {name} of the starter pack cannot be built: {error}"
+                );
                 return;
             }
         }

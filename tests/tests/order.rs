@@ -116,16 +116,15 @@ fn a_replay_of_the_journal_into_an_empty_database_gives_byte_equal_exports() {
     }
 }
 
-/// The first line in which two exports differ, from both sides.
-fn first_difference(one: &str, other: &str) -> Option<(String, String)> {
+/// The first place in which two exports differ: what both begin with, and how each goes on.
+fn first_difference(one: &str, other: &str) -> Option<[String; 3]> {
     if one == other {
         return None;
     }
-    let (mut one, mut other) = (one.lines(), other.lines());
-    loop {
-        match (one.next(), other.next()) {
-            (one, other) if one == other => {}
-            (one, other) => return Some((one.unwrap_or("(end)").into(), other.unwrap_or("(end)").into())),
-        }
-    }
+    let line = one.lines().zip(other.lines()).take_while(|(one, other)| one == other).count();
+    let [one, other] = [one, other].map(|text| text.lines().nth(line).unwrap_or("(end)"));
+    let same = one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
+    let part = |text: &str, from: usize, most: usize| text.chars().skip(from).take(most).collect::<String>();
+    let around = format!("line {}: {} … {}", line + 1, part(one, 0, 120), part(one, same.saturating_sub(120), 120.min(same)));
+    Some([around, part(one, same, 200), part(other, same, 200)])
 }

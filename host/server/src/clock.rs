@@ -19,7 +19,9 @@ const BATCH: u32 = 512;
 
 /// The wall clock.
 pub fn now() -> Instant {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     Instant(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -58,7 +60,11 @@ pub fn drive(desk: &Desk, lanes: &Lanes, until: Instant) -> Result<Driven, Store
         drop(tell);
         let mut batch = Driven::default();
         for is_done in told {
-            if is_done { batch.done += 1 } else { batch.failed += 1 }
+            if is_done {
+                batch.done += 1
+            } else {
+                batch.failed += 1
+            }
         }
         all.done += batch.done;
         all.failed += batch.failed;
@@ -91,13 +97,19 @@ impl Clock {
             .name("shop-clock".into())
             .spawn(move || beating.beat(&desk, &lanes))
             .expect("the operating system gives a thread at the start");
-        Clock { shared, thread: Some(thread) }
+        Clock {
+            shared,
+            thread: Some(thread),
+        }
     }
 
     /// Since the start.
     pub fn driven(&self) -> Driven {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Driven { done: count(&self.shared.done), failed: count(&self.shared.failed) }
+        Driven {
+            done: count(&self.shared.done),
+            failed: count(&self.shared.failed),
+        }
     }
 }
 
@@ -125,7 +137,11 @@ impl Drop for Clock {
     fn drop(&mut self) {
         *self.shared.stop.lock() = true;
         self.shared.stopped.notify_all();
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
             tracing::error!("the shop's clock panicked");
         }
     }

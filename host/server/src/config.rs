@@ -61,7 +61,10 @@ pub struct LogFile {
 
 impl Default for LogFile {
     fn default() -> LogFile {
-        LogFile { format: LogFormat::Text, level: "info".into() }
+        LogFile {
+            format: LogFormat::Text,
+            level: "info".into(),
+        }
     }
 }
 
@@ -93,18 +96,28 @@ pub enum ConfigError {
         source: io::Error,
     },
     #[error("{} has {bytes} bytes, and {most} is the limit", .path.display())]
-    TooLarge { path: PathBuf, bytes: u64, most: usize },
+    TooLarge {
+        path: PathBuf,
+        bytes: u64,
+        most: usize,
+    },
     #[error("{}: {problem}", .path.display())]
     Toml { path: PathBuf, problem: String },
     #[error("{}, line {line}: {key}", .path.display())]
-    UnknownKey { path: PathBuf, line: usize, key: UnknownKey },
+    UnknownKey {
+        path: PathBuf,
+        line: usize,
+        key: UnknownKey,
+    },
     #[error("{}: {error}", .path.display())]
     Shop {
         path: PathBuf,
         #[source]
         error: ShopError,
     },
-    #[error("there is no folder for compiled plugins: neither STAMPCARD_CACHE nor XDG_CACHE_HOME nor HOME is set; set STAMPCARD_CACHE to one that belongs to this user")]
+    #[error(
+        "there is no folder for compiled plugins: neither STAMPCARD_CACHE nor XDG_CACHE_HOME nor HOME is set; set STAMPCARD_CACHE to one that belongs to this user"
+    )]
     NoCache,
 }
 
@@ -121,11 +134,26 @@ pub struct UnknownKey {
 
 impl fmt::Display for UnknownKey {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let inside = |place: &str| if place.is_empty() { String::new() } else { format!(" of [{place}]") };
-        write!(f, "`{}` is not a key{}; did you mean `{}`", self.key, inside(self.place), self.nearest)?;
+        let inside = |place: &str| {
+            if place.is_empty() {
+                String::new()
+            } else {
+                format!(" of [{place}]")
+            }
+        };
+        write!(
+            f,
+            "`{}` is not a key{}; did you mean `{}`",
+            self.key,
+            inside(self.place),
+            self.nearest
+        )?;
         match (self.place == self.nearest_place, self.nearest_place) {
             (true, _) => write!(f, "?"),
-            (false, "") => write!(f, ", which belongs at the top of the file, above the first [table]?"),
+            (false, "") => write!(
+                f,
+                ", which belongs at the top of the file, above the first [table]?"
+            ),
             (false, place) => write!(f, ", which belongs under [{place}]?"),
         }
     }
@@ -141,17 +169,55 @@ const MERCHANT_KEYS: &Keys = &[
     (
         "",
         &[
-            "name", "currency", "time_zone", "country", "language", "tiers", "plugins", "policies", "caps", "profile",
-            "kinds", "rates", "reload", "locations",
+            "name",
+            "currency",
+            "time_zone",
+            "country",
+            "language",
+            "tiers",
+            "plugins",
+            "policies",
+            "caps",
+            "profile",
+            "kinds",
+            "rates",
+            "reload",
+            "locations",
         ],
     ),
-    ("policies", &["points_see_segments", "late", "late_window_days", "unknown_customer", "awards"]),
-    ("caps", &["points_per_event", "discount_amount", "discount_share"]),
+    (
+        "policies",
+        &[
+            "points_see_segments",
+            "late",
+            "late_window_days",
+            "unknown_customer",
+            "awards",
+        ],
+    ),
+    (
+        "caps",
+        &["points_per_event", "discount_amount", "discount_share"],
+    ),
     ("profile", &["required", "mode"]),
-    ("locations", &["id", "name", "kind", "country", "time_zone", "opened", "closed"]),
+    (
+        "locations",
+        &[
+            "id",
+            "name",
+            "kind",
+            "country",
+            "time_zone",
+            "opened",
+            "closed",
+        ],
+    ),
 ];
 
-const SERVER_KEYS: &Keys = &[("", &["listen", "lanes", "queue", "log"]), ("log", &["format", "level"])];
+const SERVER_KEYS: &Keys = &[
+    ("", &["listen", "lanes", "queue", "log"]),
+    ("log", &["format", "level"]),
+];
 
 impl Folder {
     pub fn at(dir: &Path) -> Folder {
@@ -165,7 +231,9 @@ impl Folder {
     /// The merchant's name: that of the folder.
     pub fn name(&self) -> String {
         let whole = fs::canonicalize(&self.dir).unwrap_or_else(|_| self.dir.clone());
-        whole.file_name().map_or_else(|| "shop".into(), |name| name.to_string_lossy().into_owned())
+        whole
+            .file_name()
+            .map_or_else(|| "shop".into(), |name| name.to_string_lossy().into_owned())
     }
 
     pub fn database(&self) -> PathBuf {
@@ -178,7 +246,11 @@ impl Folder {
 
     /// Where compiled plugins are kept: one place for all shops of a user, since they share code.
     pub fn cache(&self) -> Result<PathBuf, ConfigError> {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let variable = |name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         let below = |dir: PathBuf| dir.join("stampcard");
         variable("STAMPCARD_CACHE")
             .or_else(|| variable("XDG_CACHE_HOME").map(below))
@@ -189,7 +261,11 @@ impl Folder {
     /// `stampcard.toml`; a shop need not have one.
     pub fn server(&self) -> Result<ServerFile, ConfigError> {
         let path = self.dir.join(SERVER_FILE);
-        if path.exists() { read(&path, SERVER_KEYS) } else { Ok(ServerFile::default()) }
+        if path.exists() {
+            read(&path, SERVER_KEYS)
+        } else {
+            Ok(ServerFile::default())
+        }
     }
 
     /// `merchant.toml`, checked.
@@ -213,7 +289,12 @@ impl Folder {
         };
         let mut names = std::collections::BTreeSet::new();
         for entry in entries {
-            let path = entry.map_err(|source| ConfigError::Read { path: dir.clone(), source })?.path();
+            let path = entry
+                .map_err(|source| ConfigError::Read {
+                    path: dir.clone(),
+                    source,
+                })?
+                .path();
             let ending = path.extension().and_then(|ending| ending.to_str());
             let name = path.file_stem().and_then(|name| name.to_str());
             if let (Some("toml" | "wasm"), Some(name)) = (ending, name)
@@ -234,7 +315,12 @@ impl Folder {
             Some(schema) => text(&dir.join(schema), MANIFEST_BYTES_MAX)?,
             None => None,
         };
-        Ok(Candidate { name, file, component, schema })
+        Ok(Candidate {
+            name,
+            file,
+            component,
+            schema,
+        })
     }
 }
 
@@ -248,27 +334,44 @@ fn schema_of(manifest: &str) -> Option<String> {
 }
 
 fn read<T: for<'de> Deserialize<'de>>(path: &Path, keys: &Keys) -> Result<T, ConfigError> {
-    let text = text(path, MANIFEST_BYTES_MAX)?.ok_or_else(|| ConfigError::NotAShop { path: path.into() })?;
+    let text = text(path, MANIFEST_BYTES_MAX)?
+        .ok_or_else(|| ConfigError::NotAShop { path: path.into() })?;
     check_keys(path, &text, keys)?;
-    toml::from_str(&text).map_err(|error| ConfigError::Toml { path: path.into(), problem: error.to_string().trim_end().into() })
+    toml::from_str(&text).map_err(|error| ConfigError::Toml {
+        path: path.into(),
+        problem: error.to_string().trim_end().into(),
+    })
 }
 
 /// Looks for keys that the file may not have. What is not TOML at all is left to the reader.
 fn check_keys(path: &Path, text: &str, keys: &Keys) -> Result<(), ConfigError> {
-    let Ok(file) = DeTable::parse(text) else { return Ok(()) };
+    let Ok(file) = DeTable::parse(text) else {
+        return Ok(());
+    };
     let found = unknown(file.get_ref(), "", keys);
     match found.into_iter().min_by_key(|(at, _)| *at) {
         None => Ok(()),
         Some((at, key)) => {
-            let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-            Err(ConfigError::UnknownKey { path: path.into(), line, key })
+            let line = text.as_bytes()[..at]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
+                + 1;
+            Err(ConfigError::UnknownKey {
+                path: path.into(),
+                line,
+                key,
+            })
         }
     }
 }
 
 /// Every unknown key with the byte at which it stands.
 fn unknown(table: &DeTable, place: &'static str, keys: &Keys) -> Vec<(usize, UnknownKey)> {
-    let known = keys.iter().find(|(table, _)| *table == place).map_or(&[][..], |(_, known)| known);
+    let known = keys
+        .iter()
+        .find(|(table, _)| *table == place)
+        .map_or(&[][..], |(_, known)| known);
     let mut found = Vec::new();
     for (key, value) in table {
         let name = key.get_ref().as_ref();
@@ -276,7 +379,12 @@ fn unknown(table: &DeTable, place: &'static str, keys: &Keys) -> Vec<(usize, Unk
             found.push((key.span().start, nearest(place, name, keys)));
             continue;
         }
-        let Some((inside, _)) = keys.iter().find(|(table, _)| *table == name && !FREE.contains(table)) else { continue };
+        let Some((inside, _)) = keys
+            .iter()
+            .find(|(table, _)| *table == name && !FREE.contains(table))
+        else {
+            continue;
+        };
         match value.get_ref() {
             DeValue::Table(table) => found.extend(unknown(table, inside, keys)),
             DeValue::Array(entries) => {
@@ -294,33 +402,54 @@ fn unknown(table: &DeTable, place: &'static str, keys: &Keys) -> Vec<(usize, Unk
 
 /// The nearest known key, preferring the same table: a right key in the wrong place is found too.
 fn nearest(place: &'static str, key: &str, keys: &Keys) -> UnknownKey {
-    let known = keys.iter().flat_map(|(place, known)| known.iter().map(move |known| (*place, *known)));
+    let known = keys
+        .iter()
+        .flat_map(|(place, known)| known.iter().map(move |known| (*place, *known)));
     let (nearest_place, nearest) = known
         .min_by_key(|(other, known)| (strsim::damerau_levenshtein(key, known), *other != place))
         .expect("there are keys");
-    UnknownKey { place, key: key.into(), nearest, nearest_place }
+    UnknownKey {
+        place,
+        key: key.into(),
+        nearest,
+        nearest_place,
+    }
 }
 
 fn text(path: &Path, most: usize) -> Result<Option<String>, ConfigError> {
-    let Some(bytes) = bytes(path, most + 1)? else { return Ok(None) };
+    let Some(bytes) = bytes(path, most + 1)? else {
+        return Ok(None);
+    };
     if bytes.len() > most {
         let bytes = fs::metadata(path).map_or(bytes.len() as u64, |found| found.len());
-        return Err(ConfigError::TooLarge { path: path.into(), bytes, most });
+        return Err(ConfigError::TooLarge {
+            path: path.into(),
+            bytes,
+            most,
+        });
     }
     let text = String::from_utf8(bytes);
-    Ok(Some(text.map_err(|_| ConfigError::Toml { path: path.into(), problem: "it is not UTF-8 text".into() })?))
+    Ok(Some(text.map_err(|_| ConfigError::Toml {
+        path: path.into(),
+        problem: "it is not UTF-8 text".into(),
+    })?))
 }
 
 /// The first `most` bytes of a file; `None` if it is not there.
 fn bytes(path: &Path, most: usize) -> Result<Option<Vec<u8>>, ConfigError> {
-    let failed = |source| ConfigError::Read { path: path.into(), source };
+    let failed = |source| ConfigError::Read {
+        path: path.into(),
+        source,
+    };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
     let mut bytes = Vec::new();
-    file.take(most as u64).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(most as u64)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     Ok(Some(bytes))
 }
 
@@ -332,15 +461,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(MERCHANT_FILE), merchant).unwrap();
         let error = Folder::at(dir.path()).shop().expect_err(merchant);
-        error.to_string().replace(&format!("{}/", dir.path().display()), "")
+        error
+            .to_string()
+            .replace(&format!("{}/", dir.path().display()), "")
     }
 
-    const GOOD: &str = "name = \"A\"\ncurrency = \"USD\"\ntime_zone = \"America/New_York\"\ncountry = \"US\"\n";
+    const GOOD: &str =
+        "name = \"A\"\ncurrency = \"USD\"\ntime_zone = \"America/New_York\"\ncountry = \"US\"\n";
 
     #[test]
     fn what_is_wrong_is_told_with_file_line_key_and_what_to_type() {
         for (added, told) in [
-            ("time_zon = \"UTC\"\n", "merchant.toml, line 5: `time_zon` is not a key; did you mean `time_zone`?"),
+            (
+                "time_zon = \"UTC\"\n",
+                "merchant.toml, line 5: `time_zon` is not a key; did you mean `time_zone`?",
+            ),
             (
                 "[policies]\nlate_windows_days = 3\n",
                 "merchant.toml, line 6: `late_windows_days` is not a key of [policies]; did you mean `late_window_days`?",
@@ -367,31 +502,50 @@ mod tests {
         let wrong_type = problem(&format!("{GOOD}[policies]\nlate_window_days = \"ten\"\n"));
         assert!(wrong_type.contains("line 6"), "{wrong_type}");
         let unknown_word = problem(&format!("{GOOD}[policies]\nlate = \"maybe\"\n"));
-        assert!(unknown_word.contains("correct") && unknown_word.contains("in-favour"), "{unknown_word}");
+        assert!(
+            unknown_word.contains("correct") && unknown_word.contains("in-favour"),
+            "{unknown_word}"
+        );
         assert!(problem("name = \"A\"\n").contains("currency"));
         assert!(problem("name = ").starts_with("merchant.toml: TOML parse error at line 1"));
         let currency = problem(&GOOD.replace("USD", "DOLLARS"));
-        assert!(currency.starts_with("merchant.toml: currency: \"DOLLARS\""), "{currency}");
+        assert!(
+            currency.starts_with("merchant.toml: currency: \"DOLLARS\""),
+            "{currency}"
+        );
     }
 
     #[test]
     fn the_shops_own_words_are_no_unknown_keys() {
         let dir = tempfile::tempdir().unwrap();
-        let file = format!("{GOOD}[rates]\nEUR = 1080000\n[kinds]\n\"x.fitting\" = \"Tried something on.\"\n");
+        let file = format!(
+            "{GOOD}[rates]\nEUR = 1080000\n[kinds]\n\"x.fitting\" = \"Tried something on.\"\n"
+        );
         fs::write(dir.path().join(MERCHANT_FILE), file).unwrap();
-        assert_eq!(Folder::at(dir.path()).shop().unwrap().file.rates["EUR"], 1_080_000);
+        assert_eq!(
+            Folder::at(dir.path()).shop().unwrap().file.rates["EUR"],
+            1_080_000
+        );
     }
 
     /// The keys of a value of ours as it would be written, table by table.
     fn keys_of(value: &impl Serialize) -> Vec<(String, Vec<String>)> {
-        let toml::Value::Table(file) = toml::Value::try_from(value).unwrap() else { panic!("a file is a table") };
+        let toml::Value::Table(file) = toml::Value::try_from(value).unwrap() else {
+            panic!("a file is a table")
+        };
         let keys = |table: &toml::Table| table.keys().cloned().collect::<Vec<_>>();
         let mut all = vec![(String::new(), keys(&file))];
         for (name, value) in &file {
             match value {
-                toml::Value::Table(table) if !FREE.contains(&name.as_str()) => all.push((name.clone(), keys(table))),
+                toml::Value::Table(table) if !FREE.contains(&name.as_str()) => {
+                    all.push((name.clone(), keys(table)))
+                }
                 toml::Value::Array(entries) => {
-                    all.extend(entries.iter().filter_map(|entry| Some((name.clone(), keys(entry.as_table()?)))));
+                    all.extend(
+                        entries
+                            .iter()
+                            .filter_map(|entry| Some((name.clone(), keys(entry.as_table()?)))),
+                    );
                 }
                 _ => {}
             }
@@ -401,7 +555,12 @@ mod tests {
 
     fn assert_known(found: Vec<(String, Vec<String>)>, known: &Keys) {
         for (place, mut found) in found {
-            let mut known = known.iter().find(|(known, _)| *known == place).expect(&place).1.to_vec();
+            let mut known = known
+                .iter()
+                .find(|(known, _)| *known == place)
+                .expect(&place)
+                .1
+                .to_vec();
             (found.sort(), known.sort());
             assert_eq!(found, known, "[{place}]");
         }
@@ -427,7 +586,10 @@ mod tests {
 
     #[test]
     fn a_schema_is_read_from_beside_the_manifest_and_from_nowhere_else() {
-        assert_eq!(schema_of("configuration = \"a.json\""), Some("a.json".into()));
+        assert_eq!(
+            schema_of("configuration = \"a.json\""),
+            Some("a.json".into())
+        );
         for elsewhere in ["../a.json", "/etc/passwd", "..", "x/a.json"] {
             assert_eq!(schema_of(&format!("configuration = {elsewhere:?}")), None);
         }

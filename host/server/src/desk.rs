@@ -19,7 +19,12 @@ pub struct Live {
 
 impl Live {
     pub fn context<'a>(&'a self, store: &'a SqliteStore) -> Context<'a> {
-        Context { shop: &self.shop, rules: &*self.book, rule_book: self.number, secret: store.secret() }
+        Context {
+            shop: &self.shop,
+            rules: &*self.book,
+            rule_book: self.number,
+            secret: store.secret(),
+        }
     }
 }
 
@@ -31,7 +36,11 @@ pub struct Desk {
 
 impl Desk {
     pub fn new(store: SqliteStore, live: Live) -> Desk {
-        Desk { store, figures: Figures::default(), live: ArcSwap::from_pointee(live) }
+        Desk {
+            store,
+            figures: Figures::default(),
+            live: ArcSwap::from_pointee(live),
+        }
     }
 
     pub fn live(&self) -> Arc<Live> {

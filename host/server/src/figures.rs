@@ -89,7 +89,9 @@ impl Figures {
 }
 
 fn count(plugins: &mut BTreeMap<(String, String), PluginFigures>, call: &PluginView, now: Instant) {
-    let figures = plugins.entry((call.name.clone(), call.role.clone())).or_default();
+    let figures = plugins
+        .entry((call.name.clone(), call.role.clone()))
+        .or_default();
     match figures.calls.get_mut(&call.status) {
         Some(calls) => *calls += 1,
         None => {
@@ -130,7 +132,11 @@ mod tests {
                 micros: 7,
             })
             .collect();
-        Outcome { status, plugins, ..Outcome::default() }
+        Outcome {
+            status,
+            plugins,
+            ..Outcome::default()
+        }
     }
 
     #[test]
@@ -138,18 +144,43 @@ mod tests {
         let figures = Figures::default();
         figures.decided(&outcome(Status::Applied, &[("ok", 100)]), Instant(1));
         figures.decided(&outcome(Status::Duplicate, &[("ok", 100)]), Instant(2));
-        assert_eq!(figures.events(), [("applied", 1), ("duplicate", 1), ("guest", 0), ("parked", 0)]);
+        assert_eq!(
+            figures.events(),
+            [
+                ("applied", 1),
+                ("duplicate", 1),
+                ("guest", 0),
+                ("parked", 0)
+            ]
+        );
         let plugins = figures.plugins();
-        assert_eq!(plugins[&("points".to_owned(), "point-formula".to_owned())].calls["ok"], 1);
+        assert_eq!(
+            plugins[&("points".to_owned(), "point-formula".to_owned())].calls["ok"],
+            1
+        );
     }
 
     #[test]
     fn the_last_failure_stays_until_the_next_and_a_rules_own_refusal_is_none() {
         let figures = Figures::default();
-        figures.decided(&outcome(Status::Applied, &[("trap", 30), ("ok", 90), ("rejected", 20)]), Instant(5));
+        figures.decided(
+            &outcome(
+                Status::Applied,
+                &[("trap", 30), ("ok", 90), ("rejected", 20)],
+            ),
+            Instant(5),
+        );
         let plugins = figures.plugins();
         let seen = &plugins[&("points".to_owned(), "point-formula".to_owned())];
-        assert_eq!((seen.fuel, seen.fuel_most, seen.micros, seen.well_since), (140, 90, 21, 2));
-        assert_eq!(seen.last_failure.as_ref().map(|last| (last.class.as_str(), last.at)), Some(("trap", Instant(5))));
+        assert_eq!(
+            (seen.fuel, seen.fuel_most, seen.micros, seen.well_since),
+            (140, 90, 21, 2)
+        );
+        assert_eq!(
+            seen.last_failure
+                .as_ref()
+                .map(|last| (last.class.as_str(), last.at)),
+            Some(("trap", Instant(5)))
+        );
     }
 }

@@ -84,7 +84,10 @@ pub fn ingest(
     let mut driven = 0;
     let mut driven_to = before;
     let (mut line, mut bytes) = (0, 0);
-    while let Some(text) = next_line(&mut input).map_err(|source| IngestError::Read { line: line + 1, source })? {
+    while let Some(text) = next_line(&mut input).map_err(|source| IngestError::Read {
+        line: line + 1,
+        source,
+    })? {
         line += 1;
         bytes += text.read;
         progress(bytes, line);
@@ -125,7 +128,8 @@ fn take(merchant: &Merchant, told: &Arc<Told>, line: u64, event: Bytes) -> Resul
     let at = time_of(&event);
     let telling = Arc::clone(told);
     let kept = event.clone();
-    let reply = Box::new(move |outcome: Result<Outcome, Refusal>| telling.tell(line, &kept, at, outcome));
+    let reply =
+        Box::new(move |outcome: Result<Outcome, Refusal>| telling.tell(line, &kept, at, outcome));
     *told.open.lock() += 1;
     match merchant.lanes().send(event, reply) {
         Ok(()) => Ok(()),
@@ -181,14 +185,23 @@ impl Told {
             points: AtomicI64::new(0),
             clock: AtomicI64::new(clock.map_or(i64::MIN, |at| at.0)),
             ahead: Instant(now.0 + AHEAD_MS_MAX),
-            refusals: Refusals { path: dir.join(format!("refused-{}.ndjson", now.0)), file: Mutex::new(Ok(None)) },
+            refusals: Refusals {
+                path: dir.join(format!("refused-{}.ndjson", now.0)),
+                file: Mutex::new(Ok(None)),
+            },
             failed: Mutex::new(None),
             open: Mutex::new(0),
             all_told: Condvar::new(),
         }
     }
 
-    fn tell(&self, line: u64, event: &Bytes, at: Option<Instant>, outcome: Result<Outcome, Refusal>) {
+    fn tell(
+        &self,
+        line: u64,
+        event: &Bytes,
+        at: Option<Instant>,
+        outcome: Result<Outcome, Refusal>,
+    ) {
         self.count(line, event, at, outcome);
         let mut open = self.open.lock();
         *open -= 1;
@@ -205,7 +218,13 @@ impl Told {
         }
     }
 
-    fn count(&self, line: u64, event: &Bytes, at: Option<Instant>, outcome: Result<Outcome, Refusal>) {
+    fn count(
+        &self,
+        line: u64,
+        event: &Bytes,
+        at: Option<Instant>,
+        outcome: Result<Outcome, Refusal>,
+    ) {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(Refusal::Store(error)) => {
@@ -226,7 +245,10 @@ impl Told {
         };
         count.fetch_add(1, Ordering::Relaxed);
         if outcome.status != Status::Duplicate {
-            self.points.fetch_add(outcome.points.iter().map(|entry| entry.amount).sum(), Ordering::Relaxed);
+            self.points.fetch_add(
+                outcome.points.iter().map(|entry| entry.amount).sum(),
+                Ordering::Relaxed,
+            );
         }
         if let Some(at) = at.filter(|at| *at <= self.ahead) {
             self.clock.fetch_max(at.0, Ordering::Relaxed);
@@ -245,9 +267,14 @@ impl Told {
     }
 
     fn close(&self) -> Result<Option<PathBuf>, IngestError> {
-        let failed = |source| IngestError::Refused { path: self.refusals.path.clone(), source };
+        let failed = |source| IngestError::Refused {
+            path: self.refusals.path.clone(),
+            source,
+        };
         let file = std::mem::replace(&mut *self.refusals.file.lock(), Ok(None));
-        let Some(mut file) = file.map_err(failed)? else { return Ok(None) };
+        let Some(mut file) = file.map_err(failed)? else {
+            return Ok(None);
+        };
         file.flush().map_err(failed)?;
         Ok(Some(self.refusals.path.clone()))
     }
@@ -296,7 +323,11 @@ impl Refusals {
 
     fn create(&self) -> io::Result<BufWriter<File>> {
         // Refused events hold what the tills sent, personal data too.
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&self.path)?;
         Ok(BufWriter::new(file))
     }
 }
@@ -311,7 +342,8 @@ fn as_json(event: &[u8]) -> Cow<'_, RawValue> {
     match serde_json::from_slice::<&RawValue>(event) {
         Ok(json) => Cow::Borrowed(json),
         Err(_) => {
-            let text = serde_json::to_string(&String::from_utf8_lossy(event)).expect("a text is JSON");
+            let text =
+                serde_json::to_string(&String::from_utf8_lossy(event)).expect("a text is JSON");
             Cow::Owned(RawValue::from_string(text).expect("it was just made"))
         }
     }
@@ -357,7 +389,10 @@ fn next_line(input: &mut impl BufRead) -> io::Result<Option<Line>> {
             return Ok(None);
         }
         if is_end || end.is_some() {
-            return Ok(Some(Line { bytes: bytes.into(), read }));
+            return Ok(Some(Line {
+                bytes: bytes.into(),
+                read,
+            }));
         }
     }
 }
@@ -369,7 +404,11 @@ mod tests {
     fn lines(input: &[u8]) -> Vec<(usize, u64)> {
         // A small buffer, so that lines go over its end.
         let mut input = io::BufReader::with_capacity(7, input);
-        let next = || next_line(&mut input).unwrap().map(|line| (line.bytes.len(), line.read));
+        let next = || {
+            next_line(&mut input)
+                .unwrap()
+                .map(|line| (line.bytes.len(), line.read))
+        };
         std::iter::from_fn(next).collect()
     }
 
@@ -384,13 +423,22 @@ mod tests {
     fn of_a_line_that_no_event_can_have_only_so_much_is_kept_as_shows_it() {
         let mut input = vec![b'x'; 3 * EVENT_BYTES_MAX];
         input.extend_from_slice(b"\nab\n");
-        assert_eq!(lines(&input), [(EVENT_BYTES_MAX + 1, 3 * EVENT_BYTES_MAX as u64 + 1), (2, 3)]);
+        assert_eq!(
+            lines(&input),
+            [
+                (EVENT_BYTES_MAX + 1, 3 * EVENT_BYTES_MAX as u64 + 1),
+                (2, 3)
+            ]
+        );
     }
 
     #[test]
     fn the_time_is_the_envelopes_own() {
         let event = br#"{"data":{"time":"2030-01-01T00:00:00Z"},"time":"2024-05-01T00:00:00Z"}"#;
-        assert_eq!(time_of(event).map(calendar::text).as_deref(), Some("2024-05-01T00:00:00Z"));
+        assert_eq!(
+            time_of(event).map(calendar::text).as_deref(),
+            Some("2024-05-01T00:00:00Z")
+        );
         assert_eq!(time_of(b"{}"), None);
         assert_eq!(time_of(b"{\"time\":"), None);
     }

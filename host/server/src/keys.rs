@@ -9,7 +9,10 @@ pub fn make(role: Role) -> Result<String, getrandom::Error> {
     // Without letters that are taken for digits, since keys are typed into tills.
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let random: [u8; 32] = random()?;
-    let letters: String = random.iter().map(|byte| ALPHABET[usize::from(byte % 32)] as char).collect();
+    let letters: String = random
+        .iter()
+        .map(|byte| ALPHABET[usize::from(byte % 32)] as char)
+        .collect();
     Ok(format!("sk_{}_{letters}", role.name()))
 }
 

@@ -117,7 +117,12 @@ impl Lanes {
                 .expect("the operating system gives a thread at the start")
         });
         let threads = Mutex::new(threads.collect());
-        Lanes { threads, lanes, desk, places: places.max(1) }
+        Lanes {
+            threads,
+            lanes,
+            desk,
+            places: places.max(1),
+        }
     }
 
     /// Takes an event if its lane has a place.
@@ -146,7 +151,12 @@ impl Lanes {
     }
 
     /// Lets the shop's clock drive a customer, as soon as the lane has a place.
-    pub fn send_due(&self, customer: CustomerId, at: Instant, reply: Reply) -> Result<(), NotTaken> {
+    pub fn send_due(
+        &self,
+        customer: CustomerId,
+        at: Instant,
+        reply: Reply,
+    ) -> Result<(), NotTaken> {
         let lane = self.lane_of(customer.0.as_bytes());
         self.put(lane, What::Due { customer, at }, reply, Wait::ForAPlace)
     }
@@ -177,7 +187,10 @@ impl Lanes {
 
     /// Events that wait.
     pub fn waiting(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.queue.lock().waiting()).sum()
+        self.lanes
+            .iter()
+            .map(|lane| lane.queue.lock().waiting())
+            .sum()
     }
 
     /// Events that may wait.
@@ -191,7 +204,10 @@ impl Lanes {
 
     /// Events that made the host itself panic since it started.
     pub fn panics(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.panics.load(Ordering::Relaxed)).sum()
+        self.lanes
+            .iter()
+            .map(|lane| lane.panics.load(Ordering::Relaxed))
+            .sum()
     }
 
     fn lane_of(&self, customer: &[u8]) -> &Lane {
@@ -201,7 +217,12 @@ impl Lanes {
     }
 
     fn put(&self, lane: &Lane, what: What, reply: Reply, wait: Wait) -> Result<(), NotTaken> {
-        let job = Job { what, reply, span: Span::current(), _work: self.desk.store.begin_work() };
+        let job = Job {
+            what,
+            reply,
+            span: Span::current(),
+            _work: self.desk.store.begin_work(),
+        };
         let is_timer = matches!(job.what, What::Due { .. });
         let mut queue = lane.queue.lock();
         loop {
@@ -217,7 +238,11 @@ impl Lanes {
             }
         }
         lane.open.fetch_add(1, Ordering::AcqRel);
-        if is_timer { queue.timers.push_back(job) } else { queue.tills.push_back(job) }
+        if is_timer {
+            queue.timers.push_back(job)
+        } else {
+            queue.tills.push_back(job)
+        }
         drop(queue);
         lane.came.notify_one();
         Ok(())
@@ -256,11 +281,17 @@ impl Lane {
 
     /// Takes one event down the line. A bug of ours that panics costs this event and no other.
     fn decide(&self, desk: &Desk, job: Job) {
-        let Job { what, reply, span, _work } = job;
+        let Job {
+            what,
+            reply,
+            span,
+            _work,
+        } = job;
         let decided = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| decide(desk, what))));
         let decided = decided.unwrap_or_else(|_| {
             self.panics.fetch_add(1, Ordering::Relaxed);
-            let what = "the host panicked over this event; nothing of it was kept. Please report it";
+            let what =
+                "the host panicked over this event; nothing of it was kept. Please report it";
             Err(Refusal::Store(StoreError::Failed(what.into())))
         });
         match decided {
@@ -272,7 +303,9 @@ impl Lane {
             Ok(Decided::Committed(committed)) => {
                 let outcome = committed.outcome;
                 desk.figures.decided(&outcome, clock::now());
-                committed.durable.then(Box::new(move |durable| reply(durable.map(|()| outcome).map_err(Refusal::Store))));
+                committed.durable.then(Box::new(move |durable| {
+                    reply(durable.map(|()| outcome).map_err(Refusal::Store))
+                }));
             }
         }
     }
@@ -288,9 +321,19 @@ fn decide(desk: &Desk, what: What) -> Result<Decided, Refusal> {
     let context = live.context(&desk.store);
     let committed = match what {
         What::Told(event) => process(&desk.store, context, &Arrival::Told(&event), clock::now())?,
-        What::Due { customer, at } => process(&desk.store, context, &Arrival::Due { customer, at }, clock::now())?,
+        What::Due { customer, at } => process(
+            &desk.store,
+            context,
+            &Arrival::Due { customer, at },
+            clock::now(),
+        )?,
         What::Preview(event) => {
-            let outcome = preview(&desk.store.preview(), context, &Arrival::Told(&event), clock::now())?;
+            let outcome = preview(
+                &desk.store.preview(),
+                context,
+                &Arrival::Told(&event),
+                clock::now(),
+            )?;
             return Ok(Decided::Preview(Box::new(outcome)));
         }
     };
@@ -301,7 +344,9 @@ fn decide(desk: &Desk, what: What) -> Result<Decided, Refusal> {
 /// there are none it is the whole event, which spreads guests over the lanes.
 fn customer_of(event: &[u8]) -> &[u8] {
     let key = b"\"customer\"";
-    let Some(at) = memchr::memmem::find(event, key) else { return event };
+    let Some(at) = memchr::memmem::find(event, key) else {
+        return event;
+    };
     let value = &event[at + key.len()..];
     let mut depth = 0;
     for (index, byte) in value.iter().enumerate() {
@@ -324,8 +369,14 @@ mod tests {
     fn the_lane_depends_on_the_customer_alone() {
         let of = |event: &'static str| std::str::from_utf8(customer_of(event.as_bytes())).unwrap();
         for (event, customer) in [
-            (r#"{"data":{"customer":{"email":"a@b.c"},"total":1}}"#, r#":{"email":"a@b.c""#),
-            (r#"{"data":{"total":2,"customer":{"external":{"source":"x","id":"7"}}}}"#, r#":{"external":{"source":"x","id":"7"}"#),
+            (
+                r#"{"data":{"customer":{"email":"a@b.c"},"total":1}}"#,
+                r#":{"email":"a@b.c""#,
+            ),
+            (
+                r#"{"data":{"total":2,"customer":{"external":{"source":"x","id":"7"}}}}"#,
+                r#":{"external":{"source":"x","id":"7"}"#,
+            ),
             (r#"{"data":{"customer":"cus_1","total":3}}"#, r#":"cus_1""#),
             (r#"{"data":{"customer":null}}"#, ":null"),
             (r#"{"data":{"customer":{"email"#, r#":{"email"#),

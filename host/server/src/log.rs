@@ -10,7 +10,9 @@ const VARIABLE: &str = "STAMPCARD_LOG";
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
-#[error("the log level {level:?} cannot be read: {problem}; `info` and `info,stampcard_store=debug` can")]
+#[error(
+    "the log level {level:?} cannot be read: {problem}; `info` and `info,stampcard_store=debug` can"
+)]
 pub struct LogError {
     level: String,
     problem: ParseError,
@@ -19,13 +21,17 @@ pub struct LogError {
 /// Begins to log. It is called once, before anything that logs.
 pub fn start(file: &LogFile) -> Result<(), LogError> {
     let level = std::env::var(VARIABLE).unwrap_or_else(|_| file.level.clone());
-    let filter = EnvFilter::builder().parse(&level).map_err(|problem| LogError { level, problem })?;
+    let filter = EnvFilter::builder()
+        .parse(&level)
+        .map_err(|problem| LogError { level, problem })?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)
         .with_writer(std::io::stderr);
     match file.format {
-        LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Text => subscriber
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init(),
         LogFormat::Json => subscriber.json().init(),
     }
     Ok(())
@@ -33,5 +39,8 @@ pub fn start(file: &LogFile) -> Result<(), LogError> {
 
 /// The log of a command that people watch: only what is wrong.
 pub fn start_quiet() -> Result<(), LogError> {
-    start(&LogFile { format: LogFormat::Text, level: "warn".into() })
+    start(&LogFile {
+        format: LogFormat::Text,
+        level: "warn".into(),
+    })
 }

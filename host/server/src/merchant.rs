@@ -5,8 +5,8 @@
 use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Folder};
 use crate::desk::Desk;
-use crate::figures::Figures;
 pub use crate::desk::Live;
+use crate::figures::Figures;
 use crate::lanes::{Lanes, NotTaken, RETRY_AFTER_S, Reply};
 use crate::recorded;
 use crate::reload::{self, Watch};
@@ -50,7 +50,11 @@ const IN_TURN_MAX: usize = 32;
 impl Default for Options {
     fn default() -> Options {
         let lanes = std::thread::available_parallelism().map_or(2, usize::from);
-        Options { lanes, queue: QUEUE_DEFAULT, grouping: Grouping::default() }
+        Options {
+            lanes,
+            queue: QUEUE_DEFAULT,
+            grouping: Grouping::default(),
+        }
     }
 }
 
@@ -81,7 +85,9 @@ pub enum Rejected {
 impl From<NotTaken> for Rejected {
     fn from(not_taken: NotTaken) -> Rejected {
         match not_taken {
-            NotTaken::Full => Rejected::Overloaded { retry_after_s: RETRY_AFTER_S },
+            NotTaken::Full => Rejected::Overloaded {
+                retry_after_s: RETRY_AFTER_S,
+            },
             NotTaken::Closed => Rejected::Closing,
         }
     }
@@ -152,19 +158,30 @@ impl Merchant {
         let shop = folder.shop()?;
         let candidates = folder.candidates()?;
         let engine = Engine::new(&folder.cache()?)?;
-        let settings = Settings { grouping: options.grouping, ..Settings::default() };
+        let settings = Settings {
+            grouping: options.grouping,
+            ..Settings::default()
+        };
         let store = open_store(&folder, &settings)?;
         if let Some(book) = store.rule_book()
             && book.shop.currency != shop.file.currency
         {
-            return Err(CurrencyChanged { ledger: book.shop.currency.clone(), now: shop.file.currency }.into());
+            return Err(CurrencyChanged {
+                ledger: book.shop.currency.clone(),
+                now: shop.file.currency,
+            }
+            .into());
         }
         let book = load_at_start(&engine, &store, &shop, candidates.clone());
         let live = record(&store, shop, book, candidates).map_err(OpenError::Record)?;
         let desk = Arc::new(Desk::new(store, live));
         Ok(Arc::new(Merchant {
             name: folder.name(),
-            lanes: Arc::new(Lanes::start(Arc::clone(&desk), options.lanes, options.queue)),
+            lanes: Arc::new(Lanes::start(
+                Arc::clone(&desk),
+                options.lanes,
+                options.queue,
+            )),
             folder,
             desk,
             engine,
@@ -177,7 +194,10 @@ impl Merchant {
 
     /// Lets the shop's clock follow the wall clock, and takes changes of the folder as it says.
     pub fn tend(self: &Arc<Self>) {
-        *self.clock.lock() = Some(Clock::start(Arc::clone(&self.desk), Arc::clone(&self.lanes)));
+        *self.clock.lock() = Some(Clock::start(
+            Arc::clone(&self.desk),
+            Arc::clone(&self.lanes),
+        ));
         *self.watch.lock() = reload::watch(self);
     }
 
@@ -299,38 +319,57 @@ impl Merchant {
     pub fn reload(&self) -> Result<Reloaded, String> {
         let taken = self.take_folder();
         let mut reloads = self.reloads.lock();
+        let problem = match &taken {
+            Ok(Reloaded { problems, .. }) if problems.is_empty() => None,
+            Ok(Reloaded { problems, .. }) => Some(problems.join("; ")),
+            Err(problem) => Some(problem.clone()),
+        };
+        let count = if problem.is_none() {
+            &mut reloads.taken
+        } else {
+            &mut reloads.refused
+        };
+        *count += 1;
         reloads.last_at = Some(clock::now());
-        match &taken {
-            Ok(Reloaded { problems, .. }) if problems.is_empty() => {
-                reloads.taken += 1;
-                reloads.last_problem = None;
-            }
-            Ok(Reloaded { problems, .. }) => {
-                reloads.refused += 1;
-                reloads.last_problem = Some(problems.join("; "));
-            }
-            Err(problem) => {
-                reloads.refused += 1;
-                reloads.last_problem = Some(problem.clone());
-            }
-        }
-        taken
+        let was_wrong = std::mem::replace(&mut reloads.last_problem, problem).is_some();
+        taken.map(|taken| Reloaded {
+            is_mended: was_wrong && taken.problems.is_empty(),
+            ..taken
+        })
     }
 
     fn take_folder(&self) -> Result<Reloaded, String> {
         let shop = self.folder.shop().map_err(|error| error.to_string())?;
-        let candidates = self.folder.candidates().map_err(|error| error.to_string())?;
+        let candidates = self
+            .folder
+            .candidates()
+            .map_err(|error| error.to_string())?;
         let before = self.live();
         if before.shop.file.currency != shop.file.currency {
-            let changed = CurrencyChanged { ledger: before.shop.file.currency.clone(), now: shop.file.currency };
+            let changed = CurrencyChanged {
+                ledger: before.shop.file.currency.clone(),
+                now: shop.file.currency,
+            };
             return Err(changed.to_string());
         }
-        let book = RuleBook::load(&self.engine, &shop, candidates.clone(), &pack::packs(), Some(&before.book));
+        let book = RuleBook::load(
+            &self.engine,
+            &shop,
+            candidates.clone(),
+            &pack::packs(),
+            Some(&before.book),
+        );
         let problems = problems(&book);
-        let live = record(&self.desk.store, shop, book, candidates).map_err(|error| error.to_string())?;
+        let live =
+            record(&self.desk.store, shop, book, candidates).map_err(|error| error.to_string())?;
         let number = live.number;
         self.desk.swap(live);
-        Ok(Reloaded { number, is_new: number != before.number, problems })
+        Ok(Reloaded {
+            number,
+            is_new: number != before.number,
+            is_mended: false,
+            problems,
+        })
     }
 }
 
@@ -341,6 +380,8 @@ pub struct Reloaded {
     pub number: i64,
     /// It is another one than before.
     pub is_new: bool,
+    /// Something was wrong before, and nothing is now.
+    pub is_mended: bool,
     /// Plugins that are not live as their files have them, and why.
     pub problems: Vec<String>,
 }
@@ -362,7 +403,9 @@ pub fn not_live(book: &RuleBook) -> impl Iterator<Item = (String, String)> {
 }
 
 /// The next answer of a batch.
-async fn told(next: Option<oneshot::Receiver<Result<Outcome, Refusal>>>) -> Option<Result<Outcome, Rejected>> {
+async fn told(
+    next: Option<oneshot::Receiver<Result<Outcome, Refusal>>>,
+) -> Option<Result<Outcome, Rejected>> {
     Some(match next?.await {
         Ok(answer) => answer.map_err(Rejected::from),
         Err(_) => Err(Rejected::Closing),
@@ -379,20 +422,33 @@ fn answer() -> (Reply, oneshot::Receiver<Result<Outcome, Refusal>>) {
 pub fn open_store(folder: &Folder, settings: &Settings) -> Result<SqliteStore, OpenError> {
     let database = folder.database();
     if let Some(data) = database.parent() {
-        std::fs::create_dir_all(data).map_err(|source| ConfigError::Write { path: data.into(), source })?;
+        std::fs::create_dir_all(data).map_err(|source| ConfigError::Write {
+            path: data.into(),
+            source,
+        })?;
     }
-    let birth = Birth { secret: keys::random()?, at: clock::now() };
+    let birth = Birth {
+        secret: keys::random()?,
+        at: clock::now(),
+    };
     Ok(SqliteStore::open(&database, &birth, settings)?)
 }
 
 /// Loads the folder's plugins. One that cannot be loaded has its last recorded version instead:
 /// a restart must not take away what a reload would have left alone.
-fn load_at_start(engine: &Engine, store: &SqliteStore, shop: &Shop, candidates: Vec<Candidate>) -> RuleBook {
+fn load_at_start(
+    engine: &Engine,
+    store: &SqliteStore,
+    shop: &Shop,
+    candidates: Vec<Candidate>,
+) -> RuleBook {
     let book = RuleBook::load(engine, shop, candidates.clone(), &pack::packs(), None);
     if book.not_loaded().is_empty() {
         return book;
     }
-    let Some(last) = store.rule_book() else { return book };
+    let Some(last) = store.rule_book() else {
+        return book;
+    };
     match recorded::load(engine, store.reads(), &last) {
         Ok((_, last)) => RuleBook::load(engine, shop, candidates, &pack::packs(), Some(&last)),
         Err(problem) => {
@@ -403,19 +459,38 @@ fn load_at_start(engine: &Engine, store: &SqliteStore, shop: &Shop, candidates: 
 }
 
 /// Writes down what goes live, with everything that is needed to run it again.
-fn record(store: &SqliteStore, shop: Shop, book: RuleBook, candidates: Vec<Candidate>) -> Result<Live, StoreError> {
+fn record(
+    store: &SqliteStore,
+    shop: Shop,
+    book: RuleBook,
+    candidates: Vec<Candidate>,
+) -> Result<Live, StoreError> {
     let plugins = book.plugins();
     let last = store.rule_book();
     let is_known = |plugin: &Plugin| {
         let mut known = last.iter().flat_map(|last| last.plugins.iter());
-        known.any(|known| known.digest == plugin.digest && known.configuration == plugin.configuration)
+        known.any(|known| {
+            known.digest == plugin.digest && known.configuration == plugin.configuration
+        })
     };
     let new: Vec<&Plugin> = plugins.iter().filter(|plugin| !is_known(plugin)).collect();
-    let kept = if new.is_empty() { HashMap::new() } else { recorded::kept(candidates) };
-    let named = new.iter().flat_map(|plugin| [&plugin.digest, &plugin.configuration]);
+    let kept = if new.is_empty() {
+        HashMap::new()
+    } else {
+        recorded::kept(candidates)
+    };
+    let named = new
+        .iter()
+        .flat_map(|plugin| [&plugin.digest, &plugin.configuration]);
     let artifacts: Vec<Artifact> = named
         .filter_map(|digest| Some(kept.get(digest)?.artifact(digest)))
         .collect();
-    let number = store.save_rule_book(plugins, &shop.file, &artifacts, clock::now())?.number;
-    Ok(Live { shop, book: Arc::new(book), number })
+    let number = store
+        .save_rule_book(plugins, &shop.file, &artifacts, clock::now())?
+        .number;
+    Ok(Live {
+        shop,
+        book: Arc::new(book),
+        number,
+    })
 }

@@ -51,7 +51,12 @@ mod tests {
         for starter in &STARTERS {
             let file: toml::Table = starter.file().parse().unwrap();
             let default: toml::Table = starter.default.parse().unwrap();
-            assert_eq!(file["config"], toml::Value::Table(default), "{}", starter.plugin.name);
+            assert_eq!(
+                file["config"],
+                toml::Value::Table(default),
+                "{}",
+                starter.plugin.name
+            );
             assert_eq!(file["pack"].as_str(), Some(starter.plugin.name));
             assert_eq!(file.len(), 2, "{}", starter.plugin.name);
         }

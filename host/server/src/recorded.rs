@@ -18,7 +18,11 @@ pub enum RecordedError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the database has no {kind:?} {digest} of {plugin}")]
-    Missing { plugin: String, kind: ArtifactKind, digest: String },
+    Missing {
+        plugin: String,
+        kind: ArtifactKind,
+        digest: String,
+    },
     #[error("the recorded configuration of {plugin} cannot be read: {problem}")]
     Configuration { plugin: String, problem: String },
     #[error("the recorded shop cannot be: {0}")]
@@ -35,7 +39,11 @@ pub struct Kept {
 
 impl Kept {
     pub fn artifact<'a>(&'a self, digest: &'a str) -> Artifact<'a> {
-        Artifact { digest, kind: self.kind, bytes: &self.bytes }
+        Artifact {
+            digest,
+            kind: self.kind,
+            bytes: &self.bytes,
+        }
     }
 }
 
@@ -45,47 +53,101 @@ pub fn kept(candidates: Vec<Candidate>) -> HashMap<String, Kept> {
     let mut kept = HashMap::new();
     for candidate in candidates {
         // What cannot be read is not live, and nobody will ask for it.
-        let Ok(file) = PluginFile::read(&candidate.name, &candidate.file, &packs) else { continue };
-        let carried = packs.iter().find(|pack| file.pack.as_deref() == Some(pack.name));
-        let component = candidate.component.or(carried.map(|pack| pack.component.to_vec()));
+        let Ok(file) = PluginFile::read(&candidate.name, &candidate.file, &packs) else {
+            continue;
+        };
+        let carried = packs
+            .iter()
+            .find(|pack| file.pack.as_deref() == Some(pack.name));
+        let component = candidate
+            .component
+            .or(carried.map(|pack| pack.component.to_vec()));
         if let Some(bytes) = component {
-            kept.insert(digest(&bytes), Kept { kind: ArtifactKind::Component, bytes });
+            kept.insert(
+                digest(&bytes),
+                Kept {
+                    kind: ArtifactKind::Component,
+                    bytes,
+                },
+            );
         }
         if let Ok(bytes) = serde_json_canonicalizer::to_vec(&file.config) {
-            kept.insert(digest(&bytes), Kept { kind: ArtifactKind::Configuration, bytes });
+            kept.insert(
+                digest(&bytes),
+                Kept {
+                    kind: ArtifactKind::Configuration,
+                    bytes,
+                },
+            );
         }
     }
     kept
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("sha256:{hex}")
 }
 
 /// The bytes that a recorded rule book names, by digest.
-pub fn artifacts(reads: &Reads, book: &stampcard_store::RuleBook) -> Result<HashMap<String, Kept>, RecordedError> {
+pub fn artifacts(
+    reads: &Reads,
+    book: &stampcard_store::RuleBook,
+) -> Result<HashMap<String, Kept>, RecordedError> {
     let mut kept = HashMap::new();
     for plugin in book.plugins.iter() {
-        let named = [(ArtifactKind::Component, &plugin.digest), (ArtifactKind::Configuration, &plugin.configuration)];
+        let named = [
+            (ArtifactKind::Component, &plugin.digest),
+            (ArtifactKind::Configuration, &plugin.configuration),
+        ];
         for (kind, digest) in named {
-            kept.insert(digest.clone(), Kept { kind, bytes: find(reads, plugin, kind, digest)? });
+            kept.insert(
+                digest.clone(),
+                Kept {
+                    kind,
+                    bytes: find(reads, plugin, kind, digest)?,
+                },
+            );
         }
     }
     Ok(kept)
 }
 
-fn find(reads: &Reads, plugin: &Plugin, kind: ArtifactKind, digest: &str) -> Result<Vec<u8>, RecordedError> {
-    let missing = || RecordedError::Missing { plugin: plugin.name.clone(), kind, digest: digest.into() };
+fn find(
+    reads: &Reads,
+    plugin: &Plugin,
+    kind: ArtifactKind,
+    digest: &str,
+) -> Result<Vec<u8>, RecordedError> {
+    let missing = || RecordedError::Missing {
+        plugin: plugin.name.clone(),
+        kind,
+        digest: digest.into(),
+    };
     reads.artifact(digest)?.ok_or_else(missing)
 }
 
 /// Loads a rule book from the database: the plugins, the configuration and the shop of then.
-pub fn load(engine: &Engine, reads: &Reads, book: &stampcard_store::RuleBook) -> Result<(Shop, RuleBook), RecordedError> {
+pub fn load(
+    engine: &Engine,
+    reads: &Reads,
+    book: &stampcard_store::RuleBook,
+) -> Result<(Shop, RuleBook), RecordedError> {
     let mut file = book.shop.clone();
     // In the order of then, whatever the shop declared.
-    file.plugins = book.plugins.iter().map(|plugin| plugin.name.clone()).collect();
-    let candidates = book.plugins.iter().map(|plugin| candidate(reads, plugin)).collect::<Result<Vec<_>, _>>()?;
+    file.plugins = book
+        .plugins
+        .iter()
+        .map(|plugin| plugin.name.clone())
+        .collect();
+    let candidates = book
+        .plugins
+        .iter()
+        .map(|plugin| candidate(reads, plugin))
+        .collect::<Result<Vec<_>, _>>()?;
     let loaded = RuleBook::load(engine, &Shop::new(file)?, candidates, &[], None);
     match loaded.not_loaded() {
         [] => Ok((Shop::new(book.shop.clone())?, loaded)),
@@ -95,11 +157,26 @@ pub fn load(engine: &Engine, reads: &Reads, book: &stampcard_store::RuleBook) ->
 
 fn candidate(reads: &Reads, plugin: &Plugin) -> Result<Candidate, RecordedError> {
     let component = find(reads, plugin, ArtifactKind::Component, &plugin.digest)?;
-    let configuration = find(reads, plugin, ArtifactKind::Configuration, &plugin.configuration)?;
-    let unreadable = |problem| RecordedError::Configuration { plugin: plugin.name.clone(), problem };
-    let configuration: Value = serde_json::from_slice(&configuration).map_err(|error| unreadable(error.to_string()))?;
-    let manifest = toml::to_string(&manifest(plugin, configuration)).map_err(|error| unreadable(error.to_string()))?;
-    Ok(Candidate { name: plugin.name.clone(), file: manifest, component: Some(component), schema: None })
+    let configuration = find(
+        reads,
+        plugin,
+        ArtifactKind::Configuration,
+        &plugin.configuration,
+    )?;
+    let unreadable = |problem| RecordedError::Configuration {
+        plugin: plugin.name.clone(),
+        problem,
+    };
+    let configuration: Value =
+        serde_json::from_slice(&configuration).map_err(|error| unreadable(error.to_string()))?;
+    let manifest = toml::to_string(&manifest(plugin, configuration))
+        .map_err(|error| unreadable(error.to_string()))?;
+    Ok(Candidate {
+        name: plugin.name.clone(),
+        file: manifest,
+        component: Some(component),
+        schema: None,
+    })
 }
 
 /// A manifest that loads to just this plugin. Its configuration was checked when it went live, so
@@ -108,18 +185,38 @@ fn candidate(reads: &Reads, plugin: &Plugin) -> Result<Candidate, RecordedError>
 fn manifest(plugin: &Plugin, configuration: Value) -> Table {
     let texts = |texts: &[String]| Value::Array(texts.iter().cloned().map(Value::String).collect());
     let owned = |owned: &[(String, String)]| {
-        let entry = |sentence: &String| Value::Table(Table::from_iter([("explain".into(), Value::String(sentence.clone()))]));
-        Value::Table(owned.iter().map(|(key, sentence)| (key.clone(), entry(sentence))).collect())
+        let entry = |sentence: &String| {
+            Value::Table(Table::from_iter([(
+                "explain".into(),
+                Value::String(sentence.clone()),
+            )]))
+        };
+        Value::Table(
+            owned
+                .iter()
+                .map(|(key, sentence)| (key.clone(), entry(sentence)))
+                .collect(),
+        )
     };
-    let roles: Vec<String> = plugin.roles.iter().map(|role| role.name().to_owned()).collect();
-    let limits = LIMITS.iter().map(|limit| (limit.name.to_owned(), Value::Integer(limit.most as i64))).collect();
+    let roles: Vec<String> = plugin
+        .roles
+        .iter()
+        .map(|role| role.name().to_owned())
+        .collect();
+    let limits = LIMITS
+        .iter()
+        .map(|limit| (limit.name.to_owned(), Value::Integer(limit.most as i64)))
+        .collect();
     Table::from_iter([
         ("name".into(), Value::String(plugin.name.clone())),
         ("version".into(), Value::String(plugin.version.clone())),
         ("roles".into(), texts(&roles)),
         ("events".into(), texts(&plugin.events)),
         ("facts".into(), texts(&plugin.facts)),
-        ("state_version".into(), Value::Integer(i64::from(plugin.state_version))),
+        (
+            "state_version".into(),
+            Value::Integer(i64::from(plugin.state_version)),
+        ),
         ("configuration".into(), Value::Table(Table::new())),
         ("segments".into(), owned(&plugin.segments)),
         ("tiers".into(), owned(&plugin.tiers)),

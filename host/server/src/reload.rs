@@ -73,10 +73,16 @@ fn concerns_us(event: &Event) -> bool {
 }
 
 fn is_ours(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     let ending = path.extension().and_then(|ending| ending.to_str());
-    let in_plugins = path.parent().is_some_and(|parent| parent.ends_with(PLUGINS));
-    name == MERCHANT_FILE || in_plugins && !name.starts_with('.') && matches!(ending, Some("toml" | "wasm" | "json"))
+    let in_plugins = path
+        .parent()
+        .is_some_and(|parent| parent.ends_with(PLUGINS));
+    name == MERCHANT_FILE
+        || in_plugins && !name.starts_with('.') && matches!(ending, Some("toml" | "wasm" | "json"))
 }
 
 fn take_when_quiet(merchant: &Weak<Merchant>, told: &Receiver<()>) {
@@ -88,9 +94,13 @@ fn take_when_quiet(merchant: &Weak<Merchant>, told: &Receiver<()>) {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
-        let Some(merchant) = merchant.upgrade() else { return };
+        let Some(merchant) = merchant.upgrade() else {
+            return;
+        };
         if merchant.live().shop.file.reload == Reload::Apply {
-            tracing::info!("the shop's folder changed; with `reload = \"apply\"` it is taken at the next start");
+            tracing::info!(
+                "the shop's folder changed; with `reload = \"apply\"` it is taken at the next start"
+            );
             continue;
         }
         report(merchant.reload());
@@ -99,8 +109,13 @@ fn take_when_quiet(merchant: &Weak<Merchant>, told: &Receiver<()>) {
 
 fn report(taken: Result<Reloaded, String>) {
     match taken {
-        Ok(Reloaded { number, is_new, problems }) => {
-            if is_new {
+        Ok(Reloaded {
+            number,
+            is_new,
+            is_mended,
+            problems,
+        }) => {
+            if is_new || is_mended {
                 tracing::info!(rule_book = number, "the changed folder is live");
             }
             for problem in problems {

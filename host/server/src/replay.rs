@@ -4,30 +4,29 @@
 //! time at which it arrived. A call that failed then fails now, and what a call used is what it used
 //! then, whatever this machine would make of it.
 
+mod then;
+
 use crate::clock;
 use crate::config::{ConfigError, Folder, MERCHANT_FILE, PLUGINS};
 use crate::desk::Live;
 use crate::recorded::{self, RecordedError};
-use parking_lot::Mutex;
 use serde::Serialize;
 use stampcard_pipeline::admit::{Admitted, Arrival};
-use stampcard_pipeline::change::{Answered, CustomerId};
-use stampcard_pipeline::event::{Event, EventName, Position};
+use stampcard_pipeline::change::CustomerId;
+use stampcard_pipeline::event::EventName;
 use stampcard_pipeline::line::{Context, process, process_admitted};
 use stampcard_pipeline::outcome::Status;
 use stampcard_pipeline::refusal::Refusal;
-use stampcard_pipeline::rules::{
-    Call, Failure, FollowUpAnswer, Input, Plugin, PointAnswer, Role, Rules, SegmentAnswer, TierAnswer, Usage,
-};
 use stampcard_pipeline::store::{Committed, StoreError};
-use stampcard_runtime::{Engine, EngineError, RuleBook};
+use stampcard_runtime::{Engine, EngineError};
 use stampcard_store::reads::{Find, JournalRow};
 use stampcard_store::{Birth, Grouping, Reads, Settings, SqliteStore};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use then::{AsThen, Then};
 
 /// What a replay came to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -57,26 +56,47 @@ pub enum ReplayError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("row {seq} of the journal, {}/{}, was taken then and is refused now: {refusal}", .name.source, .name.id)]
-    Refused { seq: i64, name: EventName, refusal: Refusal },
+    Refused {
+        seq: i64,
+        name: EventName,
+        refusal: Refusal,
+    },
     #[error("row {seq} of the journal, {}/{}, is a duplicate now and was none then", .name.source, .name.id)]
     Duplicate { seq: i64, name: EventName },
 }
 
 /// Nobody waits for the answer to one event.
-const GROUPING: Grouping = Grouping { changes_max: 2_048, wait_max: Duration::from_millis(250) };
+const GROUPING: Grouping = Grouping {
+    changes_max: 2_048,
+    wait_max: Duration::from_millis(250),
+};
 /// Rows of the journal that are read at once.
 const PAGE: u32 = 512;
 const PAGE_CACHE_KIB: u32 = 8 << 10;
 
 /// Replays the journal of one shop into another folder, which must be empty. `progress` is told how
 /// many rows of how many are done.
-pub fn replay(from: &Folder, to: &Folder, progress: &mut dyn FnMut(u64, u64)) -> Result<Replayed, ReplayError> {
+pub fn replay(
+    from: &Folder,
+    to: &Folder,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Replayed, ReplayError> {
     let began = std::time::Instant::now();
     let reads = Reads::open(&from.database(), 1, PAGE_CACHE_KIB)?;
     make_folder(from, to)?;
     let engine = Engine::new(&from.cache()?)?;
-    let birth = Birth { secret: reads.secret()?.0, at: reads.created_at()? };
-    let store = SqliteStore::open(&to.database(), &birth, &Settings { grouping: GROUPING, ..Settings::default() })?;
+    let birth = Birth {
+        secret: reads.secret()?.0,
+        at: reads.created_at()?,
+    };
+    let store = SqliteStore::open(
+        &to.database(),
+        &birth,
+        &Settings {
+            grouping: GROUPING,
+            ..Settings::default()
+        },
+    )?;
     let mut replay = Replay {
         then: Then::find(&reads)?,
         reads: &reads,
@@ -100,7 +120,11 @@ pub fn replay(from: &Folder, to: &Folder, progress: &mut dyn FnMut(u64, u64)) ->
     replay.drive_as_far()?;
     store.flush()?;
     let failures = replay.then.taken();
-    Ok(Replayed { failures, seconds: began.elapsed().as_secs_f64(), ..replay.replayed })
+    Ok(Replayed {
+        failures,
+        seconds: began.elapsed().as_secs_f64(),
+        ..replay.replayed
+    })
 }
 
 struct Replay<'a> {
@@ -120,12 +144,27 @@ impl Replay<'_> {
             return self.rule_book(&row);
         }
         self.replayed.events += 1;
-        let (seq, name, at) = (row.seq, EventName { source: row.event.source.clone(), id: row.event.id.clone() }, row.received_at);
+        let (seq, name, at) = (
+            row.seq,
+            EventName {
+                source: row.event.source.clone(),
+                id: row.event.id.clone(),
+            },
+            row.received_at,
+        );
         self.then.begin(self.reads, name.clone())?;
         let decided = match row.customer.clone() {
-            Some(customer) if row.event.kind == "review.due" => {
-                self.decide(|store, with| process(store, with, &Arrival::Due { customer, at: row.event.at }, at))
-            }
+            Some(customer) if row.event.kind == "review.due" => self.decide(|store, with| {
+                process(
+                    store,
+                    with,
+                    &Arrival::Due {
+                        customer,
+                        at: row.event.at,
+                    },
+                    at,
+                )
+            }),
             _ => {
                 let admitted = self.admitted(row);
                 self.decide(|store, with| process_admitted(store, with, &admitted))
@@ -134,22 +173,38 @@ impl Replay<'_> {
         match decided? {
             Err(Refusal::Store(error)) => Err(error.into()),
             Err(refusal) => Err(ReplayError::Refused { seq, name, refusal }),
-            Ok(committed) if committed.outcome.status == Status::Duplicate => Err(ReplayError::Duplicate { seq, name }),
+            Ok(committed) if committed.outcome.status == Status::Duplicate => {
+                Err(ReplayError::Duplicate { seq, name })
+            }
             Ok(_) => Ok(()),
         }
     }
 
-    fn decide(&self, work: impl FnOnce(&SqliteStore, Context) -> Result<Committed, Refusal>) -> Result<Result<Committed, Refusal>, ReplayError> {
+    fn decide(
+        &self,
+        work: impl FnOnce(&SqliteStore, Context) -> Result<Committed, Refusal>,
+    ) -> Result<Result<Committed, Refusal>, ReplayError> {
         let live = self.live.as_ref().ok_or(ReplayError::NoRuleBook(0))?;
-        let rules = AsThen { book: &live.book, then: &self.then };
-        let with = Context { shop: &live.shop, rules: &rules, rule_book: live.number, secret: self.store.secret() };
+        let rules = AsThen {
+            book: &live.book,
+            then: &self.then,
+        };
+        let with = Context {
+            shop: &live.shop,
+            rules: &rules,
+            rule_book: live.number,
+            secret: self.store.secret(),
+        };
         Ok(work(self.store, with))
     }
 
     /// The event as it was admitted then. What was said about the person is in the row, and whose
     /// event it was is known, so nothing has to be found out again.
     fn admitted(&mut self, row: JournalRow) -> Admitted {
-        let is_new = row.customer.as_ref().is_some_and(|customer| self.known.insert(customer.clone()));
+        let is_new = row
+            .customer
+            .as_ref()
+            .is_some_and(|customer| self.known.insert(customer.clone()));
         Admitted {
             event: Arc::new(row.event),
             personal: row.personal,
@@ -166,13 +221,27 @@ impl Replay<'_> {
 
     fn rule_book(&mut self, row: &JournalRow) -> Result<(), ReplayError> {
         let number = row.rule_book.unwrap_or_default();
-        let book = self.reads.rule_book(number)?.ok_or(ReplayError::NoRuleBook(number))?;
-        let (shop, rules) = recorded::load(self.engine, self.reads, &book).map_err(|error| ReplayError::Rules { number, error })?;
-        let artifacts = recorded::artifacts(self.reads, &book).map_err(|error| ReplayError::Rules { number, error })?;
-        let artifacts: Vec<_> = artifacts.iter().map(|(digest, kept)| kept.artifact(digest)).collect();
+        let book = self
+            .reads
+            .rule_book(number)?
+            .ok_or(ReplayError::NoRuleBook(number))?;
+        let (shop, rules) = recorded::load(self.engine, self.reads, &book)
+            .map_err(|error| ReplayError::Rules { number, error })?;
+        let artifacts = recorded::artifacts(self.reads, &book)
+            .map_err(|error| ReplayError::Rules { number, error })?;
+        let artifacts: Vec<_> = artifacts
+            .iter()
+            .map(|(digest, kept)| kept.artifact(digest))
+            .collect();
         // As the book has it: the order of its plugins is the order in which they ran.
-        let saved = self.store.save_rule_book(&book.plugins, &book.shop, &artifacts, row.received_at)?;
-        self.live = Some(Live { shop, book: Arc::new(rules), number: saved.number });
+        let saved =
+            self.store
+                .save_rule_book(&book.plugins, &book.shop, &artifacts, row.received_at)?;
+        self.live = Some(Live {
+            shop,
+            book: Arc::new(rules),
+            number: saved.number,
+        });
         self.replayed.rule_books += 1;
         Ok(())
     }
@@ -183,19 +252,33 @@ impl Replay<'_> {
         let mut after: Option<CustomerId> = None;
         loop {
             let page = self.reads.customers(Find::All, after.as_ref(), PAGE)?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
             after = Some(last.id.clone());
             self.store.flush()?;
             for then in &page {
-                let clock = self.store.reads().customer(&then.id)?.map(|now| now.head.clock);
+                let clock = self
+                    .store
+                    .reads()
+                    .customer(&then.id)?
+                    .map(|now| now.head.clock);
                 if clock.is_none_or(|clock| clock >= then.head.clock) {
                     continue;
                 }
-                let arrival = Arrival::Due { customer: then.id.clone(), at: then.head.clock };
+                let arrival = Arrival::Due {
+                    customer: then.id.clone(),
+                    at: then.head.clock,
+                };
                 let name = EventName::default();
                 self.then.begin(self.reads, name.clone())?;
-                let driven = self.decide(|store, with| process(store, with, &arrival, clock::now()))?;
-                driven.map_err(|refusal| ReplayError::Refused { seq: 0, name, refusal })?;
+                let driven =
+                    self.decide(|store, with| process(store, with, &arrival, clock::now()))?;
+                driven.map_err(|refusal| ReplayError::Refused {
+                    seq: 0,
+                    name,
+                    refusal,
+                })?;
             }
         }
     }
@@ -206,14 +289,19 @@ fn make_folder(from: &Folder, to: &Folder) -> Result<(), ReplayError> {
     if fs::read_dir(to.dir()).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(ReplayError::NotEmpty(to.dir().into()));
     }
-    let failed = |path: &Path, source| ConfigError::Write { path: path.into(), source };
+    let failed = |path: &Path, source| ConfigError::Write {
+        path: path.into(),
+        source,
+    };
     let data = to.database();
     let data = data.parent().unwrap_or(to.dir());
     fs::create_dir_all(data).map_err(|source| failed(data, source))?;
     let copy = |name: &Path| -> Result<(), ConfigError> {
         let (old, new) = (from.dir().join(name), to.dir().join(name));
         match fs::copy(&old, &new) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(failed(&new, source)),
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(failed(&new, source))
+            }
             _ => Ok(()),
         }
     };
@@ -227,158 +315,4 @@ fn make_folder(from: &Folder, to: &Folder) -> Result<(), ReplayError> {
         }
     }
     Ok(())
-}
-
-/// The rules of then, with the failures of then.
-struct AsThen<'a> {
-    book: &'a RuleBook,
-    then: &'a Then,
-}
-
-impl AsThen<'_> {
-    fn call<A>(&self, plugin: usize, role: Role, event: &Event, call: impl FnOnce() -> Call<A>) -> Call<A> {
-        let key = (event.position(), self.book.plugins()[plugin].name.clone(), role);
-        if let Some((failure, usage)) = self.then.failure(&key) {
-            return Call { result: Err(failure), usage };
-        }
-        let call = call();
-        Call { usage: self.then.usage(&key).unwrap_or(call.usage), ..call }
-    }
-}
-
-impl Rules for AsThen<'_> {
-    fn plugins(&self) -> &[Plugin] {
-        self.book.plugins()
-    }
-
-    fn segment_rule(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<SegmentAnswer> {
-        self.call(plugin, Role::SegmentRule, event, || self.book.segment_rule(plugin, event, input))
-    }
-
-    fn point_formula(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<PointAnswer> {
-        self.call(plugin, Role::PointFormula, event, || self.book.point_formula(plugin, event, input))
-    }
-
-    fn tier_rule(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<TierAnswer> {
-        self.call(plugin, Role::TierRule, event, || self.book.tier_rule(plugin, event, input))
-    }
-
-    fn follow_up_trigger(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<FollowUpAnswer> {
-        self.call(plugin, Role::FollowUpTrigger, event, || self.book.follow_up_trigger(plugin, event, input))
-    }
-}
-
-/// One call: the step, the plugin's name, and its role.
-type CallKey = (Position, String, Role);
-
-/// What was recorded of the calls then.
-struct Then {
-    /// The calls that failed. There are few: a failure is an event of its own for whoever watches.
-    failures: HashMap<CallKey, Vec<Failed>>,
-    now: Mutex<Now>,
-}
-
-struct Failed {
-    /// On whose arrival; `None` for a review that the journal does not hold.
-    caused_by: Option<EventName>,
-    failure: Failure,
-    usage: Usage,
-}
-
-/// The event that is being decided.
-#[derive(Default)]
-struct Now {
-    arrived: EventName,
-    /// What its own calls used.
-    usage: HashMap<CallKey, Usage>,
-    books: Books,
-    /// Failures that were taken since the start.
-    taken: u64,
-}
-
-impl Then {
-    fn find(reads: &Reads) -> Result<Then, StoreError> {
-        let mut failures: HashMap<_, Vec<Failed>> = HashMap::new();
-        let mut books = Books::default();
-        let mut after = 0;
-        loop {
-            let page = reads.all_explanations(after, PAGE)?;
-            let Some(last) = page.last() else { break };
-            after = last.number;
-            for row in page {
-                let plugins = books.plugins(reads, row.rule_book)?;
-                for call in &row.explanation.calls {
-                    let (Some(failure), usage) = came_to(&call.answer) else { continue };
-                    let Some(plugin) = plugins.get(call.plugin as usize) else { continue };
-                    let failed = Failed { caused_by: row.caused_by.clone(), failure, usage };
-                    failures.entry((row.position.clone(), plugin.name.clone(), call.role)).or_default().push(failed);
-                }
-            }
-        }
-        Ok(Then { failures, now: Mutex::default() })
-    }
-
-    /// Says which event is being decided.
-    fn begin(&self, reads: &Reads, arrived: EventName) -> Result<(), StoreError> {
-        let mut usage = HashMap::new();
-        let mut now = self.now.lock();
-        for row in reads.explanations(&arrived)? {
-            if row.caused_by.as_ref() != Some(&arrived) {
-                continue;
-            }
-            let plugins = now.books.plugins(reads, row.rule_book)?;
-            for call in row.explanation.calls {
-                let Some(plugin) = plugins.get(call.plugin as usize) else { continue };
-                usage.insert((row.position.clone(), plugin.name.clone(), call.role), came_to(&call.answer).1);
-            }
-        }
-        (now.arrived, now.usage) = (arrived, usage);
-        Ok(())
-    }
-
-    /// How this call failed then, if it did.
-    fn failure(&self, key: &CallKey) -> Option<(Failure, Usage)> {
-        let failed = self.failures.get(key)?;
-        let mut now = self.now.lock();
-        let found = failed.iter().find(|failed| failed.caused_by.as_ref().is_none_or(|by| *by == now.arrived))?;
-        now.taken += 1;
-        Some((found.failure.clone(), found.usage))
-    }
-
-    fn usage(&self, key: &CallKey) -> Option<Usage> {
-        self.now.lock().usage.get(key).copied()
-    }
-
-    fn taken(&self) -> u64 {
-        self.now.lock().taken
-    }
-}
-
-/// The plugins of rule books that were looked up.
-#[derive(Default)]
-struct Books(HashMap<i64, Arc<Vec<Plugin>>>);
-
-impl Books {
-    fn plugins(&mut self, reads: &Reads, number: i64) -> Result<Arc<Vec<Plugin>>, StoreError> {
-        if let Some(plugins) = self.0.get(&number) {
-            return Ok(Arc::clone(plugins));
-        }
-        let plugins = reads.rule_book(number)?.map_or_else(Arc::default, |book| Arc::clone(&book.plugins));
-        self.0.insert(number, Arc::clone(&plugins));
-        Ok(plugins)
-    }
-}
-
-/// How a call failed, if it did, and what it used.
-fn came_to(answer: &Answered) -> (Option<Failure>, Usage) {
-    fn of<A>(call: &Call<A>) -> (Option<Failure>, Usage) {
-        // A rule that says no says so again.
-        (call.result.as_ref().err().filter(|failure| failure.counts()).cloned(), call.usage)
-    }
-    match answer {
-        Answered::Segments(call) => of(call),
-        Answered::Points(call) => of(call),
-        Answered::Tier(call) => of(call),
-        Answered::FollowUps(call) => of(call),
-    }
 }

@@ -12,7 +12,10 @@ pub enum Side {
 pub fn table(heads: &[(&str, Side)], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let values = rows.iter().map(|row| row[column].chars().count());
-        values.chain([heads[column].0.chars().count()]).max().unwrap_or(0)
+        values
+            .chain([heads[column].0.chars().count()])
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..heads.len()).map(width).collect();
     let line = |values: &mut dyn Iterator<Item = &str>| {
@@ -28,7 +31,10 @@ pub fn table(heads: &[(&str, Side)], rows: &[Vec<String>]) -> String {
         line.trim_end().to_owned()
     };
     let mut lines = vec![line(&mut heads.iter().map(|(head, _)| *head))];
-    lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
+    lines.extend(
+        rows.iter()
+            .map(|row| line(&mut row.iter().map(String::as_str))),
+    );
     lines.join("\n")
 }
 
@@ -56,7 +62,10 @@ pub fn money(amount: i64, minor_units: u32) -> String {
     let whole = number(i64::try_from(whole).unwrap_or(i64::MAX));
     match minor_units {
         0 | 1 => format!("{sign}{whole}"),
-        _ => format!("{sign}{whole}.{rest:0width$}", width = minor_units.ilog10() as usize),
+        _ => format!(
+            "{sign}{whole}.{rest:0width$}",
+            width = minor_units.ilog10() as usize
+        ),
     }
 }
 
@@ -66,19 +75,30 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = [vec!["applied".into(), "12".into()], vec!["é".into(), "1,234".into()]];
+        let rows = [
+            vec!["applied".into(), "12".into()],
+            vec!["é".into(), "1,234".into()],
+        ];
         let printed = table(&[("status", Side::Left), ("events", Side::Right)], &rows);
         assert_eq!(printed, "status   events\napplied      12\né         1,234");
     }
 
     #[test]
     fn numbers_are_grouped_and_money_has_its_minor_units() {
-        for (given, told) in [(0, "0"), (999, "999"), (1_000, "1,000"), (-1_234_567, "-1,234,567")] {
+        for (given, told) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (-1_234_567, "-1,234,567"),
+        ] {
             assert_eq!(number(given), told);
         }
-        for (amount, units, told) in
-            [(150_000, 100, "1,500.00"), (-5, 100, "-0.05"), (1_500, 1, "1,500"), (1_234_567, 1_000, "1,234.567")]
-        {
+        for (amount, units, told) in [
+            (150_000, 100, "1,500.00"),
+            (-5, 100, "-0.05"),
+            (1_500, 1, "1,500"),
+            (1_234_567, 1_000, "1,234.567"),
+        ] {
             assert_eq!(money(amount, units), told);
         }
     }

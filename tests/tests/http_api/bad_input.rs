@@ -7,11 +7,15 @@ use stampcard_tests::{Server, Shop, sale};
 
 /// A sale that is right, with one thing changed at a JSON pointer; `null` takes the thing away.
 fn broken(pointer: &str, value: Value) -> Value {
-    let mut event = sale("bad", &ago(5), json!({
-        "customer": {"email": "ana@example.com"}, "total": 1_000,
-        "lines": [{"sku": "A", "quantity": 2, "unit_price": 500}],
-        "tenders": [{"kind": "cash", "amount": 1_000}],
-    }));
+    let mut event = sale(
+        "bad",
+        &ago(5),
+        json!({
+            "customer": {"email": "ana@example.com"}, "total": 1_000,
+            "lines": [{"sku": "A", "quantity": 2, "unit_price": 500}],
+            "tenders": [{"kind": "cash", "amount": 1_000}],
+        }),
+    );
     let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
     let parent = event.pointer_mut(parent).expect("the place is there");
     match (parent, value) {
@@ -25,13 +29,25 @@ fn broken(pointer: &str, value: Value) -> Value {
 fn count(server: &Server) -> (Value, usize) {
     let customers = server.get("/v1/customers?limit=500");
     let metrics = server.get("/metrics");
-    let journal = metrics.as_str().expect("text").lines().find(|line| line.starts_with("stampcard_journal_rows_total")).map(str::to_owned);
-    (json!(journal), customers["items"].as_array().expect("a list").len())
+    let journal = metrics
+        .as_str()
+        .expect("text")
+        .lines()
+        .find(|line| line.starts_with("stampcard_journal_rows_total"))
+        .map(str::to_owned);
+    (
+        json!(journal),
+        customers["items"].as_array().expect("a list").len(),
+    )
 }
 
 #[track_caller]
 fn refused(answer: &Answer, status: u16, code: &str, pointer: Option<&str>) {
-    assert_eq!((answer.status, answer.problem()), (status, code), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (status, code),
+        "{answer:?}"
+    );
     assert_eq!(answer.body["pointer"].as_str(), pointer, "{answer:?}");
 }
 
@@ -90,15 +106,35 @@ fn a_bad_event_is_refused_by_name_and_place_and_changes_nothing() {
     ];
     for (pointer, value, status, code, named) in table {
         let event = broken(pointer, value);
-        let answer = send("POST", "/v1/events", &event).key(&server.keys.pos).to(&server);
-        assert_eq!((answer.status, answer.problem()), (status, code), "{event}\n{answer:?}");
+        let answer = send("POST", "/v1/events", &event)
+            .key(&server.keys.pos)
+            .to(&server);
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (status, code),
+            "{event}\n{answer:?}"
+        );
         assert_eq!(answer.body["pointer"], named, "{event}\n{answer:?}");
-        let preview = send("POST", "/v1/preview", &event).key(&server.keys.pos).to(&server);
-        assert_eq!((preview.status, preview.problem()), (status, code), "a preview refuses what an event would be refused for");
+        let preview = send("POST", "/v1/preview", &event)
+            .key(&server.keys.pos)
+            .to(&server);
+        assert_eq!(
+            (preview.status, preview.problem()),
+            (status, code),
+            "a preview refuses what an event would be refused for"
+        );
     }
     assert_eq!(count(&server), before, "a refused event leaves nothing");
-    let right = sale("bad", &ago(5), json!({"customer": {"email": "ana@example.com"}, "total": 1_000}));
-    assert_eq!(server.outcome(&right)["status"], "applied", "its name is still free");
+    let right = sale(
+        "bad",
+        &ago(5),
+        json!({"customer": {"email": "ana@example.com"}, "total": 1_000}),
+    );
+    assert_eq!(
+        server.outcome(&right)["status"],
+        "applied",
+        "its name is still free"
+    );
 }
 
 #[test]
@@ -106,19 +142,29 @@ fn what_a_card_number_was_is_neither_told_nor_logged() {
     let shop = Shop::new();
     let server = shop.serve();
     let event = broken("/data/customer/card", json!("4242424242424242"));
-    let answer = send("POST", "/v1/events", &event).key(&server.keys.pos).to(&server);
+    let answer = send("POST", "/v1/events", &event)
+        .key(&server.keys.pos)
+        .to(&server);
     refused(&answer, 422, "payment-card", Some("/data/customer/card"));
     assert!(!answer.body.to_string().contains("424242"));
-    let search = get("/v1/customers?card=4242424242424242").key(&server.keys.pos).to(&server);
+    let search = get("/v1/customers?card=4242424242424242")
+        .key(&server.keys.pos)
+        .to(&server);
     assert_eq!((search.status, search.problem()), (400, "payment-card"));
     assert!(!search.body.to_string().contains("424242"));
     server.outcome(&sale("1", &ago(5), json!({"customer": {"email": "secret@example.com", "phone": "+12125550177"}, "total": 1_000})));
-    get("/v1/customers?email=secret@example.com").key(&server.keys.pos).to(&server).ok();
+    get("/v1/customers?email=secret@example.com")
+        .key(&server.keys.pos)
+        .to(&server)
+        .ok();
     let log = server.log();
     for private in ["424242", "secret@example.com", "secret%40", "2125550177"] {
         assert!(!log.contains(private), "the log has {private}:\n{log}");
     }
-    assert!(log.contains("/v1/customers"), "the log names routes:\n{log}");
+    assert!(
+        log.contains("/v1/customers"),
+        "the log names routes:\n{log}"
+    );
 }
 
 #[test]
@@ -149,14 +195,24 @@ fn a_body_that_cannot_be_read_is_refused() {
         ("application/json; charset=latin1", right.as_bytes(), 415, "unsupported-media-type"),
     ];
     for (content, body, status, code) in table {
-        let answer = send_as("POST", "/v1/events", content, body).key(key).to(&server);
+        let answer = send_as("POST", "/v1/events", content, body)
+            .key(key)
+            .to(&server);
         let shown = String::from_utf8_lossy(&body[..body.len().min(60)]);
-        assert_eq!((answer.status, answer.problem()), (status, code), "{content}: {shown}\n{answer:?}");
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (status, code),
+            "{content}: {shown}\n{answer:?}"
+        );
     }
-    let zipped = send_as("POST", "/v1/events", "application/json", right.as_bytes()).key(key).header("content-encoding", "gzip");
+    let zipped = send_as("POST", "/v1/events", "application/json", right.as_bytes())
+        .key(key)
+        .header("content-encoding", "gzip");
     assert_eq!(zipped.to(&server).problem(), "unsupported-media-type");
     let deep = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
-    let answer = send_as("POST", "/v1/events", "application/json", deep.as_bytes()).key(key).to(&server);
+    let answer = send_as("POST", "/v1/events", "application/json", deep.as_bytes())
+        .key(key)
+        .to(&server);
     assert_eq!((answer.status, answer.problem()), (400, "malformed"));
 }
 
@@ -164,15 +220,26 @@ fn a_body_that_cannot_be_read_is_refused() {
 fn one_bad_event_of_a_batch_takes_nothing_from_the_others() {
     let shop = Shop::new();
     let server = shop.serve();
-    let good = |id: &str| sale(id, &ago(5), json!({"customer": {"email": "ana@example.com"}, "total": 1_000}));
+    let good = |id: &str| {
+        sale(
+            id,
+            &ago(5),
+            json!({"customer": {"email": "ana@example.com"}, "total": 1_000}),
+        )
+    };
     let mut wrong = good("2");
     wrong["data"]["total"] = json!(7);
     let first = good("1");
     let batch = json!([first, wrong, 17, first, good("3")]);
-    let answer = send("POST", "/v1/events", &batch).key(&server.keys.pos).to(&server);
+    let answer = send("POST", "/v1/events", &batch)
+        .key(&server.keys.pos)
+        .to(&server);
     assert_eq!(answer.status, 200, "{answer:?}");
     let items = answer.body.as_array().expect("a list");
-    let said: Vec<(&Value, &Value)> = items.iter().map(|item| (&item["status"], &item["code"])).collect();
+    let said: Vec<(&Value, &Value)> = items
+        .iter()
+        .map(|item| (&item["status"], &item["code"]))
+        .collect();
     let (applied, duplicate) = (json!("applied"), json!("duplicate"));
     assert_eq!(
         said,
@@ -186,7 +253,9 @@ fn one_bad_event_of_a_batch_takes_nothing_from_the_others() {
     );
     assert_eq!(items[1]["pointer"], "/data/total");
     assert_eq!(items[4]["customer"]["balance"], 20);
-    let empty = send("POST", "/v1/events", &json!([])).key(&server.keys.pos).to(&server);
+    let empty = send("POST", "/v1/events", &json!([]))
+        .key(&server.keys.pos)
+        .to(&server);
     assert_eq!((empty.status, empty.body), (200, json!([])));
 }
 
@@ -194,17 +263,31 @@ fn one_bad_event_of_a_batch_takes_nothing_from_the_others() {
 fn the_same_name_with_another_body_is_a_conflict_and_the_first_stands() {
     let shop = Shop::new();
     let server = shop.serve();
-    let first = sale("1", &ago(5), json!({"customer": {"email": "ana@example.com"}, "total": 1_000}));
+    let first = sale(
+        "1",
+        &ago(5),
+        json!({"customer": {"email": "ana@example.com"}, "total": 1_000}),
+    );
     let outcome = server.outcome(&first);
     let mut other = first.clone();
     other["data"]["total"] = json!(2_000);
     other["data"]["lines"][0]["amount"] = json!(2_000);
-    refused(&send("POST", "/v1/events", &other).key(&server.keys.pos).to(&server), 409, "conflict", Some("/id"));
+    refused(
+        &send("POST", "/v1/events", &other)
+            .key(&server.keys.pos)
+            .to(&server),
+        409,
+        "conflict",
+        Some("/id"),
+    );
     // The same body in another order of fields is the same event.
     let shuffled: Value = serde_json::from_str(&format!("{{\"data\":{},\"id\":\"1\",\"time\":{},\"type\":\"sale.completed\",\"source\":\"till-1\",\"specversion\":\"1.0\"}}", first["data"], first["time"])).expect("JSON");
     let again = server.outcome(&shuffled);
     assert_eq!(again["status"], "duplicate");
-    assert_eq!((&again["points"], &again["customer"]), (&outcome["points"], &outcome["customer"]));
+    assert_eq!(
+        (&again["points"], &again["customer"]),
+        (&outcome["points"], &outcome["customer"])
+    );
 }
 
 #[test]
@@ -228,11 +311,27 @@ fn a_bad_query_is_refused_by_the_name_of_its_parameter() {
         assert_eq!((answer.status, answer.problem()), (400, code), "{path}");
         assert_eq!(answer.body["parameter"], parameter, "{path}: {answer:?}");
     }
-    let misspelt = get("/v1/customers?emial=ana@example.com").key(&server.keys.operator).to(&server);
-    assert!(misspelt.body["detail"].as_str().is_some_and(|detail| detail.contains("did you mean email?")), "{misspelt:?}");
-    for path in ["/v1/customers?limit=many", "/v1/events", "/v1/events?source=till-1", "/v1/segments/vip/members?as_of=yesterday"] {
+    let misspelt = get("/v1/customers?emial=ana@example.com")
+        .key(&server.keys.operator)
+        .to(&server);
+    assert!(
+        misspelt.body["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.contains("did you mean email?")),
+        "{misspelt:?}"
+    );
+    for path in [
+        "/v1/customers?limit=many",
+        "/v1/events",
+        "/v1/events?source=till-1",
+        "/v1/segments/vip/members?as_of=yesterday",
+    ] {
         let answer = get(path).key(&server.keys.operator).to(&server);
-        assert_eq!((answer.status, answer.problem()), (400, "bad-query"), "{path}: {answer:?}");
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (400, "bad-query"),
+            "{path}: {answer:?}"
+        );
     }
 }
 
@@ -258,9 +357,20 @@ fn what_is_not_there_is_told_as_a_problem() {
         ("POST", "/v1/plugins", "GET,HEAD"),
         ("BREW", "/healthz", "GET,HEAD"),
     ] {
-        let answer = send(method, path, &json!({})).key(&server.keys.operator).to(&server);
-        assert_eq!((answer.status, answer.problem()), (405, "method-not-allowed"), "{method} {path}");
-        let mut allow: Vec<&str> = answer.header("allow").unwrap_or_default().split(',').map(str::trim).collect();
+        let answer = send(method, path, &json!({}))
+            .key(&server.keys.operator)
+            .to(&server);
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (405, "method-not-allowed"),
+            "{method} {path}"
+        );
+        let mut allow: Vec<&str> = answer
+            .header("allow")
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .collect();
         allow.sort_unstable();
         assert_eq!(allow.join(","), allowed, "{method} {path}");
     }

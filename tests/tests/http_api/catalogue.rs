@@ -10,19 +10,54 @@ fn plugins_are_listed_with_their_health_and_what_they_use_of_their_limits() {
     let shop = Shop::new();
     let server = shop.serve();
     let before = server.get("/v1/plugins");
-    let names: Vec<&str> = before["plugins"].as_array().expect("a list").iter().map(|plugin| plugin["name"].as_str().expect("a name")).collect();
-    assert_eq!(BTreeSet::from_iter(names), BTreeSet::from(["starter-segments", "starter-points", "starter-tiers", "starter-follow-ups"]));
-    assert!(before["plugins"].as_array().expect("a list").iter().all(|plugin| plugin["health"] == "unknown"), "{before}");
-    server.outcome(&sale("1", &ago(5), json!({"customer": {"email": "ana@example.com"}, "total": 60_000})));
+    let names: Vec<&str> = before["plugins"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|plugin| plugin["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(
+        BTreeSet::from_iter(names),
+        BTreeSet::from([
+            "starter-segments",
+            "starter-points",
+            "starter-tiers",
+            "starter-follow-ups"
+        ])
+    );
+    assert!(
+        before["plugins"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|plugin| plugin["health"] == "unknown"),
+        "{before}"
+    );
+    server.outcome(&sale(
+        "1",
+        &ago(5),
+        json!({"customer": {"email": "ana@example.com"}, "total": 60_000}),
+    ));
     let after = server.get("/v1/plugins");
-    assert_eq!((&after["not_loaded"], &after["rule_book"]), (&json!([]), &json!(1)));
+    assert_eq!(
+        (&after["not_loaded"], &after["rule_book"]),
+        (&json!([]), &json!(1))
+    );
     for plugin in after["plugins"].as_array().expect("a list") {
-        assert_eq!((&plugin["health"], plugin.get("last_error")), (&json!("ok"), None), "{plugin}");
+        assert_eq!(
+            (&plugin["health"], plugin.get("last_error")),
+            (&json!("ok"), None),
+            "{plugin}"
+        );
         let calls = &plugin["calls"][0];
         assert_eq!(calls["results"]["ok"], 1, "{plugin}");
         let share = calls["share_of_limit"].as_u64().expect("a share");
         assert!(share > 0 && share < 10_000, "{plugin}");
-        assert!(plugin["digest"].as_str().is_some_and(|digest| digest.starts_with("sha256:")));
+        assert!(
+            plugin["digest"]
+                .as_str()
+                .is_some_and(|digest| digest.starts_with("sha256:"))
+        );
     }
     let metrics = get("/metrics").to(&server).body;
     for line in [
@@ -33,7 +68,12 @@ fn plugins_are_listed_with_their_health_and_what_they_use_of_their_limits() {
         "stampcard_customers 1",
         "stampcard_ready 1",
     ] {
-        assert!(metrics.as_str().is_some_and(|text| text.lines().any(|found| found == line)), "{line} is not in\n{metrics}");
+        assert!(
+            metrics
+                .as_str()
+                .is_some_and(|text| text.lines().any(|found| found == line)),
+            "{line} is not in\n{metrics}"
+        );
     }
 }
 
@@ -45,10 +85,26 @@ fn a_plugin_that_cannot_be_loaded_stays_listed_with_its_reason() {
     let server = shop.serve();
     let plugins = server.get("/v1/plugins");
     let failure = &plugins["not_loaded"][0];
-    assert_eq!((&failure["name"], &failure["live"]), (&json!("broken"), &Value::Null), "{plugins}");
-    assert!(failure["reason"].as_str().is_some_and(|reason| reason.contains("not WebAssembly")), "{failure}");
-    assert_eq!(get("/readyz").to(&server).ok()["not_loaded"], json!(["broken"]));
-    let outcome = server.outcome(&sale("1", &ago(5), json!({"customer": {"email": "ana@example.com"}, "total": 1_000})));
+    assert_eq!(
+        (&failure["name"], &failure["live"]),
+        (&json!("broken"), &Value::Null),
+        "{plugins}"
+    );
+    assert!(
+        failure["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("not WebAssembly")),
+        "{failure}"
+    );
+    assert_eq!(
+        get("/readyz").to(&server).ok()["not_loaded"],
+        json!(["broken"])
+    );
+    let outcome = server.outcome(&sale(
+        "1",
+        &ago(5),
+        json!({"customer": {"email": "ana@example.com"}, "total": 1_000}),
+    ));
     assert_eq!(outcome["points"][0]["amount"], 10, "the others still run");
 }
 
@@ -58,12 +114,20 @@ fn the_graph_says_which_events_ask_which_plugins_and_what_those_may_do() {
     let server = shop.serve();
     let graph = server.get("/v1/rules/graph");
     let events = graph["events"].as_array().expect("a list");
-    let sale = events.iter().find(|event| event["event"] == "sale.completed").expect("sales are there");
+    let sale = events
+        .iter()
+        .find(|event| event["event"] == "sale.completed")
+        .expect("sales are there");
     let asks: Vec<(&str, &str)> = sale["asks"]
         .as_array()
         .expect("a list")
         .iter()
-        .map(|asked| (asked["plugin"].as_str().expect("a name"), asked["role"].as_str().expect("a role")))
+        .map(|asked| {
+            (
+                asked["plugin"].as_str().expect("a name"),
+                asked["role"].as_str().expect("a role"),
+            )
+        })
         .collect();
     assert_eq!(
         asks,
@@ -74,10 +138,32 @@ fn the_graph_says_which_events_ask_which_plugins_and_what_those_may_do() {
             ("starter-follow-ups", "follow-up-trigger")
         ]
     );
-    assert!(sale["asks"][0]["decides"].as_array().is_some_and(|keys| keys.contains(&json!("vip"))), "{sale}");
-    assert_eq!(sale["asks"][2]["decides"], json!(["gold", "platinum", "silver"]), "{sale}");
-    assert!(sale["asks"].as_array().expect("a list").iter().all(|asked| asked["actions"].as_array().is_some_and(|actions| !actions.is_empty())));
-    assert!(events.iter().all(|event| event["event"] != "return.completed"), "what is not processed asks nobody");
+    assert!(
+        sale["asks"][0]["decides"]
+            .as_array()
+            .is_some_and(|keys| keys.contains(&json!("vip"))),
+        "{sale}"
+    );
+    assert_eq!(
+        sale["asks"][2]["decides"],
+        json!(["gold", "platinum", "silver"]),
+        "{sale}"
+    );
+    assert!(
+        sale["asks"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|asked| asked["actions"]
+                .as_array()
+                .is_some_and(|actions| !actions.is_empty()))
+    );
+    assert!(
+        events
+            .iter()
+            .all(|event| event["event"] != "return.completed"),
+        "what is not processed asks nobody"
+    );
 }
 
 #[test]
@@ -89,19 +175,36 @@ fn every_example_of_the_catalogue_is_taken_and_fits_its_schema() {
     assert!(kinds.len() > 25, "{}", kinds.len());
     for kind in kinds {
         let name = &kind["name"];
-        assert!(kind["meaning"].as_str().is_some_and(|meaning| meaning.ends_with('.')), "{name}");
+        assert!(
+            kind["meaning"]
+                .as_str()
+                .is_some_and(|meaning| meaning.ends_with('.')),
+            "{name}"
+        );
         let mut event = kind["example"].clone();
         event["id"] = name.clone();
         let answer = server.send(&event);
         match kind["support"].as_str() {
             Some("processed") => {
                 assert_eq!(answer.status, 200, "{name}: {}", answer.body);
-                let schema = jsonschema::validator_for(&kind["schema"]).unwrap_or_else(|error| panic!("{name}: {error}"));
-                let wrong: Vec<String> = schema.iter_errors(&event["data"]).map(|error| error.to_string()).collect();
+                let schema = jsonschema::validator_for(&kind["schema"])
+                    .unwrap_or_else(|error| panic!("{name}: {error}"));
+                let wrong: Vec<String> = schema
+                    .iter_errors(&event["data"])
+                    .map(|error| error.to_string())
+                    .collect();
                 assert_eq!(wrong, [""; 0], "{name}");
             }
-            Some("not-yet") => assert_eq!((answer.status, &answer.body["code"]), (422, &json!("not-yet-supported")), "{name}"),
-            _ => assert_eq!((answer.status, &answer.body["code"]), (422, &json!("host-only")), "{name}"),
+            Some("not-yet") => assert_eq!(
+                (answer.status, &answer.body["code"]),
+                (422, &json!("not-yet-supported")),
+                "{name}"
+            ),
+            _ => assert_eq!(
+                (answer.status, &answer.body["code"]),
+                (422, &json!("host-only")),
+                "{name}"
+            ),
         }
     }
 }
@@ -111,16 +214,36 @@ fn the_fields_that_a_schema_names_are_exactly_those_that_are_taken() {
     let shop = Shop::new();
     let server = shop.serve();
     let catalogue = server.get("/v1/catalogue");
-    for kind in catalogue["kinds"].as_array().expect("a list").iter().filter(|kind| kind["schema"]["additionalProperties"] == false) {
+    for kind in catalogue["kinds"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|kind| kind["schema"]["additionalProperties"] == false)
+    {
         let mut event = kind["example"].clone();
         event["id"] = json!("wrong");
         event["data"]["no-such-field"] = json!(1);
         let answer = server.send(&event);
-        assert_eq!((answer.status, &answer.body["pointer"]), (400, &json!("/data/no-such-field")), "{}", answer.body);
+        assert_eq!(
+            (answer.status, &answer.body["pointer"]),
+            (400, &json!("/data/no-such-field")),
+            "{}",
+            answer.body
+        );
         // The refusal lists the fields that are known, each between backticks.
         let detail = answer.body["detail"].as_str().expect("a detail");
-        let known: BTreeSet<&str> = detail.split('`').skip(1).step_by(2).filter(|field| *field != "no-such-field").collect();
-        let described: BTreeSet<&str> = kind["schema"]["properties"].as_object().expect("fields").keys().map(String::as_str).collect();
+        let known: BTreeSet<&str> = detail
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|field| *field != "no-such-field")
+            .collect();
+        let described: BTreeSet<&str> = kind["schema"]["properties"]
+            .as_object()
+            .expect("fields")
+            .keys()
+            .map(String::as_str)
+            .collect();
         assert_eq!(described, known, "{}", kind["name"]);
     }
 }
@@ -129,12 +252,32 @@ fn the_fields_that_a_schema_names_are_exactly_those_that_are_taken() {
 fn segments_are_listed_with_their_meaning_and_how_many_are_in_them() {
     let shop = Shop::new();
     let server = shop.serve();
-    server.outcome(&sale("1", &ago(5), json!({"customer": {"email": "ana@example.com"}, "total": 60_000})));
+    server.outcome(&sale(
+        "1",
+        &ago(5),
+        json!({"customer": {"email": "ana@example.com"}, "total": 60_000}),
+    ));
     let listed = server.get("/v1/segments");
     let segments = listed["segments"].as_array().expect("a list");
-    let of = |key: &str| segments.iter().find(|segment| segment["segment"] == key).unwrap_or_else(|| panic!("no {key} in {listed}"));
-    for (key, members) in [("vip", 1), ("first-timer", 1), ("weekly", 0), ("lapsed", 0), ("omnichannel", 0)] {
+    let of = |key: &str| {
+        segments
+            .iter()
+            .find(|segment| segment["segment"] == key)
+            .unwrap_or_else(|| panic!("no {key} in {listed}"))
+    };
+    for (key, members) in [
+        ("vip", 1),
+        ("first-timer", 1),
+        ("weekly", 0),
+        ("lapsed", 0),
+        ("omnichannel", 0),
+    ] {
         assert_eq!(of(key)["members"], members, "{key}");
-        assert!(of(key)["meaning"].as_str().is_some_and(|meaning| meaning.contains(' ')), "{key}");
+        assert!(
+            of(key)["meaning"]
+                .as_str()
+                .is_some_and(|meaning| meaning.contains(' ')),
+            "{key}"
+        );
     }
 }

@@ -16,7 +16,10 @@ impl Description {
         let answer = get("/openapi.json").to(server);
         assert_eq!(answer.header("content-type"), Some("application/json"));
         let mut document = answer.ok();
-        let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut).expect("schemas");
+        let schemas = document
+            .pointer_mut("/components/schemas")
+            .and_then(Value::as_object_mut)
+            .expect("schemas");
         for (name, schema) in schemas.iter_mut() {
             // A problem may say more than what all problems say.
             if name != "Problem" {
@@ -30,7 +33,10 @@ impl Description {
         let paths = self.document["paths"].as_object().expect("paths");
         let of_path = |(path, methods): (&String, &Value)| {
             let methods = methods.as_object().expect("methods").clone();
-            methods.into_iter().map(|(method, operation)| (method, path.clone(), operation)).collect::<Vec<_>>()
+            methods
+                .into_iter()
+                .map(|(method, operation)| (method, path.clone(), operation))
+                .collect::<Vec<_>>()
         };
         paths.iter().flat_map(of_path).collect()
     }
@@ -38,8 +44,12 @@ impl Description {
     /// What is wrong with a value that should fit a schema of the document.
     fn differences(&self, schema: &Value, value: &Value) -> Vec<String> {
         let whole = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "components": self.document["components"], "allOf": [schema]});
-        let validator = jsonschema::validator_for(&whole).unwrap_or_else(|error| panic!("{schema}: {error}"));
-        validator.iter_errors(value).map(|error| format!("{} at {}", error, error.instance_path())).collect()
+        let validator =
+            jsonschema::validator_for(&whole).unwrap_or_else(|error| panic!("{schema}: {error}"));
+        validator
+            .iter_errors(value)
+            .map(|error| format!("{} at {}", error, error.instance_path()))
+            .collect()
     }
 }
 
@@ -65,29 +75,68 @@ fn the_document_is_openapi_3_1_and_complete_enough_for_a_generated_client() {
     assert_eq!(description.document["openapi"], "3.1.0");
     let mut names = BTreeSet::new();
     for (method, path, operation) in description.operations() {
-        let name = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no name"));
+        let name = operation["operationId"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{method} {path} has no name"));
         assert!(names.insert(name.to_owned()), "{name} is there twice");
         let responses = operation["responses"].as_object().expect("responses");
-        let good: Vec<&String> = responses.keys().filter(|status| status.starts_with('2')).collect();
+        let good: Vec<&String> = responses
+            .keys()
+            .filter(|status| status.starts_with('2'))
+            .collect();
         assert_eq!(good.len(), 1, "{name}: {good:?}");
         for (status, response) in responses {
-            let content = response["content"].as_object().unwrap_or_else(|| panic!("{name} {status} has no content"));
+            let content = response["content"]
+                .as_object()
+                .unwrap_or_else(|| panic!("{name} {status} has no content"));
             if !status.starts_with('2') {
-                assert_eq!(content.keys().collect::<Vec<_>>(), ["application/problem+json"], "{name} {status}");
+                assert_eq!(
+                    content.keys().collect::<Vec<_>>(),
+                    ["application/problem+json"],
+                    "{name} {status}"
+                );
             }
-            assert!(content.values().all(|content| content["schema"].is_object()), "{name} {status}");
+            assert!(
+                content
+                    .values()
+                    .all(|content| content["schema"].is_object()),
+                "{name} {status}"
+            );
         }
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            assert!(parameter["schema"].is_object() && parameter["name"].is_string() && parameter["in"].is_string(), "{name}: {parameter}");
-            assert!(parameter["description"].is_string() || parameter["in"] == "query", "{name}: {parameter}");
+            assert!(
+                parameter["schema"].is_object()
+                    && parameter["name"].is_string()
+                    && parameter["in"].is_string(),
+                "{name}: {parameter}"
+            );
+            assert!(
+                parameter["description"].is_string() || parameter["in"] == "query",
+                "{name}: {parameter}"
+            );
         }
         let secured = operation.get("security").is_some();
         assert_eq!(secured, path.starts_with("/v1/"), "{name}");
     }
     assert!(names.len() >= 27, "{names:?}");
-    for (name, schema) in description.document["components"]["schemas"].as_object().expect("schemas") {
-        assert!(schema.as_object().is_some_and(|schema| !schema.is_empty()), "{name} says nothing");
-        assert_eq!(description.differences(&json!({"$ref": format!("#/components/schemas/{name}")}), &json!("\u{0}nothing")).is_empty(), name == "TheEmptySchema", "{name} takes anything");
+    for (name, schema) in description.document["components"]["schemas"]
+        .as_object()
+        .expect("schemas")
+    {
+        assert!(
+            schema.as_object().is_some_and(|schema| !schema.is_empty()),
+            "{name} says nothing"
+        );
+        assert_eq!(
+            description
+                .differences(
+                    &json!({"$ref": format!("#/components/schemas/{name}")}),
+                    &json!("\u{0}nothing")
+                )
+                .is_empty(),
+            name == "TheEmptySchema",
+            "{name} takes anything"
+        );
     }
 }
 
@@ -102,37 +151,96 @@ fn every_answer_is_as_the_description_says() {
     for (id, minutes, total) in [("1", 50, 10_000), ("2", 40, 60_000), ("3", 30, 100_000)] {
         server.outcome(&sale(id, &ago(minutes), json!({"customer": customer, "total": total, "channel": if id == "3" { "online" } else { "pos" }})));
     }
-    server.outcome(&event("visit.counted", "door", &ago(3), json!({"location": "soho", "count": 3})));
-    let id = server.get("/v1/customers")["items"][0]["id"].as_str().expect("an id").to_owned();
-    let basket = sale("next", &ago(1), json!({"customer": customer, "total": 5_000}));
+    server.outcome(&event(
+        "visit.counted",
+        "door",
+        &ago(3),
+        json!({"location": "soho", "count": 3}),
+    ));
+    let id = server.get("/v1/customers")["items"][0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let basket = sale(
+        "next",
+        &ago(1),
+        json!({"customer": customer, "total": 5_000}),
+    );
     let queries = Map::from_iter([
         ("/v1/events".to_owned(), json!("?source=till-1&id=2")),
-        ("/v1/customers/{id}/segments".to_owned(), json!("?explain=1&history=1")),
+        (
+            "/v1/customers/{id}/segments".to_owned(),
+            json!("?explain=1&history=1"),
+        ),
     ]);
     let mut asked = 0;
     for (method, path, operation) in description.operations() {
-        let query = queries.get(&path).filter(|_| method == "get").and_then(Value::as_str).unwrap_or_default();
-        let target = format!("{}{query}", path.replace("{id}", &id).replace("{key}", "vip"));
+        let query = queries
+            .get(&path)
+            .filter(|_| method == "get")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let target = format!(
+            "{}{query}",
+            path.replace("{id}", &id).replace("{key}", "vip")
+        );
         let request = match (method.as_str(), path.as_str()) {
             ("get", _) => get(&target),
-            ("post", "/v1/customers") => send("POST", &target, &json!({"email": "new@example.com"})),
+            ("post", "/v1/customers") => {
+                send("POST", &target, &json!({"email": "new@example.com"}))
+            }
             ("post", "/v1/events") => send("POST", &target, &json!([basket, {"id": 7}])),
             ("post", "/v1/preview") => send("POST", &target, &basket),
-            ("patch", _) => send("PATCH", &target, &json!({"language": "es"})).header("if-match", "*"),
+            ("patch", _) => {
+                send("PATCH", &target, &json!({"language": "es"})).header("if-match", "*")
+            }
             other => panic!("how is {other:?} asked?"),
         };
         let answer = request.key(&server.keys.operator).to(&server);
-        let content = answer.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().to_owned();
-        let said = &operation["responses"][answer.status.to_string()]["content"][&content]["schema"];
-        assert!(said.is_object(), "{method} {path} answered {} {content}: {}", answer.status, answer.body);
-        assert_eq!(description.differences(said, &answer.body), [""; 0], "{method} {path}\n{:#}", answer.body);
+        let content = answer
+            .header("content-type")
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let said =
+            &operation["responses"][answer.status.to_string()]["content"][&content]["schema"];
+        assert!(
+            said.is_object(),
+            "{method} {path} answered {} {content}: {}",
+            answer.status,
+            answer.body
+        );
+        assert_eq!(
+            description.differences(said, &answer.body),
+            [""; 0],
+            "{method} {path}\n{:#}",
+            answer.body
+        );
         asked += 1;
     }
     assert!(asked >= 27, "{asked}");
-    let one = server.outcome(&sale("one", &ago(1), json!({"customer": customer, "total": 100})));
-    assert_eq!(description.differences(&json!({"$ref": "#/components/schemas/Outcome"}), &one), [""; 0], "{one:#}");
-    for path in ["/v1/customers/cus_nobody", "/v1/customers?emial=x", "/v1/nothing"] {
+    let one = server.outcome(&sale(
+        "one",
+        &ago(1),
+        json!({"customer": customer, "total": 100}),
+    ));
+    assert_eq!(
+        description.differences(&json!({"$ref": "#/components/schemas/Outcome"}), &one),
+        [""; 0],
+        "{one:#}"
+    );
+    for path in [
+        "/v1/customers/cus_nobody",
+        "/v1/customers?emial=x",
+        "/v1/nothing",
+    ] {
         let problem = get(path).key(&server.keys.operator).to(&server).body;
-        assert_eq!(description.differences(&json!({"$ref": "#/components/schemas/Problem"}), &problem), [""; 0], "{problem:#}");
+        assert_eq!(
+            description.differences(&json!({"$ref": "#/components/schemas/Problem"}), &problem),
+            [""; 0],
+            "{problem:#}"
+        );
     }
 }

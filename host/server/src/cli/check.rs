@@ -54,8 +54,18 @@ impl Check {
         bar.finish_and_clear();
         let counters = reads.counters()?;
         let differences = differences.into_iter().map(|difference| {
-            let Difference { customer, what, expected, found } = difference;
-            Row { customer: customer.map(|id| id.0), what, expected, found }
+            let Difference {
+                customer,
+                what,
+                expected,
+                found,
+            } = difference;
+            Row {
+                customer: customer.map(|id| id.0),
+                what,
+                expected,
+                found,
+            }
         });
         let checked = Checked {
             customers: counters.customers,
@@ -63,8 +73,16 @@ impl Check {
             events: counters.journal_rows,
             differences: differences.collect(),
         };
-        if self.json { say_json(&checked)? } else { say(tell(&checked))? }
-        Ok(if checked.differences.is_empty() { End::Done } else { End::Attention })
+        if self.json {
+            say_json(&checked)?
+        } else {
+            say(tell(&checked))?
+        }
+        Ok(if checked.differences.is_empty() {
+            End::Done
+        } else {
+            End::Attention
+        })
     }
 }
 
@@ -81,9 +99,18 @@ fn tell(checked: &Checked) -> String {
     }
     let row = |row: &Row| {
         let customer = row.customer.clone().unwrap_or_else(|| "the shop".into());
-        vec![customer, row.what.clone(), row.expected.clone(), row.found.clone()]
+        vec![
+            customer,
+            row.what.clone(),
+            row.expected.clone(),
+            row.found.clone(),
+        ]
     };
     let heads = ["customer", "what", "expected", "found"].map(|head| (head, Side::Left));
     let rows: Vec<_> = checked.differences.iter().map(row).collect();
-    format!("{}\n\n{seen}: {} differ.", table(&heads, &rows), count(checked.differences.len() as u64))
+    format!(
+        "{}\n\n{seen}: {} differ.",
+        table(&heads, &rows),
+        count(checked.differences.len() as u64)
+    )
 }

@@ -24,7 +24,9 @@ use std::path::PathBuf;
 ///
 /// It may run while the shop is open. Exit code 1 if there is no such event or customer.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  stampcard explain shop till-1 ord-1001\n  stampcard explain shop --customer ana@example.com")]
+#[command(
+    after_help = "Examples:\n  stampcard explain shop till-1 ord-1001\n  stampcard explain shop --customer ana@example.com"
+)]
 pub struct Explain {
     /// The shop's folder.
     dir: PathBuf,
@@ -87,9 +89,14 @@ impl Explain {
         let reads = Reads::open(&folder.database(), READERS, PAGE_CACHE_KIB)?;
         match (&self.customer, &self.source, &self.id) {
             (Some(customer), ..) => self.customer(&shop, &reads, customer),
-            (None, Some(source), Some(id)) => {
-                self.event(&shop, &reads, EventName { source: source.clone(), id: id.clone() })
-            }
+            (None, Some(source), Some(id)) => self.event(
+                &shop,
+                &reads,
+                EventName {
+                    source: source.clone(),
+                    id: id.clone(),
+                },
+            ),
             _ => unreachable!("clap asks for one of them"),
         }
     }
@@ -101,7 +108,11 @@ impl Explain {
         };
         let steps = steps(reads, &name)?;
         if self.json {
-            say_json(&Explained { event: &row.event, outcome: &row.outcome, steps: &steps })?;
+            say_json(&Explained {
+                event: &row.event,
+                outcome: &row.outcome,
+                steps: &steps,
+            })?;
         } else {
             say(tell_event(shop, &row, &steps))?;
         }
@@ -124,15 +135,28 @@ impl Explain {
 fn steps(reads: &Reads, name: &EventName) -> Result<Vec<Step>, StoreError> {
     let mut books: HashMap<i64, Vec<Plugin>> = HashMap::new();
     let mut steps = Vec::new();
-    for ExplanationRow { position, caused_by, rule_book, explanation, .. } in reads.explanations(name)? {
+    for ExplanationRow {
+        position,
+        caused_by,
+        rule_book,
+        explanation,
+        ..
+    } in reads.explanations(name)?
+    {
         let plugins = match books.get(&rule_book) {
             Some(plugins) => plugins,
             None => {
                 let book = reads.rule_book(rule_book)?;
-                books.entry(rule_book).or_insert(book.map_or_else(Vec::new, |book| book.plugins.to_vec()))
+                books
+                    .entry(rule_book)
+                    .or_insert(book.map_or_else(Vec::new, |book| book.plugins.to_vec()))
             }
         };
-        let calls = explanation.calls.into_iter().map(|call| called(plugins, call)).collect();
+        let calls = explanation
+            .calls
+            .into_iter()
+            .map(|call| called(plugins, call))
+            .collect();
         steps.push(Step {
             at: calendar::text(position.at),
             decided_again_by: caused_by.filter(|by| !explanation.is_review && by != name),
@@ -148,7 +172,9 @@ fn steps(reads: &Reads, name: &EventName) -> Result<Vec<Step>, StoreError> {
 
 fn called(plugins: &[Plugin], call: RecordedCall) -> Called {
     let plugin = plugins.get(call.plugin as usize);
-    let of = |field: fn(&Plugin) -> &String| plugin.map_or_else(|| "unknown".into(), |plugin| field(plugin).clone());
+    let of = |field: fn(&Plugin) -> &String| {
+        plugin.map_or_else(|| "unknown".into(), |plugin| field(plugin).clone())
+    };
     Called {
         plugin: of(|plugin| &plugin.name),
         version: of(|plugin| &plugin.version),
@@ -172,12 +198,21 @@ fn tell_event(shop: &Shop, row: &JournalRow, steps: &[Step]) -> String {
         if step.is_timer {
             told.push_str(&format!("Before it, at {}, something was due:\n", step.at));
         } else if let Some(by) = &step.decided_again_by {
-            told.push_str(&format!("Decided again when {}/{} came late:\n", by.source, by.id));
+            told.push_str(&format!(
+                "Decided again when {}/{} came late:\n",
+                by.source, by.id
+            ));
         } else {
             told.push_str("What each plugin saw, decided and noted:\n");
         }
         for (place, call) in step.calls.iter().enumerate() {
-            told.push_str(&format!("  {}. {} {} as {}\n", place + 1, call.plugin, call.version, call.role));
+            told.push_str(&format!(
+                "  {}. {} {} as {}\n",
+                place + 1,
+                call.plugin,
+                call.version,
+                call.role
+            ));
             if let Some(input) = &call.input {
                 told.push_str(&format!("       saw      {}\n", words::input(shop, input)));
             }
@@ -206,7 +241,10 @@ fn find(reads: &Reads, said: &str) -> Result<Option<CustomerId>, StoreError> {
         (IdentifierKind::External, said),
     ];
     for (kind, value) in tries {
-        if let Some(found) = reads.customers(Find::Identifier(kind, value), None, 1)?.pop() {
+        if let Some(found) = reads
+            .customers(Find::Identifier(kind, value), None, 1)?
+            .pop()
+        {
             return Ok(Some(found.id));
         }
     }
@@ -226,8 +264,15 @@ struct Stands {
     next_due: Option<String>,
 }
 
-fn tell_customer(shop: &Shop, reads: &Reads, id: &CustomerId, json: bool) -> Result<Option<String>, Box<dyn std::error::Error>> {
-    let Some(customer) = reads.customer(id)? else { return Ok(None) };
+fn tell_customer(
+    shop: &Shop,
+    reads: &Reads,
+    id: &CustomerId,
+    json: bool,
+) -> Result<Option<String>, Box<dyn std::error::Error>> {
+    let Some(customer) = reads.customer(id)? else {
+        return Ok(None);
+    };
     let head = &customer.head;
     let now: Instant = crate::clock::now();
     let stands = Stands {
@@ -247,17 +292,38 @@ fn tell_customer(shop: &Shop, reads: &Reads, id: &CustomerId, json: bool) -> Res
     let amount = |minor| format!("{} {}", money(minor, shop.minor_units), shop.file.currency);
     let mut told = format!("Customer {}\n", stands.id);
     for identifier in reads.person(id)?.identifiers {
-        told.push_str(&format!("  {:<9} {}\n", identifier.kind.name(), identifier.value));
+        told.push_str(&format!(
+            "  {:<9} {}\n",
+            identifier.kind.name(),
+            identifier.value
+        ));
     }
-    told.push_str(&format!("  {} orders, {}; since {}\n", stands.orders, amount(stands.spend), calendar::text(head.created_at)));
-    told.push_str(&format!("  balance {}, of which {} can be spent\n", number(stands.balance), number(stands.available)));
+    told.push_str(&format!(
+        "  {} orders, {}; since {}\n",
+        stands.orders,
+        amount(stands.spend),
+        calendar::text(head.created_at)
+    ));
+    told.push_str(&format!(
+        "  balance {}, of which {} can be spent\n",
+        number(stands.balance),
+        number(stands.available)
+    ));
     match &head.standing {
-        Some(held) => told.push_str(&format!("  tier {} since {}: {}\n", held.tier, calendar::text(held.since), held.reason)),
+        Some(held) => told.push_str(&format!(
+            "  tier {} since {}: {}\n",
+            held.tier,
+            calendar::text(held.since),
+            held.reason
+        )),
         None => told.push_str("  no tier\n"),
     }
     for (segment, member) in &head.memberships {
         let since = calendar::text(member.since);
-        told.push_str(&format!("  in {segment} since {since}: {}\n", member.reason));
+        told.push_str(&format!(
+            "  in {segment} since {since}: {}\n",
+            member.reason
+        ));
     }
     if let Some(due) = &stands.next_due {
         told.push_str(&format!("  next thing due by itself: {due}\n"));
@@ -290,11 +356,17 @@ fn tell_customer(shop: &Shop, reads: &Reads, id: &CustomerId, json: bool) -> Res
             ("plugin", Left),
             ("event", Left),
         ];
-        told.push_str(&format!("\nLast entries of the ledger:\n{}\n", table(&heads, &rows)));
+        told.push_str(&format!(
+            "\nLast entries of the ledger:\n{}\n",
+            table(&heads, &rows)
+        ));
     }
     for follow_up in reads.follow_ups(id, true)? {
         let at = calendar::text(follow_up.due);
-        told.push_str(&format!("\nPlanned: {} by {} at {at}: {}", follow_up.template, follow_up.channel, follow_up.reason));
+        told.push_str(&format!(
+            "\nPlanned: {} by {} at {at}: {}",
+            follow_up.template, follow_up.channel, follow_up.reason
+        ));
     }
     Ok(Some(told.trim_end().to_owned()))
 }

@@ -12,8 +12,10 @@ use std::path::PathBuf;
 /// Write customers, ledger entries or events to standard output: one JSON object on each line, in a
 /// stable order. It may run while the shop is open.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  stampcard export shop customers > customers.ndjson\n  \
-    stampcard export shop ledger --as-of 2024-06-30T23:59:59Z")]
+#[command(
+    after_help = "Examples:\n  stampcard export shop customers > customers.ndjson\n  \
+    stampcard export shop ledger --as-of 2024-06-30T23:59:59Z"
+)]
 pub struct Export {
     /// The shop's folder.
     dir: PathBuf,
@@ -41,8 +43,14 @@ impl Export {
     pub fn run(self) -> Run {
         crate::log::start_quiet()?;
         let reads = Reads::open(&Folder::at(&self.dir).database(), 1, PAGE_CACHE_KIB)?;
-        let view = View { as_of: self.as_of, canonical: self.canonical };
-        let mut out = Out { to: BufWriter::with_capacity(64 << 10, io::stdout().lock()), closed: false };
+        let view = View {
+            as_of: self.as_of,
+            canonical: self.canonical,
+        };
+        let mut out = Out {
+            to: BufWriter::with_capacity(64 << 10, io::stdout().lock()),
+            closed: false,
+        };
         let exported = match self.what {
             What::Customers => reads.export_customers(view, &mut out),
             What::Ledger => reads.export_ledger(view, &mut out),

@@ -34,7 +34,10 @@ pub struct Ingest {
 }
 
 /// An import is not answered event by event, so its groups are as large as saves anything.
-const GROUPING: Grouping = Grouping { changes_max: 2_048, wait_max: Duration::from_millis(250) };
+const GROUPING: Grouping = Grouping {
+    changes_max: 2_048,
+    wait_max: Duration::from_millis(250),
+};
 /// Bytes that are read from the file at once.
 const READ_BYTES: usize = 256 << 10;
 
@@ -50,25 +53,47 @@ impl Ingest {
     pub fn run(self) -> Run {
         crate::log::start_quiet()?;
         let (input, bytes) = open(&self.file)?;
-        let merchant = Merchant::open(&self.dir, &Options { grouping: GROUPING, ..Options::default() })?;
+        let merchant = Merchant::open(
+            &self.dir,
+            &Options {
+                grouping: GROUPING,
+                ..Options::default()
+            },
+        )?;
         for problem in problems(&merchant.live().book) {
             eprintln!("stampcard: not live: {problem}");
         }
         let bar = progress::bytes(bytes);
-        let summary = ingest(&merchant, input, self.until, |bytes, lines| show(&bar, bytes, lines));
+        let summary = ingest(&merchant, input, self.until, |bytes, lines| {
+            show(&bar, bytes, lines)
+        });
         bar.finish_and_clear();
         merchant.close()?;
         let summary = summary?;
-        if self.json { say_json(&summary)? } else { say(tell(&summary))? }
-        Ok(if summary.refused > 0 { End::Attention } else { End::Done })
+        if self.json {
+            say_json(&summary)?
+        } else {
+            say(tell(&summary))?
+        }
+        Ok(if summary.refused > 0 {
+            End::Attention
+        } else {
+            End::Done
+        })
     }
 }
 
 fn open(path: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), OpenError> {
     if path == Path::new("-") {
-        return Ok((Box::new(BufReader::with_capacity(READ_BYTES, io::stdin())), None));
+        return Ok((
+            Box::new(BufReader::with_capacity(READ_BYTES, io::stdin())),
+            None,
+        ));
     }
-    let failed = |source| OpenError { path: path.into(), source };
+    let failed = |source| OpenError {
+        path: path.into(),
+        source,
+    };
     let file = File::open(path).map_err(failed)?;
     let found = file.metadata().map_err(failed)?;
     let bytes = found.is_file().then_some(found.len());
@@ -84,7 +109,17 @@ fn show(bar: &ProgressBar, bytes: u64, lines: u64) {
 }
 
 fn tell(summary: &Summary) -> String {
-    let Summary { applied, duplicate, guest, parked, refused, driven, points, seconds, .. } = summary;
+    let Summary {
+        applied,
+        duplicate,
+        guest,
+        parked,
+        refused,
+        driven,
+        points,
+        seconds,
+        ..
+    } = summary;
     let all = applied + duplicate + guest + parked + refused;
     let count = |count: &u64| number(*count as i64);
     let mut rows = vec![
@@ -98,13 +133,21 @@ fn tell(summary: &Summary) -> String {
         vec!["points earned".into(), number(*points)],
     ];
     rows.push(vec!["seconds".into(), format!("{seconds:.1}")]);
-    rows.push(vec!["events a second".into(), number((all as f64 / seconds.max(0.001)) as i64)]);
-    let mut text = table(&[("", Side::Left), ("", Side::Right)], &rows).trim_start().to_owned();
+    rows.push(vec![
+        "events a second".into(),
+        number((all as f64 / seconds.max(0.001)) as i64),
+    ]);
+    let mut text = table(&[("", Side::Left), ("", Side::Right)], &rows)
+        .trim_start()
+        .to_owned();
     if let Some(clock) = &summary.clock {
         text.push_str(&format!("\n\nThe shop's clock stands at {clock}."));
     }
     if let Some(path) = &summary.refused_file {
-        text.push_str(&format!("\nRefused lines and their reasons: {}", path.display()));
+        text.push_str(&format!(
+            "\nRefused lines and their reasons: {}",
+            path.display()
+        ));
     }
     text
 }

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 /// Make a new shop in a folder: its files, the starter rules, its database and its first keys.
 #[derive(Args)]
-#[command(after_help = "Example:\n  stampcard init shop --currency EUR --time-zone Europe/Berlin --country DE")]
+#[command(
+    after_help = "Example:\n  stampcard init shop --currency EUR --time-zone Europe/Berlin --country DE"
+)]
 pub struct Init {
     /// The folder; it is made, or it must be empty.
     dir: PathBuf,
@@ -65,7 +67,11 @@ impl Init {
         must_be_empty(&self.dir)?;
         match self.make() {
             Ok(made) => {
-                if self.json { say_json(&made)? } else { say(next_steps(&self.dir, &made))? }
+                if self.json {
+                    say_json(&made)?
+                } else {
+                    say(next_steps(&self.dir, &made))?
+                }
                 Ok(End::Done)
             }
             Err(error) => {
@@ -80,7 +86,13 @@ impl Init {
         write(&self.dir.join(MERCHANT_FILE), &self.merchant_file(&folder))?;
         write(&self.dir.join(SERVER_FILE), SERVER)?;
         for starter in &pack::STARTERS {
-            write(&self.dir.join(PLUGINS).join(format!("{}.toml", starter.plugin.name)), &starter.file())?;
+            write(
+                &self
+                    .dir
+                    .join(PLUGINS)
+                    .join(format!("{}.toml", starter.plugin.name)),
+                &starter.file(),
+            )?;
         }
         // Whatever is wrong with what was asked for is told now, and not when the shop opens.
         folder.shop()?;
@@ -91,7 +103,11 @@ impl Init {
             Ok(key)
         };
         Ok(Made {
-            keys: Keys { operator: key(Role::Operator)?, pos: key(Role::Pos)?, read: key(Role::Read)? },
+            keys: Keys {
+                operator: key(Role::Operator)?,
+                pos: key(Role::Pos)?,
+                read: key(Role::Read)?,
+            },
             merchant: folder.name(),
             dir: fs::canonicalize(&self.dir)?,
         })
@@ -110,7 +126,10 @@ impl Init {
 fn must_be_empty(dir: &Path) -> Result<(), InitError> {
     match fs::read_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(InitError::Write { path: dir.into(), source }),
+        Err(source) => Err(InitError::Write {
+            path: dir.into(),
+            source,
+        }),
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
             Some(_) => Err(InitError::NotEmpty(dir.into())),
@@ -121,12 +140,21 @@ fn must_be_empty(dir: &Path) -> Result<(), InitError> {
 fn write(path: &Path, text: &str) -> Result<(), InitError> {
     let dir = path.parent().unwrap_or(path);
     let written = fs::create_dir_all(dir).and_then(|()| fs::write(path, text));
-    written.map_err(|source| InitError::Write { path: path.into(), source })
+    written.map_err(|source| InitError::Write {
+        path: path.into(),
+        source,
+    })
 }
 
 /// Half a shop would be in the way of the next try. Everything in the folder is ours: it was empty.
 fn clean_up(dir: &Path, was_there: bool) {
-    let removed = fs::remove_dir_all(dir).and_then(|()| if was_there { fs::create_dir(dir) } else { Ok(()) });
+    let removed = fs::remove_dir_all(dir).and_then(|()| {
+        if was_there {
+            fs::create_dir(dir)
+        } else {
+            Ok(())
+        }
+    });
     if let Err(error) = removed
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -259,7 +287,10 @@ mod tests {
 
     #[test]
     fn the_written_server_file_says_the_defaults() {
-        assert_eq!(toml::from_str::<ServerFile>(SERVER).unwrap(), ServerFile::default());
+        assert_eq!(
+            toml::from_str::<ServerFile>(SERVER).unwrap(),
+            ServerFile::default()
+        );
     }
 
     #[test]
@@ -268,13 +299,20 @@ mod tests {
         let mut lines = Vec::new();
         for line in taken_in(MERCHANT).lines() {
             let code = line.strip_prefix("# ").filter(|rest| {
-                rest.split_once(" = ").is_some_and(|(key, _)| key.chars().all(|char| char.is_ascii_lowercase() || char == '_'))
+                rest.split_once(" = ").is_some_and(|(key, _)| {
+                    key.chars()
+                        .all(|char| char.is_ascii_lowercase() || char == '_')
+                })
             });
             lines.push(code.unwrap_or(line).to_owned());
         }
         let file = lines.join("\n");
-        let file = file.replace("{name}", "\"A\"").replace("{currency}", "\"USD\"");
-        let file = file.replace("{time_zone}", "\"UTC\"").replace("{country}", "\"US\"");
+        let file = file
+            .replace("{name}", "\"A\"")
+            .replace("{currency}", "\"USD\"");
+        let file = file
+            .replace("{time_zone}", "\"UTC\"")
+            .replace("{country}", "\"US\"");
         let shop: stampcard_pipeline::shop::ShopFile = toml::from_str(&file).unwrap();
         assert_eq!(shop.locations[0].id, "soho");
         assert_eq!(shop.caps.discount_share, Some(5_000));

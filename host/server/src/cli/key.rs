@@ -83,7 +83,9 @@ impl Add {
         let key = keys::make(self.role)?;
         let number = store.add_key(&hash(&key), self.role.name(), &self.label, clock::now())?;
         if self.json {
-            say_json(&serde_json::json!({ "number": number, "role": self.role.name(), "key": key }))?;
+            say_json(
+                &serde_json::json!({ "number": number, "role": self.role.name(), "key": key }),
+            )?;
         } else {
             say(key)?;
         }
@@ -110,10 +112,21 @@ impl List {
         }
         let row = |key: &Listed| {
             let revoked = key.revoked_at.clone().unwrap_or_default();
-            vec![key.number.to_string(), key.role.clone(), key.label.clone(), key.created_at.clone(), revoked]
+            vec![
+                key.number.to_string(),
+                key.role.clone(),
+                key.label.clone(),
+                key.created_at.clone(),
+                revoked,
+            ]
         };
-        let heads =
-            [("number", Side::Right), ("role", Side::Left), ("label", Side::Left), ("made", Side::Left), ("revoked", Side::Left)];
+        let heads = [
+            ("number", Side::Right),
+            ("role", Side::Left),
+            ("label", Side::Left),
+            ("made", Side::Left),
+            ("revoked", Side::Left),
+        ];
         say(table(&heads, &keys.iter().map(row).collect::<Vec<_>>()))?;
         Ok(End::Done)
     }
@@ -127,7 +140,10 @@ impl Revoke {
         if store.revoke_key(self.number, clock::now())? {
             return Ok(End::Done);
         }
-        eprintln!("stampcard: there is no key {} that works; see `stampcard key list`", self.number);
+        eprintln!(
+            "stampcard: there is no key {} that works; see `stampcard key list`",
+            self.number
+        );
         Ok(End::Attention)
     }
 }

@@ -98,32 +98,59 @@ impl List {
                 digest: plugin.digest.clone(),
                 configuration: plugin.configuration.clone(),
                 events: plugin.events.clone(),
-                owns: owned.into_iter().flatten().map(|(key, _)| key.clone()).collect(),
+                owns: owned
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, _)| key.clone())
+                    .collect(),
             }
         });
         let not_loaded = not_live(&book).map(|(name, reason)| Problem { name, reason });
-        let listed = Listed { plugins: plugins.collect(), not_loaded: not_loaded.collect() };
-        if self.json { say_json(&listed)? } else { say(tell(&listed))? }
-        Ok(if listed.not_loaded.is_empty() { End::Done } else { End::Attention })
+        let listed = Listed {
+            plugins: plugins.collect(),
+            not_loaded: not_loaded.collect(),
+        };
+        if self.json {
+            say_json(&listed)?
+        } else {
+            say(tell(&listed))?
+        }
+        Ok(if listed.not_loaded.is_empty() {
+            End::Done
+        } else {
+            End::Attention
+        })
     }
 }
 
 fn tell(listed: &Listed) -> String {
     let row = |plugin: &Entry| {
         let digest = plugin.digest.get(..19).unwrap_or(&plugin.digest).to_owned();
-        vec![plugin.name.clone(), plugin.version.clone(), plugin.roles.join(", "), digest, plugin.owns.join(", ")]
+        vec![
+            plugin.name.clone(),
+            plugin.version.clone(),
+            plugin.roles.join(", "),
+            digest,
+            plugin.owns.join(", "),
+        ]
     };
     let heads = ["plugin", "version", "roles", "digest", "owns"].map(|head| (head, Side::Left));
     let mut told = table(&heads, &listed.plugins.iter().map(row).collect::<Vec<_>>());
     for problem in &listed.not_loaded {
-        told.push_str(&format!("\n\nNot loaded: {}: {}", problem.name, problem.reason));
+        told.push_str(&format!(
+            "\n\nNot loaded: {}: {}",
+            problem.name, problem.reason
+        ));
     }
     told
 }
 
 impl Inspect {
     fn run(self) -> Run {
-        let bytes = std::fs::read(&self.file).map_err(|source| ReadError { path: self.file.clone(), source })?;
+        let bytes = std::fs::read(&self.file).map_err(|source| ReadError {
+            path: self.file.clone(),
+            source,
+        })?;
         let inspection = match inspect(&bytes) {
             Ok(inspection) => inspection,
             Err(error) => {
@@ -135,15 +162,29 @@ impl Inspect {
                 return Ok(End::Attention);
             }
         };
-        let fits = !inspection.roles.is_empty() && inspection.imports.iter().all(|import| import.refused.is_none());
-        if self.json { say_json(&inspection)? } else { say(describe(&inspection))? }
+        let fits = !inspection.roles.is_empty()
+            && inspection
+                .imports
+                .iter()
+                .all(|import| import.refused.is_none());
+        if self.json {
+            say_json(&inspection)?
+        } else {
+            say(describe(&inspection))?
+        }
         Ok(if fits { End::Done } else { End::Attention })
     }
 }
 
 fn describe(inspection: &Inspection) -> String {
     let roles: Vec<&str> = inspection.roles.iter().map(|role| role.name()).collect();
-    let or_none = |words: String| if words.is_empty() { "none".into() } else { words };
+    let or_none = |words: String| {
+        if words.is_empty() {
+            "none".into()
+        } else {
+            words
+        }
+    };
     let mut told = format!(
         "digest    {}\nsize      {} bytes\ncontract  {}\nroles     {}",
         inspection.digest,

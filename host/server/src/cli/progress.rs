@@ -6,14 +6,23 @@ use std::time::Duration;
 /// A bar for a known amount of bytes, or a counter where nobody knows how many will come.
 pub fn bytes(total: Option<u64>) -> ProgressBar {
     match total {
-        Some(total) => bar(ProgressBar::new(total), "{bar:30} {bytes}/{total_bytes}  {msg}  {eta} left"),
-        None => bar(ProgressBar::new_spinner(), "{spinner} {bytes}  {msg}  {elapsed}"),
+        Some(total) => bar(
+            ProgressBar::new(total),
+            "{bar:30} {bytes}/{total_bytes}  {msg}  {eta} left",
+        ),
+        None => bar(
+            ProgressBar::new_spinner(),
+            "{spinner} {bytes}  {msg}  {elapsed}",
+        ),
     }
 }
 
 /// A bar for a known number of things.
 pub fn steps(total: u64) -> ProgressBar {
-    bar(ProgressBar::new(total), "{bar:30} {human_pos}/{human_len}  {msg}  {eta} left")
+    bar(
+        ProgressBar::new(total),
+        "{bar:30} {human_pos}/{human_len}  {msg}  {eta} left",
+    )
 }
 
 fn bar(bar: ProgressBar, template: &str) -> ProgressBar {

@@ -12,7 +12,9 @@ use std::path::PathBuf;
 /// Each event is decided by the rule book that decided it then, with the failures that were recorded
 /// then; the exports of both shops are the same, byte for byte. The first shop is only read.
 #[derive(Args)]
-#[command(after_help = "Example:\n  stampcard replay shop again && diff <(stampcard export shop ledger) <(stampcard export again ledger)")]
+#[command(
+    after_help = "Example:\n  stampcard replay shop again && diff <(stampcard export shop ledger) <(stampcard export again ledger)"
+)]
 pub struct Replay {
     /// The shop's folder.
     dir: PathBuf,
@@ -27,12 +29,21 @@ impl Replay {
     pub fn run(self) -> Run {
         crate::log::start_quiet()?;
         let bar = progress::steps(0);
-        let replayed = replay(&Folder::at(&self.dir), &Folder::at(&self.new_dir), &mut |done, of| {
-            bar.set_length(of);
-            bar.set_position(done);
-        })?;
+        let replayed = replay(
+            &Folder::at(&self.dir),
+            &Folder::at(&self.new_dir),
+            &mut |done, of| {
+                bar.set_length(of);
+                bar.set_position(done);
+            },
+        )?;
         bar.finish_and_clear();
-        let Replayed { events, rule_books, failures, seconds } = &replayed;
+        let Replayed {
+            events,
+            rule_books,
+            failures,
+            seconds,
+        } = &replayed;
         if self.json {
             say_json(&replayed)?;
         } else {

@@ -17,7 +17,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// When it can answer it prints `listening on http://ADDRESS:PORT` as a line of its own on standard
 /// output. Its log goes to standard error.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  stampcard serve shop\n  stampcard serve shop --listen 127.0.0.1:0 --log-format json")]
+#[command(
+    after_help = "Examples:\n  stampcard serve shop\n  stampcard serve shop --listen 127.0.0.1:0 --log-format json"
+)]
 pub struct Serve {
     /// The shop's folder.
     dir: PathBuf,
@@ -30,7 +32,10 @@ pub struct Serve {
 }
 
 /// Where a shop listens that says nothing.
-const LISTEN_DEFAULT: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8377));
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
+    std::net::Ipv4Addr::LOCALHOST,
+    8377,
+));
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}; name another address with --listen")]
@@ -57,7 +62,9 @@ impl Serve {
         for problem in problems(&merchant.live().book) {
             tracing::error!("not taken: {problem}");
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
         let served = runtime.block_on(serve(&merchant, address));
         // Requests are answered; now nothing that was taken may be lost.
         merchant.close()?;
@@ -68,12 +75,21 @@ impl Serve {
     }
 }
 
-async fn serve(merchant: &Arc<Merchant>, address: SocketAddr) -> Result<(), Box<dyn std::error::Error>> {
-    let listener = TcpListener::bind(address).await.map_err(|source| ListenError { address, source })?;
+async fn serve(
+    merchant: &Arc<Merchant>,
+    address: SocketAddr,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| ListenError { address, source })?;
     let address = listener.local_addr()?;
     let stop = stop_asked()?;
     merchant.tend();
-    tracing::info!(shop = merchant.name(), rule_book = merchant.live().number, "the shop is open");
+    tracing::info!(
+        shop = merchant.name(),
+        rule_book = merchant.live().number,
+        "the shop is open"
+    );
     say(format_args!("listening on http://{address}"))?;
     http::serve(Arc::clone(merchant), listener, stop).await?;
     Ok(())

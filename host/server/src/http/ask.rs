@@ -24,14 +24,23 @@ impl<S: Send + Sync, T: DeserializeOwned + IntoParams> FromRequestParts<S> for Q
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Query<T>, Problem> {
         let AxumQuery(given) = AxumQuery::<Vec<(String, String)>>::from_request_parts(parts, state)
             .await
-            .map_err(|_| bad_request("bad-query", "the query is not of the form name=value&name=value"))?;
-        let known: Vec<String> = T::into_params(|| Some(ParameterIn::Query)).into_iter().map(|known| known.name).collect();
+            .map_err(|_| {
+                bad_request(
+                    "bad-query",
+                    "the query is not of the form name=value&name=value",
+                )
+            })?;
+        let known: Vec<String> = T::into_params(|| Some(ParameterIn::Query))
+            .into_iter()
+            .map(|known| known.name)
+            .collect();
         for (index, (name, _)) in given.iter().enumerate() {
             if !known.contains(name) {
                 return Err(unknown_parameter(name, &known));
             }
             if given[..index].iter().any(|(before, _)| before == name) {
-                return Err(bad_request("bad-query", format!("{name} is given twice")).with("parameter", name.as_str()));
+                return Err(bad_request("bad-query", format!("{name} is given twice"))
+                    .with("parameter", name.as_str()));
             }
         }
         match AxumQuery::<T>::from_request_parts(parts, state).await {
@@ -67,17 +76,29 @@ impl<'de> Deserialize<'de> for At {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<At, D::Error> {
         let text = String::deserialize(deserializer)?.replace(' ', "+");
         calendar::parse(&text).map(At).map_err(|_| {
-            D::Error::custom(format!("{text:?} is not a time with an offset, such as 2024-05-01T10:30:00-04:00"))
+            D::Error::custom(format!(
+                "{text:?} is not a time with an offset, such as 2024-05-01T10:30:00-04:00"
+            ))
         })
     }
 }
 
 fn unknown_parameter(name: &str, known: &[String]) -> Problem {
     if known.is_empty() {
-        return bad_request("bad-query", format!("{name:?} is not a parameter here; there are none")).with("parameter", name);
+        return bad_request(
+            "bad-query",
+            format!("{name:?} is not a parameter here; there are none"),
+        )
+        .with("parameter", name);
     }
-    let nearest = known.iter().min_by_key(|known| strsim::levenshtein(name, known)).expect("it is not empty");
-    let detail = format!("{name:?} is not a parameter here; did you mean {nearest}? They are {}", known.join(", "));
+    let nearest = known
+        .iter()
+        .min_by_key(|known| strsim::levenshtein(name, known))
+        .expect("it is not empty");
+    let detail = format!(
+        "{name:?} is not a parameter here; did you mean {nearest}? They are {}",
+        known.join(", ")
+    );
     bad_request("bad-query", detail).with("parameter", name)
 }
 
@@ -96,23 +117,45 @@ pub enum ContentType {
 impl ContentType {
     /// The type of the body, if it is one of those that are taken here.
     pub fn read(headers: &HeaderMap, taken: &[ContentType]) -> Result<ContentType, Problem> {
-        let names = || taken.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
-        let Some(given) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
-            return Err(unsupported_type(format!("say what the body is with the header Content-Type: {}", names())));
+        let names = || {
+            taken
+                .iter()
+                .map(|known| known.name())
+                .collect::<Vec<_>>()
+                .join(", ")
         };
-        if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        let Some(given) = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+        else {
+            return Err(unsupported_type(format!(
+                "say what the body is with the header Content-Type: {}",
+                names()
+            )));
+        };
+        if headers
+            .get(header::CONTENT_ENCODING)
+            .is_some_and(|encoding| encoding != "identity")
+        {
             return Err(unsupported_type("send the body without a Content-Encoding"));
         }
         let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
         let essence = essence.trim().to_ascii_lowercase();
         let Some(found) = taken.iter().find(|known| known.name() == essence) else {
-            return Err(unsupported_type(format!("the body is said to be {essence:?}; send {}", names())));
+            return Err(unsupported_type(format!(
+                "the body is said to be {essence:?}; send {}",
+                names()
+            )));
         };
-        let charset = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("charset="));
+        let charset = parameters
+            .split(';')
+            .find_map(|parameter| parameter.trim().strip_prefix("charset="));
         match charset.map(|charset| charset.trim_matches('"').to_ascii_lowercase()) {
             None => Ok(*found),
             Some(charset) if charset == "utf-8" || charset == "us-ascii" => Ok(*found),
-            Some(charset) => Err(unsupported_type(format!("the body is said to be in {charset:?}; send UTF-8"))),
+            Some(charset) => Err(unsupported_type(format!(
+                "the body is said to be in {charset:?}; send UTF-8"
+            ))),
         }
     }
 
@@ -128,7 +171,9 @@ impl ContentType {
 
 /// Reads a body whole, up to `max` bytes.
 pub async fn body(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, Problem> {
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if let Some(bytes) = declared.filter(|bytes| *bytes > max) {
         // Who waits to be asked for the body need not send it.
         if bytes <= limits::DISCARD_BYTES_MAX && !headers.contains_key(header::EXPECT) {
@@ -140,7 +185,10 @@ pub async fn body(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, 
     match collected.await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(max)),
-        Ok(Err(_)) => Err(bad_request("body-broken", "the body broke off before its end; nothing was taken of it")),
+        Ok(Err(_)) => Err(bad_request(
+            "body-broken",
+            "the body broke off before its end; nothing was taken of it",
+        )),
         Err(_) => Err(body_too_slow()),
     }
 }
@@ -149,13 +197,20 @@ pub async fn body(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, 
 /// all they have, and would see a broken connection instead of it.
 async fn discard(mut body: Body) {
     let arrives = async { while let Some(Ok(_)) = body.frame().await {} };
-    if tokio::time::timeout(limits::DISCARD_TIME_MAX, arrives).await.is_err() {
+    if tokio::time::timeout(limits::DISCARD_TIME_MAX, arrives)
+        .await
+        .is_err()
+    {
         tracing::debug!("a body that was too large did not arrive in time to be discarded");
     }
 }
 
 /// Reads a small body that must be one JSON object.
-pub async fn object(headers: &HeaderMap, given: Body, taken: &[ContentType]) -> Result<Map<String, Value>, Problem> {
+pub async fn object(
+    headers: &HeaderMap,
+    given: Body,
+    taken: &[ContentType],
+) -> Result<Map<String, Value>, Problem> {
     ContentType::read(headers, taken)?;
     let bytes = body(headers, given, limits::BODY_BYTES_MAX).await?;
     match serde_json::from_slice(&bytes) {
@@ -179,13 +234,20 @@ mod tests {
         for (given, found) in [
             ("application/json", Some(ContentType::Json)),
             ("Application/JSON; charset=UTF-8", Some(ContentType::Json)),
-            ("application/cloudevents+json;charset=\"utf-8\"", Some(ContentType::Event)),
+            (
+                "application/cloudevents+json;charset=\"utf-8\"",
+                Some(ContentType::Event),
+            ),
             ("application/json; charset=latin1", None),
             ("application/cloudevents-batch+json", None),
             ("text/plain", None),
             ("application/x-www-form-urlencoded", None),
         ] {
-            assert_eq!(ContentType::read(&typed(given), &taken).ok(), found, "{given}");
+            assert_eq!(
+                ContentType::read(&typed(given), &taken).ok(),
+                found,
+                "{given}"
+            );
         }
         assert!(ContentType::read(&HeaderMap::new(), &taken).is_err());
     }
@@ -194,6 +256,11 @@ mod tests {
     fn a_compressed_body_is_refused_before_it_is_read_as_json() {
         let mut headers = typed("application/json");
         headers.insert(header::CONTENT_ENCODING, "gzip".parse().unwrap());
-        assert_eq!(ContentType::read(&headers, &[ContentType::Json]).unwrap_err().code(), "unsupported-media-type");
+        assert_eq!(
+            ContentType::read(&headers, &[ContentType::Json])
+                .unwrap_err()
+                .code(),
+            "unsupported-media-type"
+        );
     }
 }

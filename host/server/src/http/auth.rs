@@ -48,7 +48,10 @@ impl FromStr for Role {
     type Err = UnknownRole;
 
     fn from_str(text: &str) -> Result<Role, UnknownRole> {
-        Role::ALL.into_iter().find(|role| role.name() == text).ok_or_else(|| UnknownRole(text.to_owned()))
+        Role::ALL
+            .into_iter()
+            .find(|role| role.name() == text)
+            .ok_or_else(|| UnknownRole(text.to_owned()))
     }
 }
 
@@ -76,21 +79,34 @@ pub const SEES_OUTBOX: &[Role] = &[Staff, Operator, Read];
 /// near a guess was.
 pub fn shown(headers: &HeaderMap) -> Result<[u8; 32], Problem> {
     let Some(given) = headers.get(header::AUTHORIZATION) else {
-        return Err(unauthorized("no-key", "send the header `Authorization: Bearer KEY`; `stampcard key add` makes a key"));
+        return Err(unauthorized(
+            "no-key",
+            "send the header `Authorization: Bearer KEY`; `stampcard key add` makes a key",
+        ));
     };
     let parts = given.to_str().ok().and_then(|text| text.split_once(' '));
     match parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
         Some((_, key)) => Ok(hash(key.trim())),
-        None => Err(unauthorized("bad-authorization", "the header Authorization must read `Bearer KEY`")),
+        None => Err(unauthorized(
+            "bad-authorization",
+            "the header Authorization must read `Bearer KEY`",
+        )),
     }
 }
 
 pub fn unknown_key() -> Problem {
-    unauthorized("unknown-key", "this key is not known here, or it was revoked; `stampcard key list` shows those that work")
+    unauthorized(
+        "unknown-key",
+        "this key is not known here, or it was revoked; `stampcard key list` shows those that work",
+    )
 }
 
 pub fn allow(role: Role, may: &[Role]) -> Result<(), Problem> {
-    if may.contains(&role) { Ok(()) } else { Err(forbidden(role, may)) }
+    if may.contains(&role) {
+        Ok(())
+    } else {
+        Err(forbidden(role, may))
+    }
 }
 
 #[cfg(test)]

@@ -1,157 +1,17 @@
-//! Events and decisions as they are read back: what came, what each plugin saw, decided and noted.
-//! The journal holds nothing that is personal, and neither does anything in here.
+//! Decisions as they are read back: what each plugin saw, decided and noted. Plugins see nothing that
+//! is personal, and neither does whoever reads this.
 
-use super::customers::NextTier;
+use super::event_view::Named;
+use super::profile::NextTier;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::{Answered, RecordedCall};
-use stampcard_pipeline::event::{Body, Channel, Edit, Event, EventName, Instant, Points, ProfileChange, Sale};
+use stampcard_pipeline::event::{Instant, Points};
 use stampcard_pipeline::outcome::Time;
 use stampcard_pipeline::rules::{After, Amount, Call, Failure, Input, Moment, Plugin, ReviewCause};
 use stampcard_store::reads::ExplanationRow;
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
-
-/// What names an event for ever.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Named {
-    #[schema(example = "till-1")]
-    pub source: String,
-    #[schema(example = "ord-1001")]
-    pub id: String,
-}
-
-impl From<EventName> for Named {
-    fn from(name: EventName) -> Named {
-        Named { source: name.source, id: name.id }
-    }
-}
-
-/// An event as the journal holds it: without anything that is personal.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct EventView {
-    pub source: String,
-    pub id: String,
-    /// Its kind in the catalogue.
-    #[serde(rename = "type")]
-    #[schema(example = "sale.completed")]
-    pub kind: String,
-    #[schema(value_type = String, format = DateTime)]
-    pub time: Time,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub channel: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub location: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub device: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub staff: Option<String>,
-    /// From an import: it moves everything but sends nothing.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub historical: bool,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub attributes: BTreeMap<String, String>,
-    /// What its kind says beside that; /v1/catalogue has the fields.
-    #[schema(value_type = Object)]
-    pub data: Value,
-}
-
-impl EventView {
-    /// `currency` is the shop's: the journal keeps every amount in it.
-    pub fn of(event: &Event, currency: &str) -> EventView {
-        EventView {
-            source: event.source.clone(),
-            id: event.id.clone(),
-            kind: event.kind.clone(),
-            time: Time(event.at),
-            channel: event.channel.map(Channel::name),
-            location: event.location.clone(),
-            device: event.device.clone(),
-            staff: event.staff.clone(),
-            historical: event.historical,
-            attributes: event.attributes.clone(),
-            data: data(&event.body, currency),
-        }
-    }
-}
-
-fn data(body: &Body, currency: &str) -> Value {
-    match body {
-        Body::Sale(sale) | Body::Checkout(sale) => of_sale(sale, currency),
-        Body::Profile(change) => of_profile(change),
-        Body::Consent(consent) => {
-            json!({"purpose": consent.purpose, "granted": consent.granted, "at": calendar::text(consent.at)})
-        }
-        Body::Tag(change) => json!({"tag": change.tag}),
-        Body::Visit(visit) => json!({"count": visit.count}),
-        Body::Review => json!({}),
-        Body::Other(text) => serde_json::from_str(text).unwrap_or_else(|_| json!({})),
-    }
-}
-
-/// A sale in the words in which it was sent.
-fn of_sale(sale: &Sale, currency: &str) -> Value {
-    let mut data = serde_json::to_value(sale).expect("a sale is plain data");
-    data["currency"] = currency.into();
-    let lines = data.get_mut("lines").and_then(Value::as_array_mut);
-    for (shown, line) in lines.into_iter().flatten().zip(&sale.lines) {
-        shown["quantity"] = quantity(line.quantity, line.measured);
-        if let Some(shown) = shown.as_object_mut() {
-            shown.remove("measured");
-        }
-    }
-    if let Some(data) = data.as_object_mut()
-        && let Some(pending) = data.remove("payment_pending")
-    {
-        data.insert("payment_state".into(), if pending == true { "pending".into() } else { "paid".into() });
-    }
-    data
-}
-
-/// Thousandths as they are sent: `3`, or `"0.340"` for weighed goods.
-fn quantity(thousandths: i64, measured: bool) -> Value {
-    if measured { format!("{}.{:03}", thousandths / 1_000, thousandths % 1_000).into() } else { (thousandths / 1_000).into() }
-}
-
-/// Which fields of a profile were said, and what is not personal of them.
-fn of_profile(change: &ProfileChange) -> Value {
-    let mut data = Map::new();
-    let mut put = |name: &str, value: Value| data.insert(name.to_owned(), value);
-    put("changed", json!(change.changed));
-    let edits = [("language", text_of(&change.language)), ("home_location", text_of(&change.home_location))];
-    for (name, value) in edits.into_iter().filter_map(|(name, value)| Some((name, value?))) {
-        put(name, value);
-    }
-    match &change.birthday {
-        Some(Edit::Set(day)) => put("birthday", format!("{:02}-{:02}", day.month, day.day).into()),
-        Some(Edit::Clear) => put("birthday", Value::Null),
-        None => None,
-    };
-    if !change.consents.is_empty() {
-        let of = |consent: &stampcard_pipeline::event::Consent| {
-            json!({"purpose": consent.purpose, "granted": consent.granted, "at": calendar::text(consent.at)})
-        };
-        put("consents", change.consents.iter().map(of).collect());
-    }
-    if !change.tags.is_empty() {
-        put("tags", json!(change.tags));
-    }
-    if let Some(method) = &change.method {
-        put("method", method.as_str().into());
-    }
-    if let Some(sale) = &change.claims {
-        put("sale", json!(sale));
-    }
-    Value::Object(data)
-}
-
-fn text_of(edit: &Option<Edit<String>>) -> Option<Value> {
-    edit.as_ref().map(|edit| match edit {
-        Edit::Set(text) => text.as_str().into(),
-        Edit::Clear => Value::Null,
-    })
-}
 
 /// Why one step came out as it did. A late event has several: those that came after it were
 /// decided again.
@@ -227,17 +87,28 @@ pub struct Saw {
 }
 
 /// The steps of an event; `plugins` are those of a rule book, by its number.
-pub fn steps<'a>(rows: Vec<ExplanationRow>, plugins: impl Fn(i64) -> Option<&'a [Plugin]>) -> Vec<Step> {
+pub fn steps<'a>(
+    rows: Vec<ExplanationRow>,
+    plugins: impl Fn(i64) -> Option<&'a [Plugin]>,
+) -> Vec<Step> {
     rows.into_iter().map(|row| step(row, &plugins)).collect()
 }
 
 fn step<'a>(row: ExplanationRow, plugins: &impl Fn(i64) -> Option<&'a [Plugin]>) -> Step {
     let book = plugins(row.rule_book).unwrap_or_default();
-    let calls = row.explanation.calls.iter().map(|call| call_view(call, book.get(call.plugin as usize))).collect();
+    let calls = row
+        .explanation
+        .calls
+        .iter()
+        .map(|call| call_view(call, book.get(call.plugin as usize)))
+        .collect();
     let position = row.position;
     Step {
         at: Time(position.at),
-        event: (!position.source.is_empty()).then_some(Named { source: position.source, id: position.id }),
+        event: (!position.source.is_empty()).then_some(Named {
+            source: position.source,
+            id: position.id,
+        }),
         caused_by: row.caused_by.map(Named::from),
         rule_book: row.rule_book,
         calls,
@@ -248,38 +119,67 @@ fn step<'a>(row: ExplanationRow, plugins: &impl Fn(i64) -> Option<&'a [Plugin]>)
 fn call_view(call: &RecordedCall, plugin: Option<&Plugin>) -> CallView {
     let of = |field: fn(&Plugin) -> &String| plugin.map(field).cloned().unwrap_or_default();
     let (usage, said) = match &call.answer {
-        Answered::Segments(call) => (call.usage, said(call, |answer| {
-            let memberships: Vec<Value> = answer.memberships.iter().map(|change| {
+        Answered::Segments(call) => (
+            call.usage,
+            said(call, |answer| {
+                let memberships: Vec<Value> = answer.memberships.iter().map(|change| {
                 json!({"segment": change.segment, "member": change.member, "reason": change.reason, "until": change.until.map(moment)})
             }).collect();
-            let tags: Vec<Value> = answer.tags.iter().map(|tag| json!({"tag": tag.tag, "set": tag.set})).collect();
-            (json!({"memberships": memberships, "tags": tags}), &answer.after)
-        })),
-        Answered::Points(call) => (call.usage, said(call, |answer| {
-            let awards: Vec<Value> = answer.awards.iter().map(|award| {
+                let tags: Vec<Value> = answer
+                    .tags
+                    .iter()
+                    .map(|tag| json!({"tag": tag.tag, "set": tag.set}))
+                    .collect();
+                (
+                    json!({"memberships": memberships, "tags": tags}),
+                    &answer.after,
+                )
+            }),
+        ),
+        Answered::Points(call) => (
+            call.usage,
+            said(call, |answer| {
+                let awards: Vec<Value> = answer.awards.iter().map(|award| {
                 json!({
                     "kind": award.amount.kind(), "amount": amount(award.amount), "reason": award.reason,
                     "available_from": award.available_from.map(moment), "expires_at": award.expires_at.map(moment),
                 })
             }).collect();
-            (json!({"awards": awards}), &answer.after)
-        })),
-        Answered::Tier(call) => (call.usage, said(call, |answer| {
-            let placement = answer.placement.as_ref().map(|placement| {
+                (json!({"awards": awards}), &answer.after)
+            }),
+        ),
+        Answered::Tier(call) => (
+            call.usage,
+            said(call, |answer| {
+                let placement = answer.placement.as_ref().map(|placement| {
                 json!({"tier": placement.tier, "reason": placement.reason, "keep_until": placement.keep_until.map(moment)})
             });
-            (json!({"placement": placement, "next": answer.next}), &answer.after)
-        })),
-        Answered::FollowUps(call) => (call.usage, said(call, |answer| {
-            let follow_ups: Vec<Value> = answer.follow_ups.iter().map(|planned| {
+                (
+                    json!({"placement": placement, "next": answer.next}),
+                    &answer.after,
+                )
+            }),
+        ),
+        Answered::FollowUps(call) => (
+            call.usage,
+            said(call, |answer| {
+                let follow_ups: Vec<Value> = answer.follow_ups.iter().map(|planned| {
                 json!({
                     "channel": planned.channel, "template": planned.template, "reason": planned.reason,
                     "dedupe_key": planned.dedupe_key, "send_at": planned.send_at.map(moment),
                 })
             }).collect();
-            let prompts: Vec<Value> = answer.prompts.iter().map(|prompt| json!({"kind": prompt.kind, "text": prompt.text})).collect();
-            (json!({"follow_ups": follow_ups, "prompts": prompts, "receipt": answer.receipt}), &answer.after)
-        })),
+                let prompts: Vec<Value> = answer
+                    .prompts
+                    .iter()
+                    .map(|prompt| json!({"kind": prompt.kind, "text": prompt.text}))
+                    .collect();
+                (
+                    json!({"follow_ups": follow_ups, "prompts": prompts, "receipt": answer.receipt}),
+                    &answer.after,
+                )
+            }),
+        ),
     };
     CallView {
         plugin: of(|plugin| &plugin.name),
@@ -310,11 +210,19 @@ fn said<A>(call: &Call<A>, decided: impl FnOnce(&A) -> (Value, &After)) -> Said 
     match &call.result {
         Ok(answer) => {
             let (decided, after) = decided(answer);
-            Said { status: "ok".into(), failure: None, decided, note: after.note.clone() }
+            Said {
+                status: "ok".into(),
+                failure: None,
+                decided,
+                note: after.note.clone(),
+            }
         }
-        Err(failure) => {
-            Said { status: Failure::class(failure).into(), failure: Some(failure.to_string()), decided: Value::Null, note: None }
-        }
+        Err(failure) => Said {
+            status: Failure::class(failure).into(),
+            failure: Some(failure.to_string()),
+            decided: Value::Null,
+            note: None,
+        },
     }
 }
 
@@ -322,7 +230,12 @@ fn saw(input: Input) -> Saw {
     let year = input.totals.windows[3];
     Saw {
         review: input.review.iter().map(cause).collect(),
-        segments: input.customer.segments.into_iter().map(|membership| membership.segment).collect(),
+        segments: input
+            .customer
+            .segments
+            .into_iter()
+            .map(|membership| membership.segment)
+            .collect(),
         tags: input.customer.tags,
         tier: input.customer.tier.map(|standing| standing.tier),
         balance: input.customer.balance,
@@ -333,7 +246,11 @@ fn saw(input: Input) -> Saw {
         entered: input.so_far.segments_entered,
         left: input.so_far.segments_left,
         points: input.so_far.points,
-        next_tier: input.so_far.next_tier.map(|next| NextTier { tier: next.tier, missing: next.missing, unit: next.unit }),
+        next_tier: input.so_far.next_tier.map(|next| NextTier {
+            tier: next.tier,
+            missing: next.missing,
+            unit: next.unit,
+        }),
         has_state: input.state.is_some(),
     }
 }
@@ -351,7 +268,12 @@ fn cause(cause: &ReviewCause) -> String {
 fn amount(amount: Amount) -> Value {
     match amount {
         Amount::Base(points) | Amount::Bonus(points) => points.into(),
-        Amount::BonusShare(basis_points) => format!("{}.{:02} % of the base", basis_points / 100, basis_points % 100).into(),
+        Amount::BonusShare(basis_points) => format!(
+            "{}.{:02} % of the base",
+            basis_points / 100,
+            basis_points % 100
+        )
+        .into(),
     }
 }
 
@@ -364,32 +286,5 @@ fn moment(moment: Moment) -> String {
         Moment::Months(months) => format!("in {months} months"),
         Moment::EndOfMonth(months) => format!("at the end of the month, {months} on"),
         Moment::EndOfYear(years) => format!("at the end of the year, {years} on"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use stampcard_pipeline::event::Line;
-
-    #[test]
-    fn a_sale_is_read_back_in_the_words_in_which_it_was_sent() {
-        let lines = vec![
-            Line { sku: Some("A".into()), quantity: 3_000, amount: 300, net: 300, ..Line::default() },
-            Line { sku: Some("B".into()), quantity: 340, measured: true, amount: 51, net: 51, ..Line::default() },
-        ];
-        let data = of_sale(&Sale { lines, total: 351, ..Sale::default() }, "USD");
-        assert_eq!(data["lines"][0]["quantity"], 3);
-        assert_eq!(data["lines"][1]["quantity"], "0.340");
-        assert_eq!(data["lines"][1].get("measured"), None);
-        assert_eq!((&data["total"], &data["currency"]), (&json!(351), &json!("USD")));
-    }
-
-    #[test]
-    fn a_cleared_field_is_null_and_one_that_was_not_said_is_absent() {
-        let change = ProfileChange { language: Some(Edit::Clear), ..ProfileChange::default() };
-        let data = of_profile(&change);
-        assert_eq!(data.get("language"), Some(&Value::Null));
-        assert_eq!(data.get("home_location"), None);
     }
 }

@@ -1,11 +1,12 @@
 //! Events: taken one by one or in a batch, tried out, and read back with what became of them.
 
+use super::Door;
 use super::ask::{ContentType, Query, body};
-use super::decision::{EventView, Step, steps};
+use super::decision::{Step, steps};
+use super::event_view::EventView;
 use super::limits;
 use super::problem::{Problem, bad_request, not_found, too_large};
 use super::schema;
-use super::Door;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -30,24 +31,39 @@ pub enum BatchItem {
 }
 
 /// `POST /v1/events`
-pub async fn take(State(door): State<Arc<Door>>, headers: HeaderMap, given: Body) -> Result<Response, Problem> {
+pub async fn take(
+    State(door): State<Arc<Door>>,
+    headers: HeaderMap,
+    given: Body,
+) -> Result<Response, Problem> {
     match read(&headers, given).await? {
         Sent::One(event) => Ok(Json(door.submit(event).await?).into_response()),
         Sent::Batch(events) => {
-            let answers = door.submit_all(events).await.into_iter().map(|answer| match answer {
-                Ok(outcome) => BatchItem::Outcome(Box::new(outcome)),
-                Err(problem) => BatchItem::Problem(problem),
-            });
+            let answers = door
+                .submit_all(events)
+                .await
+                .into_iter()
+                .map(|answer| match answer {
+                    Ok(outcome) => BatchItem::Outcome(Box::new(outcome)),
+                    Err(problem) => BatchItem::Problem(problem),
+                });
             Ok(Json(answers.collect::<Vec<_>>()).into_response())
         }
     }
 }
 
 /// `POST /v1/preview`
-pub async fn preview(State(door): State<Arc<Door>>, headers: HeaderMap, given: Body) -> Result<Json<Outcome>, Problem> {
+pub async fn preview(
+    State(door): State<Arc<Door>>,
+    headers: HeaderMap,
+    given: Body,
+) -> Result<Json<Outcome>, Problem> {
     match read(&headers, given).await? {
         Sent::One(event) => Ok(Json(door.merchant.preview(event).await?)),
-        Sent::Batch(_) => Err(bad_request("one-at-a-time", "a preview is of one event: nothing of a first would be there for a second")),
+        Sent::Batch(_) => Err(bad_request(
+            "one-at-a-time",
+            "a preview is of one event: nothing of a first would be there for a second",
+        )),
     }
 }
 
@@ -57,8 +73,15 @@ enum Sent {
 }
 
 async fn read(headers: &HeaderMap, given: Body) -> Result<Sent, Problem> {
-    let kind = ContentType::read(headers, &[ContentType::Json, ContentType::Event, ContentType::Events])?;
-    let max = if kind == ContentType::Event { limits::EVENT_BYTES_MAX } else { limits::BATCH_BYTES_MAX };
+    let kind = ContentType::read(
+        headers,
+        &[ContentType::Json, ContentType::Event, ContentType::Events],
+    )?;
+    let max = if kind == ContentType::Event {
+        limits::EVENT_BYTES_MAX
+    } else {
+        limits::BATCH_BYTES_MAX
+    };
     let bytes = body(headers, given, max).await?;
     let is_list = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     match kind {
@@ -71,7 +94,10 @@ async fn read(headers: &HeaderMap, given: Body) -> Result<Sent, Problem> {
 
 fn batch(bytes: &Bytes) -> Result<Sent, Problem> {
     let events: Vec<&RawValue> = serde_json::from_slice(bytes).map_err(|error| {
-        bad_request("malformed", format!("a batch is a JSON array of CloudEvents: {error}. Nothing of it was taken"))
+        bad_request(
+            "malformed",
+            format!("a batch is a JSON array of CloudEvents: {error}. Nothing of it was taken"),
+        )
     })?;
     if events.len() > limits::BATCH_EVENTS_MAX {
         let detail = format!(
@@ -79,9 +105,18 @@ fn batch(bytes: &Bytes) -> Result<Sent, Problem> {
             events.len(),
             limits::BATCH_EVENTS_MAX
         );
-        return Err(Problem::new(axum::http::StatusCode::PAYLOAD_TOO_LARGE, "too-many-events", detail));
+        return Err(Problem::new(
+            axum::http::StatusCode::PAYLOAD_TOO_LARGE,
+            "too-many-events",
+            detail,
+        ));
     }
-    Ok(Sent::Batch(events.into_iter().map(|event| bytes.slice_ref(event.get().as_bytes())).collect()))
+    Ok(Sent::Batch(
+        events
+            .into_iter()
+            .map(|event| bytes.slice_ref(event.get().as_bytes()))
+            .collect(),
+    ))
 }
 
 /// Which event to read.
@@ -110,7 +145,10 @@ pub struct EventRecord {
 }
 
 /// `GET /v1/events?source=…&id=…`
-pub async fn one(State(door): State<Arc<Door>>, Query(which): Query<Which>) -> Result<Json<EventRecord>, Problem> {
+pub async fn one(
+    State(door): State<Arc<Door>>,
+    Query(which): Query<Which>,
+) -> Result<Json<EventRecord>, Problem> {
     let merchant = door.merchant.clone();
     let currency = door.currency();
     let record = door

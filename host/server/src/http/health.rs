@@ -17,7 +17,10 @@ pub struct Alive {
 }
 
 pub async fn alive() -> Json<Alive> {
-    Json(Alive { status: "alive", version: env!("CARGO_PKG_VERSION") })
+    Json(Alive {
+        status: "alive",
+        version: env!("CARGO_PKG_VERSION"),
+    })
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,6 +52,11 @@ pub async fn ready(State(door): State<Arc<Door>>) -> Result<Json<Ready>, Problem
         rule_book: live.number,
         waiting: health.waiting,
         places: health.places,
-        not_loaded: live.book.not_loaded().iter().map(|failure| failure.name.clone()).collect(),
+        not_loaded: live
+            .book
+            .not_loaded()
+            .iter()
+            .map(|failure| failure.name.clone())
+            .collect(),
     }))
 }

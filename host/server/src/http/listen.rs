@@ -13,9 +13,15 @@ use tokio::sync::Semaphore;
 
 /// Answers on `listener` until `stop` ends; then takes no more connections and returns when the
 /// requests that are under way are answered.
-pub async fn listen(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) -> io::Result<()> {
+pub async fn listen(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits::HEAD_TIME_MAX).keep_alive(true);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits::HEAD_TIME_MAX)
+        .keep_alive(true);
     let connections = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
@@ -40,8 +46,13 @@ pub async fn listen(listener: TcpListener, router: Router, stop: impl Future<Out
         });
     }
     drop(listener);
-    if tokio::time::timeout(limits::DRAIN_TIME_MAX, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests were not answered in time and are cut off; what they sent may be taken");
+    if tokio::time::timeout(limits::DRAIN_TIME_MAX, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "some requests were not answered in time and are cut off; what they sent may be taken"
+        );
     }
     Ok(())
 }
@@ -63,5 +74,8 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 
 fn is_about_one(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
 }

@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Upper ends of the buckets of times, in seconds: from a commit on a fast disk to a till's patience.
-const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const BUCKETS: [f64; 13] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
 
 /// What the HTTP door counts.
 #[derive(Default)]
@@ -41,7 +43,8 @@ impl Times {
             self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         }
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+        self.micros
+            .fetch_add(took.as_micros() as u64, Ordering::Relaxed);
     }
 }
 
@@ -49,9 +52,22 @@ impl Meters {
     /// `route` is the path as the router has it, without anything of the request in it.
     pub fn answered(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
         // Whatever method somebody makes up, it is one label.
-        let method = if is_known(method) { method.as_str() } else { "other" };
-        *self.answers.lock().entry((method.to_owned(), route.to_owned(), status.as_u16())).or_default() += 1;
-        let times = self.times.lock().entry(route.to_owned()).or_default().clone();
+        let method = if is_known(method) {
+            method.as_str()
+        } else {
+            "other"
+        };
+        *self
+            .answers
+            .lock()
+            .entry((method.to_owned(), route.to_owned(), status.as_u16()))
+            .or_default() += 1;
+        let times = self
+            .times
+            .lock()
+            .entry(route.to_owned())
+            .or_default()
+            .clone();
         times.add(took);
     }
 
@@ -62,66 +78,190 @@ impl Meters {
 }
 
 fn is_known(method: &Method) -> bool {
-    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS].contains(method)
+    [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ]
+    .contains(method)
 }
 
 pub async fn show(State(door): State<Arc<Door>>) -> Result<Response, Problem> {
     let counters = door.read(|reads| Ok(reads.counters()?)).await?;
     let live = door.merchant.live();
-    let text = text(&door.meters, door.merchant.figures(), &door.merchant.health(), &counters, live.number);
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+    let text = text(
+        &door.meters,
+        door.merchant.figures(),
+        &door.merchant.health(),
+        &counters,
+        live.number,
+    );
+    Ok((
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response())
 }
 
-fn text(meters: &Meters, figures: &Figures, health: &Health, store: &Counters, rule_book: i64) -> String {
+fn text(
+    meters: &Meters,
+    figures: &Figures,
+    health: &Health,
+    store: &Counters,
+    rule_book: i64,
+) -> String {
     let mut page = Text::default();
-    page.metric("stampcard_events_total", "counter", "Events by what came of them.");
+    page.metric(
+        "stampcard_events_total",
+        "counter",
+        "Events by what came of them.",
+    );
     for (status, count) in figures.events() {
         page.sample(&[("status", status)], count);
     }
-    page.metric("stampcard_refusals_total", "counter", "Refused events by the code of their problem.");
+    page.metric(
+        "stampcard_refusals_total",
+        "counter",
+        "Refused events by the code of their problem.",
+    );
     for (code, count) in figures.refusals() {
         page.sample(&[("code", code)], count);
     }
     plugins(&mut page, figures);
-    page.metric("stampcard_award_visible_seconds", "histogram", "From the arrival of an event until a read of the balance sees its points.");
+    page.metric(
+        "stampcard_award_visible_seconds",
+        "histogram",
+        "From the arrival of an event until a read of the balance sees its points.",
+    );
     page.histogram(&[], &meters.visible);
-    page.metric("stampcard_http_answers_total", "counter", "Answers by method, route and status.");
+    page.metric(
+        "stampcard_http_answers_total",
+        "counter",
+        "Answers by method, route and status.",
+    );
     for ((method, route, status), count) in &*meters.answers.lock() {
-        page.sample(&[("method", method), ("route", route), ("status", &status.to_string())], count);
+        page.sample(
+            &[
+                ("method", method),
+                ("route", route),
+                ("status", &status.to_string()),
+            ],
+            count,
+        );
     }
-    page.metric("stampcard_http_answer_seconds", "histogram", "Times of answers by route.");
-    let times: Vec<(String, Arc<Times>)> = meters.times.lock().iter().map(|(route, times)| (route.clone(), times.clone())).collect();
+    page.metric(
+        "stampcard_http_answer_seconds",
+        "histogram",
+        "Times of answers by route.",
+    );
+    let times: Vec<(String, Arc<Times>)> = meters
+        .times
+        .lock()
+        .iter()
+        .map(|(route, times)| (route.clone(), times.clone()))
+        .collect();
     for (route, times) in &times {
         page.histogram(&[("route", route)], times);
     }
     let gauges: [(&str, &str, u64); 10] = [
-        ("stampcard_ready", "1 while the shop takes events.", health.ready.into()),
-        ("stampcard_queue_events", "Events that wait in front of the lanes.", health.waiting as u64),
-        ("stampcard_queue_places", "Events that may wait before tills are told to come again.", health.places as u64),
-        ("stampcard_lanes", "Threads that decide events.", health.lanes as u64),
-        ("stampcard_database_bytes", "Size of the database.", store.database_bytes),
-        ("stampcard_database_log_bytes", "Size of its write-ahead log.", store.log_bytes),
-        ("stampcard_customers", "Customers that there are.", store.customers),
-        ("stampcard_follow_ups_waiting", "Planned follow-ups that are not due or not sent yet.", store.follow_ups_waiting),
-        ("stampcard_review_items_open", "What waits for a person to look at.", store.review_items_open),
-        ("stampcard_rule_book", "Number of the rule book that is live.", rule_book as u64),
+        (
+            "stampcard_ready",
+            "1 while the shop takes events.",
+            health.ready.into(),
+        ),
+        (
+            "stampcard_queue_events",
+            "Events that wait in front of the lanes.",
+            health.waiting as u64,
+        ),
+        (
+            "stampcard_queue_places",
+            "Events that may wait before tills are told to come again.",
+            health.places as u64,
+        ),
+        (
+            "stampcard_lanes",
+            "Threads that decide events.",
+            health.lanes as u64,
+        ),
+        (
+            "stampcard_database_bytes",
+            "Size of the database.",
+            store.database_bytes,
+        ),
+        (
+            "stampcard_database_log_bytes",
+            "Size of its write-ahead log.",
+            store.log_bytes,
+        ),
+        (
+            "stampcard_customers",
+            "Customers that there are.",
+            store.customers,
+        ),
+        (
+            "stampcard_follow_ups_waiting",
+            "Planned follow-ups that are not due or not sent yet.",
+            store.follow_ups_waiting,
+        ),
+        (
+            "stampcard_review_items_open",
+            "What waits for a person to look at.",
+            store.review_items_open,
+        ),
+        (
+            "stampcard_rule_book",
+            "Number of the rule book that is live.",
+            rule_book as u64,
+        ),
     ];
     for (name, help, value) in gauges {
         page.metric(name, "gauge", help);
         page.sample(&[], value);
     }
     let counters: [(&str, &str, u64); 5] = [
-        ("stampcard_journal_rows_total", "Events that the journal holds.", store.journal_rows),
-        ("stampcard_ledger_entries_total", "Entries of the ledger.", store.entries),
-        ("stampcard_clock_driven_total", "Customers whom the shop's clock drove since the start.", health.driven),
-        ("stampcard_clock_failed_total", "How often that failed.", health.driven_failed),
-        ("stampcard_panics_total", "Events over which the host itself panicked.", health.panics),
+        (
+            "stampcard_journal_rows_total",
+            "Events that the journal holds.",
+            store.journal_rows,
+        ),
+        (
+            "stampcard_ledger_entries_total",
+            "Entries of the ledger.",
+            store.entries,
+        ),
+        (
+            "stampcard_clock_driven_total",
+            "Customers whom the shop's clock drove since the start.",
+            health.driven,
+        ),
+        (
+            "stampcard_clock_failed_total",
+            "How often that failed.",
+            health.driven_failed,
+        ),
+        (
+            "stampcard_panics_total",
+            "Events over which the host itself panicked.",
+            health.panics,
+        ),
     ];
     for (name, help, value) in counters {
         page.metric(name, "counter", help);
         page.sample(&[], value);
     }
-    page.metric("stampcard_reloads_total", "counter", "Changes of the shop's folder by what came of them.");
+    page.metric(
+        "stampcard_reloads_total",
+        "counter",
+        "Changes of the shop's folder by what came of them.",
+    );
     page.sample(&[("result", "taken")], health.reloads.taken);
     page.sample(&[("result", "refused")], health.reloads.refused);
     page.text
@@ -129,23 +269,45 @@ fn text(meters: &Meters, figures: &Figures, health: &Health, store: &Counters, r
 
 fn plugins(page: &mut Text, figures: &Figures) {
     let plugins = figures.plugins();
-    page.metric("stampcard_plugin_calls_total", "counter", "Calls by plugin, role and result.");
+    page.metric(
+        "stampcard_plugin_calls_total",
+        "counter",
+        "Calls by plugin, role and result.",
+    );
     for ((name, role), seen) in &plugins {
         for (result, calls) in &seen.calls {
-            page.sample(&[("plugin", name), ("role", role), ("result", result)], calls);
+            page.sample(
+                &[("plugin", name), ("role", role), ("result", result)],
+                calls,
+            );
         }
     }
-    page.metric("stampcard_plugin_fuel_total", "counter", "Fuel by plugin and role.");
+    page.metric(
+        "stampcard_plugin_fuel_total",
+        "counter",
+        "Fuel by plugin and role.",
+    );
     for ((name, role), seen) in &plugins {
         page.sample(&[("plugin", name), ("role", role)], seen.fuel);
     }
-    page.metric("stampcard_plugin_fuel_most", "gauge", "The most fuel that one call took.");
+    page.metric(
+        "stampcard_plugin_fuel_most",
+        "gauge",
+        "The most fuel that one call took.",
+    );
     for ((name, role), seen) in &plugins {
         page.sample(&[("plugin", name), ("role", role)], seen.fuel_most);
     }
-    page.metric("stampcard_plugin_seconds_total", "counter", "Time of calls by plugin and role.");
+    page.metric(
+        "stampcard_plugin_seconds_total",
+        "counter",
+        "Time of calls by plugin and role.",
+    );
     for ((name, role), seen) in &plugins {
-        page.sample(&[("plugin", name), ("role", role)], seen.micros as f64 / 1e6);
+        page.sample(
+            &[("plugin", name), ("role", role)],
+            seen.micros as f64 / 1e6,
+        );
     }
 }
 
@@ -177,19 +339,33 @@ impl Text {
         // Read last, so that no bucket is above it.
         let count = times.count.load(Ordering::Relaxed).max(below);
         self.sample_of("_bucket", &[labels, &[("le", "+Inf")]].concat(), count);
-        self.sample_of("_sum", labels, times.micros.load(Ordering::Relaxed) as f64 / 1e6);
+        self.sample_of(
+            "_sum",
+            labels,
+            times.micros.load(Ordering::Relaxed) as f64 / 1e6,
+        );
         self.sample_of("_count", labels, count);
     }
 
     fn sample_of(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+            .collect();
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
+        };
         let _ = writeln!(self.text, "{}{suffix}{labels} {value}", self.name);
     }
 }
 
 fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -213,7 +389,11 @@ mod tests {
             r#"t_sum{route="/a\"b"} 60.044"#,
             r#"t_count{route="/a\"b"} 5"#,
         ] {
-            assert!(page.text.lines().any(|found| found == line), "{line} is not in\n{}", page.text);
+            assert!(
+                page.text.lines().any(|found| found == line),
+                "{line} is not in\n{}",
+                page.text
+            );
         }
     }
 

@@ -18,7 +18,14 @@ static DOCUMENT: LazyLock<Vec<u8>> =
     LazyLock::new(|| serde_json::to_vec_pretty(&document(&all())).expect("the document is JSON"));
 
 pub async fn show() -> Response {
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=300")], DOCUMENT.as_slice()).into_response()
+    (
+        [
+            (header::CONTENT_TYPE, "application/json"),
+            (header::CACHE_CONTROL, "max-age=300"),
+        ],
+        DOCUMENT.as_slice(),
+    )
+        .into_response()
 }
 
 /// The whole document.
@@ -59,7 +66,10 @@ pub fn document(routes: &[Route]) -> Value {
 
 const TAGS: [(&str, &str); 4] = [
     ("events", "What happened, and what it did."),
-    ("customers", "Who they are, what they hold, and what comes next."),
+    (
+        "customers",
+        "Who they are, what they hold, and what comes next.",
+    ),
     ("rules", "Plugins, segments, the catalogue and the outbox."),
     ("server", "How the server is."),
 ];
@@ -74,7 +84,11 @@ fn tag(path: &str) -> &'static str {
 }
 
 fn operation(route: &Route) -> Value {
-    let mut parameters: Vec<Value> = route.parameters.iter().map(|parameter| json!(parameter)).collect();
+    let mut parameters: Vec<Value> = route
+        .parameters
+        .iter()
+        .map(|parameter| json!(parameter))
+        .collect();
     parameters.extend(route.headers.iter().map(|header| {
         json!({
             "name": header.name, "in": "header", "required": header.required, "description": header.about,
@@ -91,10 +105,9 @@ fn operation(route: &Route) -> Value {
     if !parameters.is_empty() {
         operation["parameters"] = json!(parameters);
     }
-    if !route.body.is_empty() {
-        let content: Map<String, Value> =
-            route.body.iter().map(|(kind, schema)| ((*kind).to_owned(), json!({"schema": schema}))).collect();
-        operation["requestBody"] = json!({"required": true, "content": content});
+    if let Some(schema) = &route.body {
+        operation["requestBody"] =
+            json!({"required": true, "content": {"application/json": {"schema": schema}}});
     }
     if route.may.is_some() {
         operation["security"] = json!([{"key": []}]);
@@ -103,24 +116,36 @@ fn operation(route: &Route) -> Value {
 }
 
 fn described(route: &Route) -> String {
-    let Some(may) = route.may else { return format!("{} Without a key.", route.about) };
+    let Some(may) = route.may else {
+        return format!("{} Without a key.", route.about);
+    };
     let names: Vec<&str> = may.iter().copied().map(Role::name).collect();
-    format!("{} For keys with the role {}.", route.about, names.join(", "))
+    format!(
+        "{} For keys with the role {}.",
+        route.about,
+        names.join(", ")
+    )
 }
 
 fn responses(route: &Route) -> Value {
     let answer = &route.answer;
-    let schema = answer.schema.clone().unwrap_or_else(|| match answer.content {
-        "application/json" => json!({"type": "object"}),
-        _ => json!({"type": "string"}),
-    });
+    let schema = answer
+        .schema
+        .clone()
+        .unwrap_or_else(|| match answer.content {
+            "application/json" => json!({"type": "object"}),
+            _ => json!({"type": "string"}),
+        });
     let mut good = json!({
         "description": route.about.split(['.', ':', ';']).next(),
         "content": {answer.content: {"schema": schema}},
     });
     if !answer.headers.is_empty() {
         let headers = answer.headers.iter().map(|(name, about)| {
-            ((*name).to_owned(), json!({"description": about, "schema": {"type": "string"}}))
+            (
+                (*name).to_owned(),
+                json!({"description": about, "schema": {"type": "string"}}),
+            )
         });
         good["headers"] = Value::Object(headers.collect());
     }
@@ -128,7 +153,7 @@ fn responses(route: &Route) -> Value {
     // A body or a query can be malformed, a key can be missing, and anything can be too much.
     let mut problems: BTreeSet<u16> = route.problems.iter().copied().collect();
     problems.extend([500, 503]);
-    if !route.parameters.is_empty() || !route.body.is_empty() {
+    if !route.parameters.is_empty() || route.body.is_some() {
         problems.insert(400);
     }
     if route.may.is_some() {
@@ -161,7 +186,8 @@ fn problem_of(status: u16) -> (u16, Value) {
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     });
     if status == 503 {
-        problem["headers"] = json!({"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}});
+        problem["headers"] =
+            json!({"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}});
     }
     (status, problem)
 }
@@ -171,8 +197,14 @@ pub fn referred<T: ToSchema>() -> (Value, Vec<(String, Value)>) {
     let mut schemas = Vec::new();
     T::schemas(&mut schemas);
     schemas.push((T::name().into_owned(), T::schema()));
-    let schemas = schemas.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
-    (json!({"$ref": format!("#/components/schemas/{}", T::name())}), schemas)
+    let schemas = schemas
+        .into_iter()
+        .map(|(name, schema)| (name, json!(schema)))
+        .collect();
+    (
+        json!({"$ref": format!("#/components/schemas/{}", T::name())}),
+        schemas,
+    )
 }
 
 /// A page of some items: a reference to it, its name, and its schema.
@@ -187,7 +219,11 @@ pub fn page_of(items: &str, schema: Value) -> (Value, String, Value) {
             "next": {"type": "string", "description": "Give it back as `cursor` to read on; absent on the last page."},
         },
     });
-    (json!({"$ref": format!("#/components/schemas/{name}")}), name, page)
+    (
+        json!({"$ref": format!("#/components/schemas/{name}")}),
+        name,
+        page,
+    )
 }
 
 pub fn list_of(schema: Value) -> Value {
@@ -234,7 +270,10 @@ mod tests {
         assert!(found.len() > 50, "{} references", found.len());
         for target in found {
             let pointer = target.strip_prefix('#').unwrap_or(&target);
-            assert!(document.pointer(pointer).is_some(), "{target} leads nowhere");
+            assert!(
+                document.pointer(pointer).is_some(),
+                "{target} leads nowhere"
+            );
         }
     }
 
@@ -252,23 +291,39 @@ mod tests {
         let mut names = BTreeSet::new();
         for route in all() {
             assert!(names.insert(route.name), "{} is there twice", route.name);
-            assert!(route.about.ends_with('.'), "{}: {:?}", route.name, route.about);
+            assert!(
+                route.about.ends_with('.'),
+                "{}: {:?}",
+                route.name,
+                route.about
+            );
         }
     }
 
     #[test]
     fn every_variable_of_a_path_is_a_parameter() {
         for route in all() {
-            let variables = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+            let variables = route
+                .path
+                .split('/')
+                .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
             for variable in variables {
-                assert!(route.parameters.iter().any(|known| known.name == variable), "{}: {variable}", route.path);
+                assert!(
+                    route.parameters.iter().any(|known| known.name == variable),
+                    "{}: {variable}",
+                    route.path
+                );
             }
         }
     }
 
     #[test]
     fn only_what_is_about_the_server_itself_goes_without_a_key() {
-        let open: Vec<&str> = all().iter().filter(|route| route.may.is_none()).map(|route| route.path).collect();
+        let open: Vec<&str> = all()
+            .iter()
+            .filter(|route| route.may.is_none())
+            .map(|route| route.path)
+            .collect();
         assert_eq!(open, ["/healthz", "/readyz", "/metrics", "/openapi.json"]);
     }
 }

@@ -33,7 +33,10 @@ impl Paging {
         match self.limit.unwrap_or(limits::PAGE_ROWS) {
             rows @ 1..=limits::PAGE_ROWS_MAX => Ok(rows),
             rows => {
-                let detail = format!("limit is {rows}; it goes from 1 to {}", limits::PAGE_ROWS_MAX);
+                let detail = format!(
+                    "limit is {rows}; it goes from 1 to {}",
+                    limits::PAGE_ROWS_MAX
+                );
                 Err(bad_request("bad-query", detail).with("parameter", "limit"))
             }
         }
@@ -41,7 +44,9 @@ impl Paging {
 
     /// The place after which to read on: `T` is the list's own sort key.
     pub fn after<T: for<'de> Deserialize<'de>>(&self) -> Result<Option<T>, Problem> {
-        let Some(cursor) = &self.cursor else { return Ok(None) };
+        let Some(cursor) = &self.cursor else {
+            return Ok(None);
+        };
         let place = decode(cursor).and_then(|bytes| postcard::from_bytes(&bytes).ok());
         place.map(Some).ok_or_else(|| {
             let detail = "this is not a cursor of this list; give back the `next` of the page before, or none for the first page";
@@ -56,12 +61,18 @@ impl<T> Page<T> {
         let rows = rows as usize;
         let goes_on = items.len() > rows;
         items.truncate(rows);
-        let next = items.last().filter(|_| goes_on).map(|last| cursor(&key(last)));
+        let next = items
+            .last()
+            .filter(|_| goes_on)
+            .map(|last| cursor(&key(last)));
         Page { items, next }
     }
 
     pub fn map<U>(self, view: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(view).collect(), next: self.next }
+        Page {
+            items: self.items.into_iter().map(view).collect(),
+            next: self.next,
+        }
     }
 }
 
@@ -73,7 +84,15 @@ pub fn cursor(key: &impl Serialize) -> String {
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 fn encode(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)] as char, DIGITS[usize::from(byte & 15)] as char]).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| {
+            [
+                DIGITS[usize::from(byte >> 4)] as char,
+                DIGITS[usize::from(byte & 15)] as char,
+            ]
+        })
+        .collect()
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
@@ -92,12 +111,19 @@ mod tests {
     use super::*;
 
     fn paging(cursor: &str) -> Paging {
-        Paging { limit: None, cursor: Some(cursor.into()) }
+        Paging {
+            limit: None,
+            cursor: Some(cursor.into()),
+        }
     }
 
     #[test]
     fn a_cursor_comes_back_as_the_place_it_was_made_of() {
-        let place = (1_714_557_000_000_i64, "till-1".to_owned(), "ord/ö".to_owned());
+        let place = (
+            1_714_557_000_000_i64,
+            "till-1".to_owned(),
+            "ord/ö".to_owned(),
+        );
         assert_eq!(paging(&cursor(&place)).after().unwrap(), Some(place));
     }
 
@@ -114,6 +140,9 @@ mod tests {
         let page = Page::of(vec![1, 2, 3], 3, |row| *row);
         assert_eq!((page.items.len(), page.next), (3, None));
         let page = Page::of(vec![1, 2, 3, 4], 3, |row| *row);
-        assert_eq!((page.items.as_slice(), page.next), ([1, 2, 3].as_slice(), Some(cursor(&3))));
+        assert_eq!(
+            (page.items.as_slice(), page.next),
+            ([1, 2, 3].as_slice(), Some(cursor(&3)))
+        );
     }
 }

@@ -109,7 +109,10 @@ impl Problem {
         let body = serde_json::to_vec(&self).expect("a problem is plain data");
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         for (name, value) in self.headers {
             headers.append(name, value);
         }
@@ -131,7 +134,9 @@ impl IntoResponse for Problem {
 fn title(code: &str) -> String {
     let words = code.replace('-', " ");
     let mut letters = words.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or(String::new(), |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 pub fn bad_request(code: &str, detail: impl Into<String>) -> Problem {
@@ -143,11 +148,17 @@ pub fn not_found(code: &str, detail: impl Into<String>) -> Problem {
 }
 
 pub fn unsupported_type(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        detail,
+    )
 }
 
 pub fn too_large(max: usize) -> Problem {
-    let detail = format!("the body has more than {max} bytes, which is the limit here; send it in smaller parts");
+    let detail = format!(
+        "the body has more than {max} bytes, which is the limit here; send it in smaller parts"
+    );
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
 }
 
@@ -183,7 +194,8 @@ pub fn too_slow() -> Problem {
 
 pub fn body_too_slow() -> Problem {
     let detail = "the body did not arrive in time; nothing was taken of it. Send it again";
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail).header(header::CONNECTION, "close")
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail)
+        .header(header::CONNECTION, "close")
 }
 
 pub fn internal() -> Problem {
@@ -201,10 +213,11 @@ impl From<Rejected> for Problem {
         match rejected {
             Rejected::Refused(refusal) => refusal.into(),
             Rejected::Overloaded { retry_after_s } => overloaded(retry_after_s),
-            Rejected::Closing => {
-                unavailable("closing", "the server is stopping and takes nothing new; send it again when it is back")
-                    .again_after(limits::RETRY_AFTER_S)
-            }
+            Rejected::Closing => unavailable(
+                "closing",
+                "the server is stopping and takes nothing new; send it again when it is back",
+            )
+            .again_after(limits::RETRY_AFTER_S),
         }
     }
 }
@@ -214,9 +227,9 @@ impl From<Refusal> for Problem {
         let status = match &refusal {
             Refusal::Malformed { .. } => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::UnknownKind { .. } | Refusal::NotYetSupported { .. } | Refusal::Invalid { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Refusal::UnknownKind { .. }
+            | Refusal::NotYetSupported { .. }
+            | Refusal::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Conflict { .. } => StatusCode::CONFLICT,
             Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
@@ -250,5 +263,64 @@ impl From<StoreError> for Problem {
                 unavailable("storage-damaged", detail)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_its_status_and_what_may_pass_says_when_to_come_again() {
+        let text = String::new;
+        let at = || "/data/x".to_owned();
+        let store = |error| Rejected::Refused(Refusal::Store(error));
+        #[rustfmt::skip]
+        let table: Vec<(Rejected, u16, &str, Option<&str>)> = vec![
+            (Refusal::Malformed { at: at(), problem: text() }.into(), 400, "malformed", None),
+            (Refusal::TooLarge { bytes: 2, max: 1 }.into(), 413, "too-large", None),
+            (Refusal::UnknownKind { kind: text(), nearest: text() }.into(), 422, "unknown-kind", None),
+            (Refusal::NotYetSupported { kind: text() }.into(), 422, "not-yet-supported", None),
+            (Refusal::Invalid { code: "sum", at: at(), problem: text() }.into(), 422, "sum", None),
+            (Refusal::Conflict { source_name: text(), id: text() }.into(), 409, "conflict", None),
+            (store(StoreError::Full), 503, "storage-full", Some("30")),
+            (store(StoreError::Conflict), 503, "busy", Some("1")),
+            (store(StoreError::ReadOnly(text())), 503, "storage-failed", Some("1")),
+            (store(StoreError::Failed(text())), 503, "storage-failed", Some("1")),
+            (store(StoreError::Corrupt(text())), 503, "storage-damaged", None),
+            (Rejected::Overloaded { retry_after_s: 3 }, 503, "overloaded", Some("3")),
+            (Rejected::Closing, 503, "closing", Some("1")),
+        ];
+        for (rejected, status, code, again) in table {
+            let problem = Problem::from(rejected);
+            assert_eq!((problem.status, problem.code.as_str()), (status, code));
+            let answer = problem.answer("r-1");
+            assert_eq!(answer.status().as_u16(), status, "{code}");
+            let retry_after = answer
+                .headers()
+                .get(header::RETRY_AFTER)
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(retry_after, again, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_problem_is_told_in_the_body_that_was_sent() {
+        for (in_event, in_body) in [
+            ("/data/customer/email", Some("/email")),
+            ("/data/given_name", Some("/given_name")),
+            ("/data/consents/0/purpose", Some("/consents/0/purpose")),
+            ("/data/customer", None),
+            ("/data", None),
+            ("", None),
+        ] {
+            let problem = bad_request("malformed", "").at(in_event).seen_from_body();
+            assert_eq!(problem.pointer.as_deref(), in_body, "{in_event}");
+        }
+    }
+
+    #[test]
+    fn a_code_in_words_is_the_title() {
+        assert_eq!(title("unknown-location"), "Unknown location");
     }
 }

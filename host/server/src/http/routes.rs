@@ -4,9 +4,14 @@
 //! else than the others.
 
 use super::ask::Nothing;
-use super::auth::{EDITS, MAKES_CUSTOMERS, Role, SEES_CUSTOMERS, SEES_DECISIONS, SEES_OUTBOX, SEES_RULES, SENDS};
+use super::auth::{
+    EDITS, MAKES_CUSTOMERS, Role, SEES_CUSTOMERS, SEES_DECISIONS, SEES_OUTBOX, SEES_RULES, SENDS,
+};
 use super::page::Paging;
-use super::{Door, customers, events, health, metrics, openapi, parts, rules, schema};
+use super::{
+    Door, customers, events, health, history, membership, metrics, next, openapi, plugins, profile,
+    rules, schema, segments, till,
+};
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, get, patch, post};
 use serde_json::Value;
@@ -26,8 +31,8 @@ pub struct Route {
     pub about: &'static str,
     pub parameters: Vec<Parameter>,
     pub headers: Vec<SentHeader>,
-    /// Content types and the name of their schema.
-    pub body: Vec<(&'static str, Value)>,
+    /// The schema of its body, as application/json: generated clients know what to do with one type.
+    pub body: Option<Value>,
     pub answer: Answer,
     /// Statuses of problems that it has beside those that every route has.
     pub problems: Vec<u16>,
@@ -58,15 +63,12 @@ const JSON: &str = "application/json";
 pub fn all() -> Vec<Route> {
     vec![
         Route::post("/v1/events", "sendEvents", events::take).may(SENDS)
-            .about("Takes one event, or a batch: a JSON array, answered by an array of outcomes and problems in the same order, each its own commit. The answer leaves when it is on disk.")
-            .body::<schema::Event>("application/cloudevents+json")
-            .body_list::<schema::Event>("application/cloudevents-batch+json")
-            .body_one_or_many::<schema::Event>(JSON)
+            .about("Takes one event, or a batch: a JSON array, answered by an array of outcomes and problems in the same order, each its own commit. The answer leaves when it is on disk. The types application/cloudevents+json and application/cloudevents-batch+json are taken as well.")
+            .body_one_or_many::<schema::Event>()
             .answers_one_or_many::<schema::Outcome, events::BatchItem>().problems(&[409, 413, 415, 422]),
         Route::post("/v1/preview", "previewEvent", events::preview).may(SENDS)
             .about("What an event would do, with nothing committed: \"you will earn 79 points\".")
-            .body::<schema::Event>("application/cloudevents+json")
-            .body::<schema::Event>(JSON)
+            .body::<schema::Event>()
             .answers::<schema::Outcome>().problems(&[409, 413, 415, 422]),
         Route::get("/v1/events", "readEvent", events::one).may(SEES_DECISIONS)
             .about("An event by its name, what became of it, and why: what each plugin saw, decided and noted.")
@@ -74,69 +76,69 @@ pub fn all() -> Vec<Route> {
 
         Route::get("/v1/customers", "findCustomers", customers::find).may(SEES_CUSTOMERS)
             .about("Customers by what they go by, or all of them in the order in which they came.")
-            .asks::<customers::Filter>().answers_pages_of::<customers::Customer>(),
+            .asks::<customers::Filter>().answers_pages_of::<profile::Customer>(),
         Route::post("/v1/customers", "createCustomer", customers::create).may(MAKES_CUSTOMERS)
             .about("Makes a customer. It is an event as any other; one that is there already is not made twice (409).")
-            .body::<schema::NewCustomer>(JSON)
-            .answers::<customers::Customer>().created().problems(&[409, 413, 415, 422]),
+            .body::<schema::NewCustomer>()
+            .answers::<profile::Customer>().created().problems(&[409, 413, 415, 422]),
         Route::get("/v1/customers/{id}", "readCustomer", customers::read).may(SEES_CUSTOMERS)
-            .about("One customer.").of_customer().answers::<customers::Customer>().with_etag(),
+            .about("One customer.").of_customer().answers::<profile::Customer>().with_etag(),
         Route::patch("/v1/customers/{id}", "editCustomer", customers::edit).may(EDITS)
-            .about("Edits a profile. It is an event as any other; If-Match keeps one person from overwriting another.")
+            .about("Edits a profile: a JSON merge patch, also under its own type. It is an event as any other; If-Match keeps one person from overwriting another.")
             .of_customer()
             .header("If-Match", "The ETag of the customer as you read it, or * for whatever it is.", true)
-            .body::<schema::CustomerEdit>("application/merge-patch+json").body::<schema::CustomerEdit>(JSON)
-            .answers::<customers::Customer>().with_etag().problems(&[409, 412, 413, 415, 422, 428]),
-        Route::get("/v1/customers/{id}/timeline", "readTimeline", parts::timeline).may(SEES_CUSTOMERS)
+            .body::<schema::CustomerEdit>()
+            .answers::<profile::Customer>().with_etag().problems(&[409, 412, 413, 415, 422, 428]),
+        Route::get("/v1/customers/{id}/timeline", "readTimeline", history::timeline).may(SEES_CUSTOMERS)
             .about("What happened, newest first by when it happened.")
-            .of_customer().asks::<Paging>().answers_pages_of::<parts::TimelineItem>(),
-        Route::get("/v1/customers/{id}/ledger", "readLedger", parts::ledger).may(SEES_CUSTOMERS)
+            .of_customer().asks::<Paging>().answers_pages_of::<history::TimelineItem>(),
+        Route::get("/v1/customers/{id}/ledger", "readLedger", history::ledger).may(SEES_CUSTOMERS)
             .about("What was booked, newest first.")
-            .of_customer().asks::<Paging>().answers_pages_of::<parts::LedgerEntry>(),
-        Route::get("/v1/customers/{id}/segments", "readSegments", parts::segments).may(SEES_CUSTOMERS)
+            .of_customer().asks::<Paging>().answers_pages_of::<history::LedgerEntry>(),
+        Route::get("/v1/customers/{id}/segments", "readSegments", membership::segments).may(SEES_CUSTOMERS)
             .about("Where the customer belongs, since when, until when, and why.")
-            .of_customer().asks::<parts::SegmentsAsked>().answers::<parts::Memberships>(),
-        Route::get("/v1/customers/{id}/follow-ups", "readFollowUps", parts::follow_ups).may(SEES_CUSTOMERS)
+            .of_customer().asks::<membership::SegmentsAsked>().answers::<membership::Memberships>(),
+        Route::get("/v1/customers/{id}/follow-ups", "readFollowUps", next::follow_ups).may(SEES_CUSTOMERS)
             .about("Messages that are planned, and those that were suppressed, cancelled or withdrawn.")
-            .of_customer().asks::<parts::FollowUpsAsked>().answers::<parts::FollowUps>(),
-        Route::get("/v1/customers/{id}/next", "readNext", parts::next).may(SEES_CUSTOMERS)
+            .of_customer().asks::<next::FollowUpsAsked>().answers::<next::FollowUps>(),
+        Route::get("/v1/customers/{id}/next", "readNext", next::next).may(SEES_CUSTOMERS)
             .about("What should happen next: messages, prompts, reviews and offers, with the rule that says so.")
-            .of_customer().answers::<parts::Next>(),
-        Route::get("/v1/customers/{id}/offers", "readOffers", parts::offers).may(SEES_CUSTOMERS)
+            .of_customer().answers::<next::Next>(),
+        Route::get("/v1/customers/{id}/offers", "readOffers", next::offers).may(SEES_CUSTOMERS)
             .about("Discounts that were promised: open, used and expired.")
-            .of_customer().answers::<parts::Offers>(),
-        Route::get("/v1/customers/{id}/consents", "readConsents", parts::consents_of).may(SEES_CUSTOMERS)
+            .of_customer().answers::<next::Offers>(),
+        Route::get("/v1/customers/{id}/consents", "readConsents", next::consents_of).may(SEES_CUSTOMERS)
             .about("What the customer agreed to, and since when.")
-            .of_customer().answers::<parts::Consents>(),
-        Route::get("/v1/customers/{id}/balance", "readBalance", parts::balance).may(SEES_CUSTOMERS)
+            .of_customer().answers::<next::Consents>(),
+        Route::get("/v1/customers/{id}/balance", "readBalance", till::balance).may(SEES_CUSTOMERS)
             .about("One number, the same for every key; a read after an answered sale has its points.")
-            .of_customer().answers::<parts::Balance>(),
-        Route::get("/v1/customers/{id}/card", "readCard", parts::card).may(SEES_CUSTOMERS)
+            .of_customer().answers::<till::Balance>(),
+        Route::get("/v1/customers/{id}/card", "readCard", till::card).may(SEES_CUSTOMERS)
             .about("What a till shows: the last purchases, tier, balance, offers and prompts.")
-            .of_customer().answers::<parts::Card>(),
-        Route::get("/v1/customers/{id}/locations", "readLocations", parts::locations).may(SEES_CUSTOMERS)
+            .of_customer().answers::<till::Card>(),
+        Route::get("/v1/customers/{id}/locations", "readLocations", history::locations).may(SEES_CUSTOMERS)
             .about("What the customer bought at each location.")
-            .of_customer().answers::<parts::Locations>(),
+            .of_customer().answers::<history::Locations>(),
 
-        Route::get("/v1/segments", "listSegments", rules::segments).may(SEES_DECISIONS)
+        Route::get("/v1/segments", "listSegments", segments::segments).may(SEES_DECISIONS)
             .about("Every segment, what it means, and how many are in it.")
-            .answers::<rules::Segments>(),
-        Route::get("/v1/segments/{key}/members", "listMembers", rules::members).may(SEES_DECISIONS)
+            .answers::<segments::Segments>(),
+        Route::get("/v1/segments/{key}/members", "listMembers", segments::members).may(SEES_DECISIONS)
             .about("Who is in a segment, or was at some instant.")
-            .in_path("key", "The key of the segment.").asks::<rules::MembersAsked>()
-            .answers_pages_of::<rules::Member>().problems(&[404]),
-        Route::get("/v1/plugins", "listPlugins", rules::plugins).may(SEES_RULES)
+            .in_path("key", "The key of the segment.").asks::<segments::MembersAsked>()
+            .answers_pages_of::<segments::Member>().problems(&[404]),
+        Route::get("/v1/plugins", "listPlugins", plugins::plugins).may(SEES_RULES)
             .about("The plugins that are live, their health and what they use of their limits, and what could not be loaded.")
-            .answers::<rules::Plugins>(),
+            .answers::<plugins::Plugins>(),
         Route::get("/v1/rules/graph", "readRulesGraph", rules::graph).may(SEES_RULES)
             .about("Which events ask which plugins, and what those may do.")
             .answers::<rules::Graph>(),
         Route::get("/v1/catalogue", "readCatalogue", rules::catalogue).may(SEES_DECISIONS)
             .about("Every kind of event: what it means, its fields and an example.")
             .answers::<rules::Catalogue>(),
-        Route::get("/v1/outbox", "listOutbox", rules::outbox).may(SEES_OUTBOX)
+        Route::get("/v1/outbox", "listOutbox", next::outbox).may(SEES_OUTBOX)
             .about("What is planned for all customers, the next due first.")
-            .asks::<Paging>().answers_pages_of::<parts::FollowUp>(),
+            .asks::<Paging>().answers_pages_of::<next::FollowUp>(),
 
         Route::get("/healthz", "readHealth", health::alive).about("The server runs.").answers::<health::Alive>(),
         Route::get("/readyz", "readReadiness", health::ready).about("The shop takes events; 503 with the reason if it does not.")
@@ -147,19 +149,36 @@ pub fn all() -> Vec<Route> {
 }
 
 impl Route {
-    fn get<H: Handler<T, Arc<Door>>, T: 'static>(path: &'static str, name: &'static str, handler: H) -> Route {
+    fn get<H: Handler<T, Arc<Door>>, T: 'static>(
+        path: &'static str,
+        name: &'static str,
+        handler: H,
+    ) -> Route {
         Route::new("get", path, name, get(handler))
     }
 
-    fn post<H: Handler<T, Arc<Door>>, T: 'static>(path: &'static str, name: &'static str, handler: H) -> Route {
+    fn post<H: Handler<T, Arc<Door>>, T: 'static>(
+        path: &'static str,
+        name: &'static str,
+        handler: H,
+    ) -> Route {
         Route::new("post", path, name, post(handler))
     }
 
-    fn patch<H: Handler<T, Arc<Door>>, T: 'static>(path: &'static str, name: &'static str, handler: H) -> Route {
+    fn patch<H: Handler<T, Arc<Door>>, T: 'static>(
+        path: &'static str,
+        name: &'static str,
+        handler: H,
+    ) -> Route {
         Route::new("patch", path, name, patch(handler))
     }
 
-    fn new(method: &'static str, path: &'static str, name: &'static str, handler: MethodRouter<Arc<Door>>) -> Route {
+    fn new(
+        method: &'static str,
+        path: &'static str,
+        name: &'static str,
+        handler: MethodRouter<Arc<Door>>,
+    ) -> Route {
         Route {
             method,
             path,
@@ -169,8 +188,13 @@ impl Route {
             // A route that takes no query says so with `Nothing`.
             parameters: Nothing::into_params(|| Some(ParameterIn::Query)),
             headers: Vec::new(),
-            body: Vec::new(),
-            answer: Answer { status: 200, content: JSON, schema: None, headers: Vec::new() },
+            body: None,
+            answer: Answer {
+                status: 200,
+                content: JSON,
+                schema: None,
+                headers: Vec::new(),
+            },
             problems: Vec::new(),
             schemas: Vec::new(),
             handler,
@@ -188,7 +212,8 @@ impl Route {
     }
 
     fn asks<Q: IntoParams>(mut self) -> Route {
-        self.parameters.extend(Q::into_params(|| Some(ParameterIn::Query)));
+        self.parameters
+            .extend(Q::into_params(|| Some(ParameterIn::Query)));
         self
     }
 
@@ -199,29 +224,27 @@ impl Route {
     }
 
     fn of_customer(self) -> Route {
-        self.in_path("id", "The customer's id: cus_…").problems(&[404])
+        self.in_path("id", "The customer's id: cus_…")
+            .problems(&[404])
     }
 
     fn header(mut self, name: &'static str, about: &'static str, required: bool) -> Route {
-        self.headers.push(SentHeader { name, about, required });
+        self.headers.push(SentHeader {
+            name,
+            about,
+            required,
+        });
         self
     }
 
-    fn body<T: ToSchema>(mut self, content: &'static str) -> Route {
-        let schema = self.refer::<T>();
-        self.body.push((content, schema));
+    fn body<T: ToSchema>(mut self) -> Route {
+        self.body = Some(self.refer::<T>());
         self
     }
 
-    fn body_list<T: ToSchema>(mut self, content: &'static str) -> Route {
+    fn body_one_or_many<T: ToSchema>(mut self) -> Route {
         let schema = self.refer::<T>();
-        self.body.push((content, openapi::list_of(schema)));
-        self
-    }
-
-    fn body_one_or_many<T: ToSchema>(mut self, content: &'static str) -> Route {
-        let schema = self.refer::<T>();
-        self.body.push((content, openapi::one_of(&[schema.clone(), openapi::list_of(schema)])));
+        self.body = Some(openapi::one_of(&[schema.clone(), openapi::list_of(schema)]));
         self
     }
 
@@ -252,12 +275,16 @@ impl Route {
 
     fn created(mut self) -> Route {
         self.answer.status = 201;
-        self.answer.headers.push(("Location", "The path of what was made."));
+        self.answer
+            .headers
+            .push(("Location", "The path of what was made."));
         self.with_etag()
     }
 
     fn with_etag(mut self) -> Route {
-        self.answer.headers.push(("ETag", "Give it back as If-Match to edit what you read."));
+        self.answer
+            .headers
+            .push(("ETag", "Give it back as If-Match to edit what you read."));
         self
     }
 

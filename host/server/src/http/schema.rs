@@ -48,7 +48,9 @@ named! { Event NewCustomer CustomerEdit Outcome SegmentChanges Prompt Discount T
 pub fn name_of_data(kind: &str) -> &'static str {
     match kind {
         "sale.completed" | "checkout.started" | "checkout.updated" => "SaleData",
-        "customer.created" | "customer.updated" | "customer.identified" | "loyalty.enrolled" => "ProfileData",
+        "customer.created" | "customer.updated" | "customer.identified" | "loyalty.enrolled" => {
+            "ProfileData"
+        }
         "consent.changed" => "ConsentData",
         "tag.added" | "tag.removed" => "TagData",
         "visit.counted" => "VisitData",
@@ -86,7 +88,11 @@ fn refer_within(schema: &mut Json, into: &mut Map<String, Json>) {
     match schema {
         Json::Object(fields) => {
             for (key, value) in fields.iter_mut() {
-                match value.as_str().filter(|_| key == "$ref").and_then(|target| target.strip_prefix(COMPONENTS)) {
+                match value
+                    .as_str()
+                    .filter(|_| key == "$ref")
+                    .and_then(|target| target.strip_prefix(COMPONENTS))
+                {
                     Some(name) => {
                         collect(name, into);
                         *value = format!("#/$defs/{name}").into();
@@ -102,7 +108,8 @@ fn refer_within(schema: &mut Json, into: &mut Map<String, Json>) {
 
 /// A whole event of a kind.
 pub fn example(kind: &Kind) -> Json {
-    let data: Json = serde_json::from_str(kind.example).expect("the catalogue's examples are JSON; its tests read them");
+    let data: Json = serde_json::from_str(kind.example)
+        .expect("the catalogue's examples are JSON; its tests read them");
     json!({
         "specversion": "1.0", "source": "till-1", "id": "1001", "type": kind.name, "time": EXAMPLE_TIME, "data": data,
     })

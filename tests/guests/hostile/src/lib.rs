@@ -96,6 +96,9 @@ impl point_formula::Guest for Hostile {
                     return Err(Refusal::Rejected(format!("found at {address:#x}")));
                 }
                 leave_secret();
+                if find_secret().is_none() {
+                    return Err(Refusal::Rejected("blind to its own secret".into()));
+                }
             }
             Crime::Chatter => {
                 (0..20_000).for_each(|line| log(Level::Info, &format!("line {line}")))

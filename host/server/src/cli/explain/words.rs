@@ -7,8 +7,8 @@ use stampcard_pipeline::change::Answered;
 use stampcard_pipeline::event::Event;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::rules::{
-    After, Amount, Award, Call, DiscountOffer, DiscountValue, Failure, FollowUpAnswer, Input, Moment, Placement,
-    PointAnswer, Recipient, SegmentAnswer, TierAnswer, Usage, WINDOW_DAYS,
+    After, Amount, Award, Call, DiscountOffer, DiscountValue, Failure, FollowUpAnswer, Input,
+    Moment, Placement, PointAnswer, Recipient, SegmentAnswer, TierAnswer, Usage, WINDOW_DAYS,
 };
 use stampcard_pipeline::shop::Shop;
 
@@ -16,9 +16,17 @@ use stampcard_pipeline::shop::Shop;
 type Line = (&'static str, String);
 
 pub fn event(shop: &Shop, event: &Event) -> String {
-    let mut told = format!("{} {}/{}\n  happened {}", event.kind, event.source, event.id, calendar::text(event.at));
+    let mut told = format!(
+        "{} {}/{}\n  happened {}",
+        event.kind,
+        event.source,
+        event.id,
+        calendar::text(event.at)
+    );
     if let Some(location) = &event.location {
-        let name = shop.place(location).map_or(location.as_str(), |place| place.place.name.as_str());
+        let name = shop
+            .place(location)
+            .map_or(location.as_str(), |place| place.place.name.as_str());
         told.push_str(&format!(" in {name}"));
     }
     if let Some(channel) = event.channel {
@@ -26,7 +34,11 @@ pub fn event(shop: &Shop, event: &Event) -> String {
     }
     if let Some(basket) = event.basket() {
         let lines = basket.lines.len();
-        let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+        let lines = if lines == 1 {
+            "1 line".to_owned()
+        } else {
+            format!("{lines} lines")
+        };
         told.push_str(&format!("\n  {lines}, {}", amount(shop, basket.total)));
     }
     told
@@ -39,7 +51,11 @@ pub fn outcome(shop: &Shop, outcome: &Outcome) -> String {
         None => line("of nobody: it was kept and counted, and no rules ran".into()),
         Some(customer) => {
             let tier = customer.tier.as_deref().unwrap_or("no tier");
-            line(format!("customer {}, afterwards {tier}, balance {}", customer.id, number(customer.balance)));
+            line(format!(
+                "customer {}, afterwards {tier}, balance {}",
+                customer.id,
+                number(customer.balance)
+            ));
         }
     }
     for segment in &outcome.segments.entered {
@@ -50,19 +66,40 @@ pub fn outcome(shop: &Shop, outcome: &Outcome) -> String {
     }
     for entry in &outcome.points {
         let kind = entry.kind.name();
-        line(format!("{:+} points ({kind}{}): {}, by {}", entry.amount, state(entry.state), entry.reason, entry.plugin));
+        line(format!(
+            "{:+} points ({kind}{}): {}, by {}",
+            entry.amount,
+            state(entry.state),
+            entry.reason,
+            entry.plugin
+        ));
     }
     if let Some(tier) = &outcome.tier {
         let name = |tier: &Option<String>| tier.clone().unwrap_or_else(|| "no tier".into());
-        line(format!("{} → {}: {}", name(&tier.from), name(&tier.to), tier.reason));
+        line(format!(
+            "{} → {}: {}",
+            name(&tier.from),
+            name(&tier.to),
+            tier.reason
+        ));
     }
     for follow_up in &outcome.follow_ups {
         let at = calendar::text(follow_up.send_at.0);
-        line(format!("{} {} by {} at {at}: {}", follow_up.state, follow_up.template, follow_up.channel, follow_up.reason));
+        line(format!(
+            "{} {} by {} at {at}: {}",
+            follow_up.state, follow_up.template, follow_up.channel, follow_up.reason
+        ));
     }
     for prompt in &outcome.prompts {
-        let discount = prompt.discount.as_ref().map(|discount| value(shop, &discount.value));
-        line(format!("prompt: {}{}", prompt.text, discount.map_or(String::new(), |value| format!(" ({value} off)"))));
+        let discount = prompt
+            .discount
+            .as_ref()
+            .map(|discount| value(shop, &discount.value));
+        line(format!(
+            "prompt: {}{}",
+            prompt.text,
+            discount.map_or(String::new(), |value| format!(" ({value} off)"))
+        ));
     }
     for receipt in &outcome.receipt {
         line(format!("receipt: {receipt}"));
@@ -75,10 +112,17 @@ pub fn outcome(shop: &Shop, outcome: &Outcome) -> String {
 
 /// What a plugin saw, as far as it fits a line.
 pub fn input(shop: &Shop, input: &Input) -> String {
-    let year = WINDOW_DAYS.iter().position(|days| *days == 365).unwrap_or_default();
+    let year = WINDOW_DAYS
+        .iter()
+        .position(|days| *days == 365)
+        .unwrap_or_default();
     let totals = &input.totals;
     let mut parts = vec![
-        format!("{} orders, {}", totals.lifetime.orders, amount(shop, totals.lifetime.spend)),
+        format!(
+            "{} orders, {}",
+            totals.lifetime.orders,
+            amount(shop, totals.lifetime.spend)
+        ),
         format!("{} in 365 days", amount(shop, totals.windows[year].spend)),
         format!("balance {}", number(input.customer.balance)),
     ];
@@ -86,7 +130,12 @@ pub fn input(shop: &Shop, input: &Input) -> String {
         Some(standing) => format!("tier {}", standing.tier),
         None => "no tier".into(),
     });
-    let segments: Vec<&str> = input.customer.segments.iter().map(|member| member.segment.as_str()).collect();
+    let segments: Vec<&str> = input
+        .customer
+        .segments
+        .iter()
+        .map(|member| member.segment.as_str())
+        .collect();
     if !segments.is_empty() {
         parts.push(format!("in {}", segments.join(", ")));
     }
@@ -98,7 +147,10 @@ pub fn input(shop: &Shop, input: &Input) -> String {
         parts.push(format!("{:+} points so far", so_far.points));
     }
     if let Some(tier) = &so_far.tier {
-        parts.push(format!("just {}", tier.to.as_deref().unwrap_or("without a tier")));
+        parts.push(format!(
+            "just {}",
+            tier.to.as_deref().unwrap_or("without a tier")
+        ));
     }
     if !input.facts.is_empty() {
         parts.push(format!("{} facts", input.facts.len()));
@@ -114,11 +166,19 @@ pub fn answer(shop: &Shop, answer: &Answered) -> Vec<Line> {
         Answered::Segments(call) => lines(call, segments, |answer| &answer.after),
         Answered::Points(call) => lines(call, points, |answer| &answer.after),
         Answered::Tier(call) => lines(call, |answer| tier(shop, answer), |answer| &answer.after),
-        Answered::FollowUps(call) => lines(call, |answer| follow_ups(shop, answer), |answer| &answer.after),
+        Answered::FollowUps(call) => lines(
+            call,
+            |answer| follow_ups(shop, answer),
+            |answer| &answer.after,
+        ),
     }
 }
 
-fn lines<A>(call: &Call<A>, decided: impl FnOnce(&A) -> Vec<String>, after: impl FnOnce(&A) -> &After) -> Vec<Line> {
+fn lines<A>(
+    call: &Call<A>,
+    decided: impl FnOnce(&A) -> Vec<String>,
+    after: impl FnOnce(&A) -> &After,
+) -> Vec<Line> {
     let mut lines = Vec::new();
     match &call.result {
         Ok(answer) => {
@@ -140,16 +200,29 @@ fn lines<A>(call: &Call<A>, decided: impl FnOnce(&A) -> Vec<String>, after: impl
 
 fn usage(usage: &Usage) -> String {
     let share = usage.fuel as f64 * 100.0 / usage.fuel_limit.max(1) as f64;
-    format!("{} fuel ({share:.2} % of its limit), {} KiB, {} µs", number(usage.fuel as i64), usage.memory_bytes >> 10, usage.micros)
+    format!(
+        "{} fuel ({share:.2} % of its limit), {} KiB, {} µs",
+        number(usage.fuel as i64),
+        usage.memory_bytes >> 10,
+        usage.micros
+    )
 }
 
 fn segments(answer: &SegmentAnswer) -> Vec<String> {
     let memberships = answer.memberships.iter().map(|change| {
         let way = if change.member { "in" } else { "out of" };
-        let until = change.until.map_or(String::new(), |until| format!(", until {}", moment(until)));
+        let until = change
+            .until
+            .map_or(String::new(), |until| format!(", until {}", moment(until)));
         format!("{way} {}: {}{until}", change.segment, change.reason)
     });
-    let tags = answer.tags.iter().map(|tag| format!("{} the tag {}", if tag.set { "sets" } else { "clears" }, tag.tag));
+    let tags = answer.tags.iter().map(|tag| {
+        format!(
+            "{} the tag {}",
+            if tag.set { "sets" } else { "clears" },
+            tag.tag
+        )
+    });
     memberships.chain(tags).collect()
 }
 
@@ -163,9 +236,17 @@ fn award(award: &Award) -> String {
         Amount::Bonus(points) => format!("{points:+} bonus points"),
         Amount::BonusShare(share) => format!("{} of the base as a bonus", share_of(share)),
     };
-    let to = if award.to == Recipient::Referrer { " to the referrer" } else { "" };
-    let from = award.available_from.map_or(String::new(), |from| format!(", from {}", moment(from)));
-    let until = award.expires_at.map_or(String::new(), |until| format!(", until {}", moment(until)));
+    let to = if award.to == Recipient::Referrer {
+        " to the referrer"
+    } else {
+        ""
+    };
+    let from = award
+        .available_from
+        .map_or(String::new(), |from| format!(", from {}", moment(from)));
+    let until = award
+        .expires_at
+        .map_or(String::new(), |until| format!(", until {}", moment(until)));
     format!("{amount}{to}: {}{from}{until}", award.reason)
 }
 
@@ -174,8 +255,12 @@ fn tier(shop: &Shop, answer: &TierAnswer) -> Vec<String> {
     if let Some(next) = &answer.next {
         let missing = match next.unit {
             stampcard_pipeline::rules::ProgressUnit::Spend => amount(shop, next.missing),
-            stampcard_pipeline::rules::ProgressUnit::Points => format!("{} points", number(next.missing)),
-            stampcard_pipeline::rules::ProgressUnit::Orders => format!("{} orders", number(next.missing)),
+            stampcard_pipeline::rules::ProgressUnit::Points => {
+                format!("{} points", number(next.missing))
+            }
+            stampcard_pipeline::rules::ProgressUnit::Orders => {
+                format!("{} orders", number(next.missing))
+            }
         };
         lines.push(format!("{missing} to {}", next.tier));
     }
@@ -183,21 +268,39 @@ fn tier(shop: &Shop, answer: &TierAnswer) -> Vec<String> {
 }
 
 fn placement(placement: &Placement) -> String {
-    let keep = placement.keep_until.map_or(String::new(), |until| format!(", kept until {}", moment(until)));
-    format!("{}: {}{keep}", placement.tier.as_deref().unwrap_or("no tier"), placement.reason)
+    let keep = placement.keep_until.map_or(String::new(), |until| {
+        format!(", kept until {}", moment(until))
+    });
+    format!(
+        "{}: {}{keep}",
+        placement.tier.as_deref().unwrap_or("no tier"),
+        placement.reason
+    )
 }
 
 fn follow_ups(shop: &Shop, answer: &FollowUpAnswer) -> Vec<String> {
     let planned = answer.follow_ups.iter().map(|planned| {
         let when = planned.send_at.map_or("now".into(), moment);
-        let offer = planned.offer.as_ref().map_or(String::new(), |it| format!(", with {}", offer(shop, it)));
-        format!("{} by {} {when}: {}{offer}", planned.template, planned.channel, planned.reason)
+        let offer = planned
+            .offer
+            .as_ref()
+            .map_or(String::new(), |it| format!(", with {}", offer(shop, it)));
+        format!(
+            "{} by {} {when}: {}{offer}",
+            planned.template, planned.channel, planned.reason
+        )
     });
     let prompts = answer.prompts.iter().map(|prompt| {
-        let offer = prompt.discount.as_ref().map_or(String::new(), |it| format!(", with {}", offer(shop, it)));
+        let offer = prompt
+            .discount
+            .as_ref()
+            .map_or(String::new(), |it| format!(", with {}", offer(shop, it)));
         format!("prompt {:?}{offer}", prompt.text)
     });
-    let receipt = answer.receipt.iter().map(|line| format!("receipt {line:?}"));
+    let receipt = answer
+        .receipt
+        .iter()
+        .map(|line| format!("receipt {line:?}"));
     planned.chain(prompts).chain(receipt).collect()
 }
 
@@ -221,7 +324,8 @@ fn share_of(basis_points: u32) -> String {
 }
 
 fn moment(moment: Moment) -> String {
-    let count = |count: u32, unit: &str| format!("in {count} {unit}{}", if count == 1 { "" } else { "s" });
+    let count =
+        |count: u32, unit: &str| format!("in {count} {unit}{}", if count == 1 { "" } else { "s" });
     match moment {
         Moment::At(at) => calendar::text(at),
         Moment::Hours(hours) => count(hours, "hour"),

@@ -1,0 +1,225 @@
+//! Events as they are read back. The journal holds nothing that is personal, and neither does this.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use stampcard_pipeline::calendar;
+use stampcard_pipeline::event::{
+    Body, Channel, Consent, Edit, Event, EventName, ProfileChange, Sale,
+};
+use stampcard_pipeline::outcome::Time;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// What names an event for ever.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Named {
+    #[schema(example = "till-1")]
+    pub source: String,
+    #[schema(example = "ord-1001")]
+    pub id: String,
+}
+
+impl From<EventName> for Named {
+    fn from(name: EventName) -> Named {
+        Named {
+            source: name.source,
+            id: name.id,
+        }
+    }
+}
+
+/// An event as the journal holds it: without anything that is personal.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventView {
+    pub source: String,
+    pub id: String,
+    /// Its kind in the catalogue.
+    #[serde(rename = "type")]
+    #[schema(example = "sale.completed")]
+    pub kind: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staff: Option<String>,
+    /// From an import: it moves everything but sends nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub historical: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// What its kind says beside that; /v1/catalogue has the fields.
+    #[schema(value_type = Object)]
+    pub data: Value,
+}
+
+impl EventView {
+    /// `currency` is the shop's: the journal keeps every amount in it.
+    pub fn of(event: &Event, currency: &str) -> EventView {
+        EventView {
+            source: event.source.clone(),
+            id: event.id.clone(),
+            kind: event.kind.clone(),
+            time: Time(event.at),
+            channel: event.channel.map(Channel::name),
+            location: event.location.clone(),
+            device: event.device.clone(),
+            staff: event.staff.clone(),
+            historical: event.historical,
+            attributes: event.attributes.clone(),
+            data: data(&event.body, currency),
+        }
+    }
+}
+
+fn data(body: &Body, currency: &str) -> Value {
+    match body {
+        Body::Sale(sale) | Body::Checkout(sale) => of_sale(sale, currency),
+        Body::Profile(change) => of_profile(change),
+        Body::Consent(consent) => {
+            json!({"purpose": consent.purpose, "granted": consent.granted, "at": calendar::text(consent.at)})
+        }
+        Body::Tag(change) => json!({"tag": change.tag}),
+        Body::Visit(visit) => json!({"count": visit.count}),
+        Body::Review => json!({}),
+        Body::Other(text) => serde_json::from_str(text).unwrap_or_else(|_| json!({})),
+    }
+}
+
+/// A sale in the words in which it was sent.
+fn of_sale(sale: &Sale, currency: &str) -> Value {
+    let mut data = serde_json::to_value(sale).expect("a sale is plain data");
+    data["currency"] = currency.into();
+    let lines = data.get_mut("lines").and_then(Value::as_array_mut);
+    for (shown, line) in lines.into_iter().flatten().zip(&sale.lines) {
+        shown["quantity"] = quantity(line.quantity, line.measured);
+        if let Some(shown) = shown.as_object_mut() {
+            shown.remove("measured");
+        }
+    }
+    if let Some(data) = data.as_object_mut()
+        && let Some(pending) = data.remove("payment_pending")
+    {
+        data.insert(
+            "payment_state".into(),
+            if pending == true {
+                "pending".into()
+            } else {
+                "paid".into()
+            },
+        );
+    }
+    data
+}
+
+/// Thousandths as they are sent: `3`, or `"0.340"` for weighed goods.
+fn quantity(thousandths: i64, measured: bool) -> Value {
+    if measured {
+        format!("{}.{:03}", thousandths / 1_000, thousandths % 1_000).into()
+    } else {
+        (thousandths / 1_000).into()
+    }
+}
+
+/// Which fields of a profile were said, and what is not personal of them.
+fn of_profile(change: &ProfileChange) -> Value {
+    let mut data = Map::new();
+    let mut put = |name: &str, value: Value| data.insert(name.to_owned(), value);
+    put("changed", json!(change.changed));
+    let edits = [
+        ("language", text_of(&change.language)),
+        ("home_location", text_of(&change.home_location)),
+    ];
+    for (name, value) in edits
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    {
+        put(name, value);
+    }
+    match &change.birthday {
+        Some(Edit::Set(day)) => put(
+            "birthday",
+            format!("{:02}-{:02}", day.month, day.day).into(),
+        ),
+        Some(Edit::Clear) => put("birthday", Value::Null),
+        None => None,
+    };
+    if !change.consents.is_empty() {
+        let of = |consent: &Consent| json!({"purpose": consent.purpose, "granted": consent.granted, "at": calendar::text(consent.at)});
+        put("consents", change.consents.iter().map(of).collect());
+    }
+    if !change.tags.is_empty() {
+        put("tags", json!(change.tags));
+    }
+    if let Some(method) = &change.method {
+        put("method", method.as_str().into());
+    }
+    if let Some(sale) = &change.claims {
+        put("sale", json!(sale));
+    }
+    Value::Object(data)
+}
+
+fn text_of(edit: &Option<Edit<String>>) -> Option<Value> {
+    edit.as_ref().map(|edit| match edit {
+        Edit::Set(text) => text.as_str().into(),
+        Edit::Clear => Value::Null,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stampcard_pipeline::event::Line;
+
+    #[test]
+    fn a_sale_is_read_back_in_the_words_in_which_it_was_sent() {
+        let lines = vec![
+            Line {
+                sku: Some("A".into()),
+                quantity: 3_000,
+                amount: 300,
+                net: 300,
+                ..Line::default()
+            },
+            Line {
+                sku: Some("B".into()),
+                quantity: 340,
+                measured: true,
+                amount: 51,
+                net: 51,
+                ..Line::default()
+            },
+        ];
+        let data = of_sale(
+            &Sale {
+                lines,
+                total: 351,
+                ..Sale::default()
+            },
+            "USD",
+        );
+        assert_eq!(data["lines"][0]["quantity"], 3);
+        assert_eq!(data["lines"][1]["quantity"], "0.340");
+        assert_eq!(data["lines"][1].get("measured"), None);
+        assert_eq!(
+            (&data["total"], &data["currency"]),
+            (&json!(351), &json!("USD"))
+        );
+    }
+
+    #[test]
+    fn a_cleared_field_is_null_and_one_that_was_not_said_is_absent() {
+        let change = ProfileChange {
+            language: Some(Edit::Clear),
+            ..ProfileChange::default()
+        };
+        let data = of_profile(&change);
+        assert_eq!(data.get("language"), Some(&Value::Null));
+        assert_eq!(data.get("home_location"), None);
+    }
+}

@@ -1,0 +1,230 @@
+//! What happened to one customer: the timeline, the ledger, and where it was.
+
+use super::Door;
+use super::ask::Query;
+use super::event_view::{EventView, Named};
+use super::limits;
+use super::page::{Page, Paging};
+use super::problem::Problem;
+use super::profile::record;
+use super::schema;
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use stampcard_pipeline::change::CustomerId;
+use stampcard_pipeline::event::{Channel, Money, Points, Position};
+use stampcard_pipeline::outcome::{SegmentChanges, Time};
+use stampcard_store::Reads;
+use stampcard_store::reads::{LedgerRow, TimelineRow};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// One event of a customer, and what it did.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TimelineItem {
+    pub event: EventView,
+    #[schema(value_type = String, format = DateTime)]
+    pub received_at: Time,
+    /// Points that it earned, net of what was corrected since.
+    pub earned: Points,
+    /// The rest as it was decided when the event came.
+    #[schema(value_type = schema::SegmentChanges)]
+    pub segments: SegmentChanges,
+    /// The tier to which it moved the customer.
+    pub tier: Option<String>,
+    pub notes: Vec<String>,
+}
+
+pub async fn timeline(
+    State(door): State<Arc<Door>>,
+    Path(id): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<TimelineItem>>, Problem> {
+    let (rows, before) = (paging.rows()?, paging.after::<Position>()?);
+    let id = CustomerId(id);
+    let currency = door.currency();
+    let page = door
+        .read(move |reads| {
+            record(reads, &id)?;
+            let found = reads.timeline(&id, before.as_ref(), rows + 1)?;
+            let page = Page::of(found, rows, |row| row.event.position());
+            Ok(page.map(|row| timeline_item(row, &currency)))
+        })
+        .await?;
+    Ok(Json(page))
+}
+
+fn timeline_item(row: TimelineRow, currency: &str) -> TimelineItem {
+    TimelineItem {
+        event: EventView::of(&row.event, currency),
+        received_at: Time(row.received_at),
+        earned: row.moved.earned,
+        segments: row.outcome.segments,
+        tier: row.outcome.tier.and_then(|tier| tier.to),
+        notes: row.outcome.notes,
+    }
+}
+
+/// One entry of the ledger. Nothing changes it; what changes is a later entry.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LedgerEntry {
+    /// Its number, without gaps over all customers of the shop.
+    pub entry: i64,
+    pub amount: Points,
+    /// `base`, `bonus` or `correction`.
+    pub kind: String,
+    pub balance_after: Points,
+    pub reason: String,
+    pub plugin: DecidedBy,
+    /// The event that it is for, and when that happened.
+    pub event: Named,
+    #[schema(value_type = String, format = DateTime)]
+    pub occurred_at: Time,
+    /// The event on whose arrival it was written: another one where a late event corrects.
+    pub caused_by: Named,
+    pub channel: Option<&'static str>,
+    pub location: Option<String>,
+    pub device: Option<String>,
+    /// Points that were earned together have the same lot.
+    pub lot: Option<i64>,
+}
+
+/// The plugin that decided something, exactly as it was then.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DecidedBy {
+    pub name: String,
+    pub version: String,
+    #[schema(example = "sha256:9f2c…")]
+    pub digest: String,
+    pub configuration: String,
+}
+
+pub async fn ledger(
+    State(door): State<Arc<Door>>,
+    Path(id): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<LedgerEntry>>, Problem> {
+    let (rows, before) = (paging.rows()?, paging.after::<i64>()?);
+    let id = CustomerId(id);
+    let page = door
+        .read(move |reads| {
+            record(reads, &id)?;
+            let found = reads.ledger(&id, before, rows + 1)?;
+            Ok(Page::of(found, rows, |row| row.number).map(ledger_entry))
+        })
+        .await?;
+    Ok(Json(page))
+}
+
+fn ledger_entry(row: LedgerRow) -> LedgerEntry {
+    LedgerEntry {
+        entry: row.number,
+        amount: row.amount,
+        kind: row.kind,
+        balance_after: row.balance_after,
+        reason: row.reason,
+        plugin: DecidedBy {
+            name: row.plugin.name,
+            version: row.plugin.version,
+            digest: row.plugin.digest,
+            configuration: row.plugin.configuration,
+        },
+        event: row.event.into(),
+        occurred_at: Time(row.occurred_at),
+        caused_by: row.caused_by.into(),
+        channel: row.channel.map(Channel::name),
+        location: row.location,
+        device: row.device,
+        lot: row.lot,
+    }
+}
+
+/// What a customer bought at each location, the last visited first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Locations {
+    pub locations: Vec<AtLocation>,
+    /// The customer has more events than are looked through, and what is older is not counted.
+    pub truncated: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AtLocation {
+    pub location: String,
+    /// What merchant.toml calls it now.
+    pub name: Option<String>,
+    pub orders: u32,
+    pub spend: Money,
+    #[schema(value_type = String, format = DateTime)]
+    pub first_at: Time,
+    #[schema(value_type = String, format = DateTime)]
+    pub last_at: Time,
+}
+
+pub async fn locations(
+    State(door): State<Arc<Door>>,
+    Path(id): Path<String>,
+) -> Result<Json<Locations>, Problem> {
+    let live = door.merchant.live();
+    let id = CustomerId(id);
+    let locations = door
+        .read(move |reads| {
+            record(reads, &id)?;
+            let (places, truncated) = places(reads, &id)?;
+            let name = |location: &str| {
+                live.shop
+                    .place(location)
+                    .map(|place| place.place.name.clone())
+            };
+            let locations = places
+                .into_iter()
+                .map(|at| AtLocation {
+                    name: name(&at.location),
+                    ..at
+                })
+                .collect();
+            Ok(Locations {
+                locations,
+                truncated,
+            })
+        })
+        .await?;
+    Ok(Json(locations))
+}
+
+/// The locations of a customer's sales, the last visited first, and whether the customer has more
+/// events than are looked through.
+fn places(reads: &Reads, id: &CustomerId) -> Result<(Vec<AtLocation>, bool), Problem> {
+    let mut places: BTreeMap<String, AtLocation> = BTreeMap::new();
+    let mut before = None;
+    let mut seen = 0;
+    loop {
+        let rows = reads.timeline(id, before.as_ref(), limits::PAGE_ROWS_MAX)?;
+        seen += rows.len();
+        before = rows.last().map(|row| row.event.position());
+        let is_last = rows.len() < limits::PAGE_ROWS_MAX as usize;
+        for row in &rows {
+            if let (Some(location), Some(sale)) = (&row.event.location, row.event.sale()) {
+                let at = places
+                    .entry(location.clone())
+                    .or_insert_with(|| AtLocation {
+                        location: location.clone(),
+                        name: None,
+                        orders: 0,
+                        spend: 0,
+                        first_at: Time(row.event.at),
+                        last_at: Time(row.event.at),
+                    });
+                at.orders += 1;
+                at.spend += sale.total;
+                // The timeline goes back in time.
+                at.first_at = Time(row.event.at);
+            }
+        }
+        if is_last || seen >= limits::LOCATION_EVENTS {
+            let mut places: Vec<AtLocation> = places.into_values().collect();
+            places.sort_by_key(|at| std::cmp::Reverse(at.last_at));
+            return Ok((places, !is_last));
+        }
+    }
+}

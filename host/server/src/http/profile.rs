@@ -1,0 +1,221 @@
+//! A customer as callers see them.
+
+use super::problem::{Problem, not_found};
+use serde::Serialize;
+use stampcard_pipeline::change::CustomerId;
+use stampcard_pipeline::event::{
+    Consent, Identifier, IdentifierKind, Instant, Money, MonthDay, Points,
+};
+use stampcard_pipeline::fold::Fold;
+use stampcard_pipeline::outcome::Time;
+use stampcard_pipeline::rules::ProgressUnit;
+use stampcard_pipeline::shop::Shop;
+use stampcard_store::Reads;
+use stampcard_store::reads::{CustomerRecord, Person};
+use utoipa::ToSchema;
+
+/// A customer: who they are, what they hold and where they belong.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Customer {
+    #[schema(example = "cus_0r6h3m9c1w8k2f7d5t4b9n1q")]
+    pub id: String,
+    /// E-mail, phone, card and accounts elsewhere, in their normal form.
+    pub identities: Vec<Identity>,
+    pub given_name: Option<String>,
+    pub family_name: Option<String>,
+    pub address: Option<String>,
+    /// `1990-02-28`, or `02-28` where the year is not known.
+    #[schema(example = "02-28")]
+    pub birthday: Option<String>,
+    /// BCP 47.
+    pub language: Option<String>,
+    /// The location that the customer calls theirs.
+    pub home_location: Option<String>,
+    pub tier: Option<String>,
+    /// Since when and why the tier is held, and what the next one wants.
+    pub standing: Standing,
+    pub balance: Points,
+    /// What can be spent now.
+    pub available: Points,
+    /// All points ever earned, less what was taken back.
+    pub earned: Points,
+    pub segments: Vec<String>,
+    pub tags: Vec<String>,
+    /// Sales so far, and what they came to in minor units of the shop's currency.
+    pub orders: u32,
+    pub spend: Money,
+    #[schema(example = "USD")]
+    pub currency: String,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub first_order_at: Option<Time>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_order_at: Option<Time>,
+    pub consents: Vec<ConsentView>,
+    /// Whether the profile has every field that this shop wants, and which it lacks.
+    pub complete: bool,
+    pub missing: Vec<String>,
+    /// Where the customer came from: `pos`, `online`, `manual` or `import`.
+    pub origin: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Time,
+    /// When they joined the programme, if they did.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub enrolled_at: Option<Time>,
+    /// Rises with every change; the ETag of this customer.
+    pub revision: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Identity {
+    /// `email`, `phone`, `card` or `external`.
+    pub kind: &'static str,
+    #[schema(example = "+12125550100")]
+    pub value: String,
+}
+
+/// A customer's place among the tiers.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct Standing {
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Time>,
+    /// The tier is kept until then, whatever happens.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub keep_until: Option<Time>,
+    pub reason: Option<String>,
+    pub next: Option<NextTier>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NextTier {
+    pub tier: String,
+    /// What is missing, in `unit`; money in minor units.
+    pub missing: i64,
+    /// `spend`, `points` or `orders`.
+    #[schema(value_type = String)]
+    pub unit: ProgressUnit,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConsentView {
+    /// `email`, `sms`, `push`, `post`, `phone` or `profiling`.
+    pub purpose: String,
+    pub granted: bool,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+}
+
+/// The record of one customer, or a 404.
+pub fn record(reads: &Reads, id: &CustomerId) -> Result<CustomerRecord, Problem> {
+    let detail = "there is no customer with this id; GET /v1/customers?email=… finds customers by what they go by";
+    reads
+        .customer(id)?
+        .ok_or_else(|| not_found("no-such-customer", detail))
+}
+
+/// The whole of one customer.
+pub fn view(
+    record: CustomerRecord,
+    reads: &Reads,
+    shop: &Shop,
+    now: Instant,
+) -> Result<Customer, Problem> {
+    let person = reads.person(&record.id)?;
+    let missing = missing(&person, &record.head, shop);
+    let CustomerRecord {
+        id,
+        revision,
+        balance,
+        head,
+        ..
+    } = record;
+    let field = |name: &str| person.fields.get(name).cloned();
+    let lifetime = head.totals.lifetime;
+    Ok(Customer {
+        id: id.0,
+        given_name: field("given_name"),
+        family_name: field("family_name"),
+        address: field("address"),
+        birthday: head.birthday.map(|day| birthday(day, field("birth_year"))),
+        identities: person.identifiers.into_iter().map(identity).collect(),
+        tier: head.standing.as_ref().map(|held| held.tier.clone()),
+        standing: standing(&head),
+        balance,
+        available: head.available(now),
+        earned: head.earned,
+        segments: head.memberships.keys().cloned().collect(),
+        tags: head.tags.iter().cloned().collect(),
+        orders: lifetime.orders,
+        spend: lifetime.spend,
+        currency: shop.file.currency.clone(),
+        first_order_at: lifetime.first_at.map(Time),
+        last_order_at: lifetime.last_at.map(Time),
+        consents: consents(&head),
+        complete: missing.is_empty(),
+        missing,
+        created_at: Time(head.created_at),
+        enrolled_at: head.enrolled_at.map(Time),
+        language: head.language,
+        home_location: head.home_location,
+        origin: head.origin,
+        revision,
+    })
+}
+
+fn identity(identifier: Identifier) -> Identity {
+    Identity {
+        kind: identifier.kind.name(),
+        value: identifier.value,
+    }
+}
+
+pub fn standing(head: &Fold) -> Standing {
+    let held = head.standing.as_ref();
+    Standing {
+        since: held.map(|held| Time(held.since)),
+        keep_until: held.and_then(|held| held.keep_until).map(Time),
+        reason: held.map(|held| held.reason.clone()),
+        next: head.next_tier.as_ref().map(|next| NextTier {
+            tier: next.tier.clone(),
+            missing: next.missing,
+            unit: next.unit,
+        }),
+    }
+}
+
+pub fn consents(head: &Fold) -> Vec<ConsentView> {
+    let view = |consent: &Consent| ConsentView {
+        purpose: consent.purpose.clone(),
+        granted: consent.granted,
+        at: Time(consent.at),
+    };
+    head.consents.values().map(view).collect()
+}
+
+fn birthday(day: MonthDay, year: Option<String>) -> String {
+    let date = format!("{:02}-{:02}", day.month, day.day);
+    year.map_or_else(|| date.clone(), |year| format!("{year}-{date}"))
+}
+
+/// The fields that the shop wants of a profile and this one lacks.
+fn missing(person: &Person, head: &Fold, shop: &Shop) -> Vec<String> {
+    let has = |kind| {
+        person
+            .identifiers
+            .iter()
+            .any(|identifier| identifier.kind == kind)
+    };
+    let present = |field: &str| match field {
+        "email" => has(IdentifierKind::Email),
+        "phone" => has(IdentifierKind::Phone),
+        "birthday" => head.birthday.is_some(),
+        "home_location" => head.home_location.is_some(),
+        name => person.fields.contains_key(name),
+    };
+    shop.file
+        .profile
+        .required
+        .iter()
+        .filter(|field| !present(field))
+        .cloned()
+        .collect()
+}
