@@ -7,7 +7,15 @@ use std::process::{Command, Stdio};
 
 /// The root of the workspace.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the workspace")
+        .to_owned()
+}
+
+/// Where cargo builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// `STAMPCARD_BIN`, or `target/release/stampcard`.
@@ -15,8 +23,8 @@ pub fn root() -> PathBuf {
 /// # Panics
 /// If there is no such file.
 pub fn path() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let path = std::env::var_os("STAMPCARD_BIN").map_or_else(|| target.join("release/stampcard"), PathBuf::from);
+    let path = std::env::var_os("STAMPCARD_BIN")
+        .map_or_else(|| target().join("release/stampcard"), PathBuf::from);
     assert!(
         path.is_file(),
         "{} is missing: run `cargo xtask build` first, or name the binary with STAMPCARD_BIN",
@@ -49,7 +57,11 @@ impl Ran {
     /// If the exit code is not 0.
     #[track_caller]
     pub fn ok(self) -> String {
-        assert_eq!(self.code, 0, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, 0,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self.stdout
     }
 
@@ -59,8 +71,12 @@ impl Ran {
     /// If it is not.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("not one JSON value ({error}):\n{}\nstderr:\n{}", self.stdout, self.stderr))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
+            panic!(
+                "not one JSON value ({error}):\n{}\nstderr:\n{}",
+                self.stdout, self.stderr
+            )
+        })
     }
 }
 
@@ -69,13 +85,24 @@ pub fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
 }
 
 /// The same, with something on its standard input.
-pub fn run_with_input<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>, input: &[u8]) -> Ran {
+pub fn run_with_input<S: AsRef<OsStr>>(
+    arguments: impl IntoIterator<Item = S>,
+    input: &[u8],
+) -> Ran {
     finish(&mut command(arguments), Some(input))
 }
 
 fn finish(command: &mut Command, input: Option<&[u8]>) -> Ran {
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    command.stdin(if input.is_some() {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    });
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
     let stdin = child.stdin.take();
     // Written beside the reading, because both pipes are finite.
     let output = std::thread::scope(|scope| {
@@ -83,7 +110,9 @@ fn finish(command: &mut Command, input: Option<&[u8]>) -> Ran {
             // A binary that ends early closes the pipe, and says why in its exit code.
             scope.spawn(move || stdin.write_all(input).ok());
         }
-        child.wait_with_output().expect("the binary can be waited for")
+        child
+            .wait_with_output()
+            .expect("the binary can be waited for")
     });
     Ran {
         code: output.status.code().unwrap_or(-1),

@@ -15,18 +15,30 @@ pub fn event(kind: &str, id: &str, time: &str, data: Value) -> Value {
 
 /// What a basket needs and this one leaves out.
 pub fn with_goods(data: Value) -> Value {
-    let Value::Object(mut basket) = data else { panic!("data is an object") };
-    let channel = basket.entry("channel").or_insert_with(|| "pos".into()).clone();
+    let Value::Object(mut basket) = data else {
+        panic!("data is an object")
+    };
+    let channel = basket
+        .entry("channel")
+        .or_insert_with(|| "pos".into())
+        .clone();
     if channel == "pos" {
         basket.entry("location").or_insert_with(|| "soho".into());
     }
     basket.entry("currency").or_insert_with(|| "USD".into());
-    let Some(total) = basket.get("total").cloned() else { return Value::Object(basket) };
-    basket.entry("lines").or_insert_with(|| json!([{"sku": "GOODS", "amount": total}]));
+    let Some(total) = basket.get("total").cloned() else {
+        return Value::Object(basket);
+    };
+    basket
+        .entry("lines")
+        .or_insert_with(|| json!([{"sku": "GOODS", "amount": total}]));
     Value::Object(basket)
 }
 
 /// One line for each event.
 pub fn lines(events: &[Value]) -> Vec<u8> {
-    events.iter().flat_map(|event| format!("{event}\n").into_bytes()).collect()
+    events
+        .iter()
+        .flat_map(|event| format!("{event}\n").into_bytes())
+        .collect()
 }

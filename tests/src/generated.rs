@@ -48,9 +48,15 @@ pub struct Size {
 }
 
 /// Thousands of regulars, and some four thousand events in a day.
-pub const BUSY: Size = Size { customers: 2_400, guests: 40 };
+pub const BUSY: Size = Size {
+    customers: 2_400,
+    guests: 40,
+};
 /// Enough for every kind of customer to be there.
-pub const SMALL: Size = Size { customers: 120, guests: 4 };
+pub const SMALL: Size = Size {
+    customers: 120,
+    guests: 4,
+};
 
 /// A season and the day after it.
 pub struct Generated {
@@ -78,7 +84,9 @@ pub struct Cast {
 impl Generated {
     pub fn new(seed: u64, day: Date, size: Size) -> Generated {
         let dice = &mut Dice::new(seed);
-        let people: Vec<Person> = (0..size.customers).map(|number| Person::new(number, dice)).collect();
+        let people: Vec<Person> = (0..size.customers)
+            .map(|number| Person::new(number, dice))
+            .collect();
         let mut season = Told::default();
         for ago in (1..=SEASON_DAYS).rev() {
             let date = day.saturating_sub(ago.days());
@@ -89,7 +97,11 @@ impl Generated {
         doors(day, &mut today, dice);
         arrivals(day, &people, &mut today, dice);
         let cast = stories(day, &mut season, &mut today, dice);
-        Generated { season: season.in_order(), day: today.in_order(), cast }
+        Generated {
+            season: season.in_order(),
+            day: today.in_order(),
+            cast,
+        }
     }
 }
 
@@ -111,7 +123,10 @@ struct Told {
 impl Told {
     fn tell(&mut self, kind: &str, source: &str, at: DateTime, data: Value) {
         let zone = TimeZone::get(TIME_ZONE).expect("the zone is known");
-        let zoned = zone.to_ambiguous_zoned(at).compatible().expect("a day of our time has every hour");
+        let zoned = zone
+            .to_ambiguous_zoned(at)
+            .compatible()
+            .expect("a day of our time has every hour");
         // The number makes the name unique; the time makes it readable.
         let id = format!("{}-{:05}", zoned.strftime("%Y%m%d"), self.events.len() + 1);
         let event = json!({
@@ -128,7 +143,14 @@ impl Told {
 }
 
 /// What everybody buys on a day, by their habits, and those whom nobody knows.
-fn ordinary_sales(date: Date, ago: i64, people: &[Person], size: Size, told: &mut Told, dice: &mut Dice) {
+fn ordinary_sales(
+    date: Date,
+    ago: i64,
+    people: &[Person],
+    size: Size,
+    told: &mut Told,
+    dice: &mut Dice,
+) {
     for person in people.iter().filter(|person| person.buys(date, ago)) {
         let online = match person.habit {
             Habit::Online => true,
@@ -152,7 +174,12 @@ fn ordinary_sales(date: Date, ago: i64, people: &[Person], size: Size, told: &mu
 }
 
 fn sell_online(date: Date, person: &Person, basket: &Basket, told: &mut Told, dice: &mut Dice) {
-    let at = date.to_datetime(Time::constant(dice.below(24) as i8, dice.below(60) as i8, dice.below(60) as i8, 0));
+    let at = date.to_datetime(Time::constant(
+        dice.below(24) as i8,
+        dice.below(60) as i8,
+        dice.below(60) as i8,
+        0,
+    ));
     let order = told.events.len() + 1;
     let mut data = basket.sale("online", None, "web", person.online(), dice);
     data["order"] = json!({"system": "juniper-web", "id": format!("{date}-{order}")});
@@ -160,15 +187,36 @@ fn sell_online(date: Date, person: &Person, basket: &Basket, told: &mut Told, di
 }
 
 /// A sale at a till. On the day itself the till asks first: who is it, and what may they get?
-fn sell_in_store(date: Date, person: &Person, basket: &Basket, asks: bool, told: &mut Told, dice: &mut Dice) {
-    let store = if dice.one_in(6) { STORES[dice.below(3) as usize] } else { STORES[person.home as usize] };
+fn sell_in_store(
+    date: Date,
+    person: &Person,
+    basket: &Basket,
+    asks: bool,
+    told: &mut Told,
+    dice: &mut Dice,
+) {
+    let store = if dice.one_in(6) {
+        STORES[dice.below(3) as usize]
+    } else {
+        STORES[person.home as usize]
+    };
     let (at, till) = (date.to_datetime(opening_hours(dice)), till(store, dice));
     if asks {
         let seen = json!({"customer": person.at_the_till(), "channel": "pos", "location": store, "method": "card"});
-        told.tell("customer.identified", &till, at.saturating_sub(90.seconds()), seen);
+        told.tell(
+            "customer.identified",
+            &till,
+            at.saturating_sub(90.seconds()),
+            seen,
+        );
         if dice.one_in(2) {
             let open = basket.checkout("pos", Some(store), person.at_the_till());
-            told.tell("checkout.started", &till, at.saturating_sub(40.seconds()), open);
+            told.tell(
+                "checkout.started",
+                &till,
+                at.saturating_sub(40.seconds()),
+                open,
+            );
         }
     }
     let data = basket.sale("pos", Some(store), &till, person.at_the_till(), dice);
@@ -181,7 +229,12 @@ fn doors(date: Date, told: &mut Told, dice: &mut Dice) {
         for half_hour in 20..40i8 {
             let at = date.at(half_hour / 2, half_hour % 2 * 30, 0, 0);
             let door = format!("door-{store}");
-            told.tell("visit.counted", &door, at, json!({"location": store, "count": 5 + dice.below(40)}));
+            told.tell(
+                "visit.counted",
+                &door,
+                at,
+                json!({"location": store, "count": 5 + dice.below(40)}),
+            );
         }
     }
 }
@@ -194,11 +247,25 @@ fn arrivals(date: Date, people: &[Person], told: &mut Told, dice: &mut Dice) {
         let till = till(store, dice);
         told.tell("customer.created", &till, at, person.profile(store));
         let joined = json!({"customer": person.at_the_till(), "channel": "pos", "location": store, "staff": "staff-3"});
-        told.tell("loyalty.enrolled", &till, at.saturating_add(30.seconds()), joined);
+        told.tell(
+            "loyalty.enrolled",
+            &till,
+            at.saturating_add(30.seconds()),
+            joined,
+        );
         let data = basket_of(dice).sale("pos", Some(store), &till, person.at_the_till(), dice);
-        told.tell("sale.completed", &till, at.saturating_add(200.seconds()), data);
+        told.tell(
+            "sale.completed",
+            &till,
+            at.saturating_add(200.seconds()),
+            data,
+        );
     }
-    for person in people.iter().filter(|person| person.habit == Habit::Online).step_by(7) {
+    for person in people
+        .iter()
+        .filter(|person| person.habit == Habit::Online)
+        .step_by(7)
+    {
         let at = date.to_datetime(opening_hours(dice));
         let data = json!({"customer": person.online(), "channel": "online", "purpose": "email", "granted": true});
         told.tell("consent.changed", "juniper-web", at, data);
@@ -223,39 +290,116 @@ fn stories(day: Date, season: &mut Told, today: &mut Told, dice: &mut Dice) -> C
     };
 
     let earlier = |days: i64| day.saturating_sub(days.days()).at(16, 20, 0, 0);
-    told(season, goods::of(&["TEE-OAT-M"]), earlier(40), by(&cast.vip), dice);
-    told(season, goods::of(&["CANDLE-FIG", "MUG-STONE"]), earlier(18), by(&cast.vip), dice);
-    told(season, goods::of(&["THROW-WOOL"]), earlier(62), by(&cast.back), dice);
-    told(season, goods::of(&["COAT-CAMEL-M", "KNIT-MERINO-M"]), earlier(23), by(&cast.known_vip), dice);
+    told(
+        season,
+        goods::of(&["TEE-OAT-M"]),
+        earlier(40),
+        by(&cast.vip),
+        dice,
+    );
+    told(
+        season,
+        goods::of(&["CANDLE-FIG", "MUG-STONE"]),
+        earlier(18),
+        by(&cast.vip),
+        dice,
+    );
+    told(
+        season,
+        goods::of(&["THROW-WOOL"]),
+        earlier(62),
+        by(&cast.back),
+        dice,
+    );
+    told(
+        season,
+        goods::of(&["COAT-CAMEL-M", "KNIT-MERINO-M"]),
+        earlier(23),
+        by(&cast.known_vip),
+        dice,
+    );
     let seen = json!({"customer": by(&cast.known_vip), "channel": "pos", "location": "soho", "method": "email"});
-    today.tell("customer.identified", "till-soho-1", day.at(12, 20, 0, 0), seen);
+    today.tell(
+        "customer.identified",
+        "till-soho-1",
+        day.at(12, 20, 0, 0),
+        seen,
+    );
 
     // 600.00 before tax, and back for socks in the afternoon.
-    told(today, goods::of(&["COAT-CAMEL-M", "SCARF-CHARCOAL", "GLOVES-TAN"]), day.at(11, 5, 0, 0), by(&cast.vip), dice);
+    told(
+        today,
+        goods::of(&["COAT-CAMEL-M", "SCARF-CHARCOAL", "GLOVES-TAN"]),
+        day.at(11, 5, 0, 0),
+        by(&cast.vip),
+        dice,
+    );
     let (_, till) = soho("2");
-    let seen = json!({"customer": by(&cast.vip), "channel": "pos", "location": "soho", "method": "email"});
+    let seen =
+        json!({"customer": by(&cast.vip), "channel": "pos", "location": "soho", "method": "email"});
     today.tell("customer.identified", &till, day.at(16, 40, 0, 0), seen);
     let open = goods::of(&["SOCKS-3"]).checkout("pos", Some("soho"), by(&cast.vip));
     today.tell("checkout.started", &till, day.at(16, 41, 0, 0), open);
-    told(today, goods::of(&["SOCKS-3"]), day.at(16, 42, 0, 0), by(&cast.vip), dice);
+    told(
+        today,
+        goods::of(&["SOCKS-3"]),
+        day.at(16, 42, 0, 0),
+        by(&cast.vip),
+        dice,
+    );
 
-    let mut online = goods::of(&["SHIRT-LINEN-L", "BELT-BROWN"]).sale("online", None, "web", by(&cast.both), dice);
+    let mut online = goods::of(&["SHIRT-LINEN-L", "BELT-BROWN"]).sale(
+        "online",
+        None,
+        "web",
+        by(&cast.both),
+        dice,
+    );
     online["order"] = json!({"system": "juniper-web", "id": "ben-1"});
     today.tell("sale.completed", "juniper-web", day.at(8, 12, 0, 0), online);
-    told(today, goods::of(&["CHINO-NAVY-32"]), day.at(18, 30, 0, 0), json!({"email": cast.both, "phone": "(212) 555-0177"}), dice);
+    told(
+        today,
+        goods::of(&["CHINO-NAVY-32"]),
+        day.at(18, 30, 0, 0),
+        json!({"email": cast.both, "phone": "(212) 555-0177"}),
+        dice,
+    );
 
     let profile = json!({
         "customer": {"email": cast.new, "phone": "(646) 555-0142"}, "given_name": "Chloe", "family_name": "Lindqvist",
         "birthday": "06-21", "language": "en", "home_location": "soho", "channel": "pos", "location": "soho",
         "consents": [{"purpose": "email", "granted": true}, {"purpose": "sms", "granted": false}],
     });
-    today.tell("customer.created", "till-soho-2", day.at(13, 0, 0, 0), profile);
+    today.tell(
+        "customer.created",
+        "till-soho-2",
+        day.at(13, 0, 0, 0),
+        profile,
+    );
     let chloe = json!({"email": cast.new, "phone": "+1 646 555 0142"});
-    let joined = json!({"customer": chloe, "channel": "pos", "location": "soho", "staff": "staff-7"});
-    today.tell("loyalty.enrolled", "till-soho-2", day.at(13, 0, 30, 0), joined);
-    told(today, goods::of(&["DRESS-SAGE-S"]), day.at(13, 4, 0, 0), json!({"email": cast.new, "phone": "646.555.0142"}), dice);
+    let joined =
+        json!({"customer": chloe, "channel": "pos", "location": "soho", "staff": "staff-7"});
+    today.tell(
+        "loyalty.enrolled",
+        "till-soho-2",
+        day.at(13, 0, 30, 0),
+        joined,
+    );
+    told(
+        today,
+        goods::of(&["DRESS-SAGE-S"]),
+        day.at(13, 4, 0, 0),
+        json!({"email": cast.new, "phone": "646.555.0142"}),
+        dice,
+    );
 
-    told(today, goods::of(&["VASE-TALL", "CANDLE-CEDAR"]), day.at(15, 10, 0, 0), by(&cast.back), dice);
+    told(
+        today,
+        goods::of(&["VASE-TALL", "CANDLE-CEDAR"]),
+        day.at(15, 10, 0, 0),
+        by(&cast.back),
+        dice,
+    );
     cast
 }
 
@@ -266,7 +410,12 @@ fn till(store: &str, dice: &mut Dice) -> String {
 /// A time between ten and eight, most often towards the evening.
 fn opening_hours(dice: &mut Dice) -> Time {
     let minute = dice.below(600).max(dice.below(600));
-    Time::constant(10 + (minute / 60) as i8, (minute % 60) as i8, dice.below(60) as i8, 0)
+    Time::constant(
+        10 + (minute / 60) as i8,
+        (minute % 60) as i8,
+        dice.below(60) as i8,
+        0,
+    )
 }
 
 #[cfg(test)]
@@ -290,17 +439,25 @@ mod tests {
         let mut names = std::collections::HashSet::new();
         let mut sales = 0;
         for event in generated.season.iter().chain(&generated.day) {
-            assert!(names.insert((event["source"].clone(), event["id"].clone())), "{event}");
+            assert!(
+                names.insert((event["source"].clone(), event["id"].clone())),
+                "{event}"
+            );
             if event["type"] != "sale.completed" {
                 continue;
             }
             sales += 1;
             let data = &event["data"];
             let sum = |list: &Value| -> i64 {
-                list.as_array().into_iter().flatten().map(|item| item["amount"].as_i64().expect("an amount")).sum()
+                list.as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|item| item["amount"].as_i64().expect("an amount"))
+                    .sum()
             };
             let number = |key: &str| data[key].as_i64().unwrap_or(0);
-            let owed = sum(&data["lines"]) - sum(&data["discounts"]) + number("shipping") + number("tax");
+            let owed =
+                sum(&data["lines"]) - sum(&data["discounts"]) + number("shipping") + number("tax");
             assert_eq!(owed, number("total"), "{event}");
             assert_eq!(sum(&data["tenders"]), number("total"), "{event}");
         }

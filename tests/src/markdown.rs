@@ -15,10 +15,20 @@ pub fn blocks(markdown: &str) -> Vec<Block> {
     for line in markdown.lines() {
         let indent = line.len() - line.trim_start().len();
         match (&mut open, line.trim_start().strip_prefix("```")) {
-            (None, Some(info)) => open = Some((indent, Block { info: info.trim().into(), text: String::new() })),
+            (None, Some(info)) => {
+                open = Some((
+                    indent,
+                    Block {
+                        info: info.trim().into(),
+                        text: String::new(),
+                    },
+                ))
+            }
             (Some(_), Some(_)) => blocks.extend(open.take().map(|(_, block)| block)),
             (Some((margin, block)), None) => {
-                block.text.push_str(line.get((*margin).min(indent)..).unwrap_or_default());
+                block
+                    .text
+                    .push_str(line.get((*margin).min(indent)..).unwrap_or_default());
                 block.text.push('\n');
             }
             (None, None) => {}
@@ -37,18 +47,29 @@ pub fn paths(markdown: &str) -> Vec<String> {
             fenced = !fenced;
         } else if !fenced {
             let code = line.split('`').skip(1).step_by(2);
-            let links = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-            paths.extend(code.chain(links).filter(|text| is_path(text)).map(str::to_owned));
+            let links = line
+                .split("](")
+                .skip(1)
+                .filter_map(|rest| rest.split(')').next());
+            paths.extend(
+                code.chain(links)
+                    .filter(|text| is_path(text))
+                    .map(str::to_owned),
+            );
         }
     }
     paths
 }
 
 fn is_path(text: &str) -> bool {
-    const FILES: [&str; 8] = [".rs", ".md", ".toml", ".sql", ".wit", ".py", ".json", ".wasm"];
-    let plain = text.chars().all(|char| char.is_ascii_alphanumeric() || "/-_.".contains(char));
+    const FILES: [&str; 8] = [
+        ".rs", ".md", ".toml", ".sql", ".wit", ".py", ".json", ".wasm",
+    ];
+    let plain = text
+        .chars()
+        .all(|char| char.is_ascii_alphanumeric() || "/-_.".contains(char));
     let looks = text.contains('/') || FILES.iter().any(|ending| text.ends_with(ending));
-    plain && looks && !text.starts_with('/') && !text.starts_with("http")
+    plain && looks && !FILES.contains(&text) && !text.starts_with('/') && !text.starts_with("http")
 }
 
 #[cfg(test)]
@@ -58,7 +79,13 @@ mod tests {
     #[test]
     fn blocks_are_found_with_their_margin_and_paths_without_routes() {
         let text = "See `host/store/` and [why](docs/why.md).\n\n3. so:\n\n   ```sh run\n   cat <<END\n     x\n   END\n   ```\n\n`GET /v1/events`, `/healthz`, `sale.completed`, https://example.com/a.md\n";
-        assert_eq!(blocks(text), [Block { info: "sh run".into(), text: "cat <<END\n  x\nEND\n".into() }]);
+        assert_eq!(
+            blocks(text),
+            [Block {
+                info: "sh run".into(),
+                text: "cat <<END\n  x\nEND\n".into()
+            }]
+        );
         assert_eq!(paths(text), ["host/store/", "docs/why.md"]);
     }
 }

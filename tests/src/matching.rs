@@ -18,20 +18,34 @@ fn compare(expected: &Value, found: &Value, at: &str, differences: &mut Vec<Stri
     match (expected, found) {
         (Value::Object(expected), Value::Object(found)) => {
             for (key, expected) in expected {
-                compare(expected, found.get(key).unwrap_or(&Value::Null), &format!("{at}/{key}"), differences);
+                compare(
+                    expected,
+                    found.get(key).unwrap_or(&Value::Null),
+                    &format!("{at}/{key}"),
+                    differences,
+                );
             }
         }
         (Value::Array(expected), Value::Array(found)) => match expected.split_last() {
             Some((Value::String(last), expected)) if last == "…" => {
                 for expected in expected {
-                    if !found.iter().any(|found| self::differences(expected, found).is_empty()) {
-                        differences.push(format!("{at}: {expected} is not in {}", Value::from(found.clone())));
+                    if !found
+                        .iter()
+                        .any(|found| self::differences(expected, found).is_empty())
+                    {
+                        differences.push(format!(
+                            "{at}: {expected} is not in {}",
+                            Value::from(found.clone())
+                        ));
                     }
                 }
             }
             _ if expected.len() != found.len() => {
                 let found = Value::from(found.clone());
-                differences.push(format!("{at}: expected {} items and found {found}", expected.len()));
+                differences.push(format!(
+                    "{at}: expected {} items and found {found}",
+                    expected.len()
+                ));
             }
             _ => {
                 for (index, (expected, found)) in expected.iter().zip(found).enumerate() {
@@ -53,7 +67,9 @@ fn compare(expected: &Value, found: &Value, at: &str, differences: &mut Vec<Stri
         (Value::String(expected), Value::String(found)) => {
             let matches = match expected.split_once('…') {
                 Some((start, end)) => {
-                    found.len() >= start.len() + end.len() && found.starts_with(start) && found.ends_with(end)
+                    found.len() >= start.len() + end.len()
+                        && found.starts_with(start)
+                        && found.ends_with(end)
                 }
                 None => expected == found,
             };
@@ -62,7 +78,9 @@ fn compare(expected: &Value, found: &Value, at: &str, differences: &mut Vec<Stri
             }
         }
         (expected, found) if expected == found => {}
-        (expected, found) => differences.push(format!("{at}: expected {expected} and found {found}")),
+        (expected, found) => {
+            differences.push(format!("{at}: expected {expected} and found {found}"))
+        }
     }
 }
 
@@ -77,15 +95,30 @@ mod tests {
         let table = [
             (json!({}), None),
             (json!({"points": [{"amount": 37}]}), None),
-            (json!({"points": [{"amount": 38}]}), Some("/points/0/amount: expected 38 and found 37")),
-            (json!({"receipt": ["Earned 37"]}), Some("/receipt: expected 1 items")),
+            (
+                json!({"points": [{"amount": 38}]}),
+                Some("/points/0/amount: expected 38 and found 37"),
+            ),
+            (
+                json!({"receipt": ["Earned 37"]}),
+                Some("/receipt: expected 1 items"),
+            ),
             (json!({"receipt": ["Balance …", "…"]}), None),
-            (json!({"receipt": ["Bonus …", "…"]}), Some("/receipt: \"Bonus …\" is not in")),
+            (
+                json!({"receipt": ["Bonus …", "…"]}),
+                Some("/receipt: \"Bonus …\" is not in"),
+            ),
             (json!({"code": "THANKS-…"}), None),
             (json!({"code": "THANKS-7Q…Q"}), Some("/code: expected")),
             (json!({"tier": "absent", "prompts": "absent"}), None),
-            (json!({"points": "absent"}), Some("/points: expected nothing")),
-            (json!({"balance": 37}), Some("/balance: expected 37 and found null")),
+            (
+                json!({"points": "absent"}),
+                Some("/points: expected nothing"),
+            ),
+            (
+                json!({"balance": 37}),
+                Some("/balance: expected 37 and found null"),
+            ),
         ];
         for (expected, difference) in table {
             let differences = differences(&expected, &found);
@@ -93,7 +126,10 @@ mod tests {
                 None => assert_eq!(differences, [""; 0], "{expected}"),
                 Some(start) => {
                     assert_eq!(differences.len(), 1, "{expected}");
-                    assert!(differences[0].starts_with(start), "{expected}: {differences:?}");
+                    assert!(
+                        differences[0].starts_with(start),
+                        "{expected}: {differences:?}"
+                    );
                 }
             }
         }

@@ -28,7 +28,8 @@ struct File {
 pub fn load() -> BTreeMap<String, Row> {
     let path = root().join("tests/rows.toml");
     let text = fs::read_to_string(&path).expect("tests/rows.toml is there");
-    let file: File = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let file: File =
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     file.rows
 }
 
@@ -36,7 +37,9 @@ pub fn load() -> BTreeMap<String, Row> {
 pub fn groups(rows: &BTreeMap<String, Row>) -> BTreeMap<&str, usize> {
     let mut groups = BTreeMap::new();
     for id in rows.keys() {
-        *groups.entry(id.split('-').next().unwrap_or(id)).or_default() += 1;
+        *groups
+            .entry(id.split('-').next().unwrap_or(id))
+            .or_default() += 1;
     }
     groups
 }
@@ -53,7 +56,11 @@ pub fn problem(test: &str) -> Option<String> {
     let Ok(text) = fs::read_to_string(root().join(file)) else {
         return Some(format!("there is no file {file}"));
     };
-    let is_there = if file.ends_with(".rs") { is_a_test(&text, name) } else { text.contains(&format!("\"{name}\"")) };
+    let is_there = if file.ends_with(".rs") {
+        is_a_test(&text, name)
+    } else {
+        text.contains(&format!("\"{name}\""))
+    };
     (!is_there).then(|| format!("{file} has no test {name}"))
 }
 
@@ -64,7 +71,10 @@ fn is_a_test(text: &str, name: &str) -> bool {
         if line.starts_with("#[") && line.contains("test") {
             attributed = true;
         } else if line.contains("fn ") {
-            let declared = line.split("fn ").nth(1).and_then(|rest| rest.split(['(', '<']).next());
+            let declared = line
+                .split("fn ")
+                .nth(1)
+                .and_then(|rest| rest.split(['(', '<']).next());
             if attributed && declared == Some(name) {
                 return true;
             }
@@ -82,7 +92,12 @@ mod tests {
     #[test]
     fn only_a_function_with_a_test_attribute_is_a_test() {
         let text = "fn helper() {}\n#[test]\n#[ignore]\nfn sums_add_up() {}\n#[tokio::test]\nasync fn answers() {}\n";
-        let table = [("sums_add_up", true), ("answers", true), ("helper", false), ("sums", false)];
+        let table = [
+            ("sums_add_up", true),
+            ("answers", true),
+            ("helper", false),
+            ("sums", false),
+        ];
         for (name, expected) in table {
             assert_eq!(is_a_test(text, name), expected, "{name}");
         }

@@ -39,18 +39,34 @@ impl Server {
     pub fn start(dir: &Path, keys: &Keys, arguments: &[&str]) -> Server {
         let text = dir.to_str().expect("the folder's name is UTF-8");
         let log = dir.with_extension("log");
-        let mut child = binary::command([&["serve", text, "--listen", "127.0.0.1:0"], arguments].concat())
-            .stdout(Stdio::piped())
-            .stderr(File::options().create(true).append(true).open(&log).expect("the log can be written"))
-            .spawn()
-            .expect("the binary starts");
+        let mut child =
+            binary::command([&["serve", text, "--listen", "127.0.0.1:0"], arguments].concat())
+                .stdout(Stdio::piped())
+                .stderr(
+                    File::options()
+                        .create(true)
+                        .append(true)
+                        .open(&log)
+                        .expect("the log can be written"),
+                )
+                .spawn()
+                .expect("the binary starts");
         let stdout = child.stdout.take().expect("it is piped");
         let Some(address) = listening(stdout) else {
             child.kill().ok();
             let code = child.wait();
-            panic!("the server did not start ({code:?}):\n{}", fs::read_to_string(&log).unwrap_or_default());
+            panic!(
+                "the server did not start ({code:?}):\n{}",
+                fs::read_to_string(&log).unwrap_or_default()
+            );
         };
-        Server { address, keys: keys.clone(), child, log, agent: agent() }
+        Server {
+            address,
+            keys: keys.clone(),
+            child,
+            log,
+            agent: agent(),
+        }
     }
 
     /// Sends one event with the till's key.
@@ -75,15 +91,23 @@ impl Server {
     }
 
     pub fn get_as(&self, key: &str, path: &str) -> Answer {
-        self.ask("GET", key, path, None).unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()))
+        self.ask("GET", key, path, None)
+            .unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()))
     }
 
     pub fn post_as(&self, key: &str, path: &str, body: &Value) -> Answer {
-        self.ask("POST", key, path, Some(body)).unwrap_or_else(|error| panic!("POST {path}: {error}\n{}", self.log()))
+        self.ask("POST", key, path, Some(body))
+            .unwrap_or_else(|error| panic!("POST {path}: {error}\n{}", self.log()))
     }
 
     /// One request; an error is a connection that broke, whatever the server had done by then.
-    pub fn ask(&self, method: &str, key: &str, path: &str, body: Option<&Value>) -> Result<Answer, ureq::Error> {
+    pub fn ask(
+        &self,
+        method: &str,
+        key: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, ureq::Error> {
         ask(&self.agent, &self.address, method, key, path, body)
     }
 
@@ -113,11 +137,17 @@ impl Server {
         let status = loop {
             match self.child.try_wait().expect("it can be waited for") {
                 Some(status) => break status,
-                None if began.elapsed() > STOP_MAX => panic!("the server did not end when asked to:\n{}", self.log()),
+                None if began.elapsed() > STOP_MAX => {
+                    panic!("the server did not end when asked to:\n{}", self.log())
+                }
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        assert!(status.success(), "the server ended with {status}:\n{}", self.log());
+        assert!(
+            status.success(),
+            "the server ended with {status}:\n{}",
+            self.log()
+        );
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -154,11 +184,22 @@ pub struct Client {
 
 impl Client {
     pub fn new(address: &str, key: &str) -> Client {
-        Client { agent: agent(), address: address.to_owned(), key: key.to_owned() }
+        Client {
+            agent: agent(),
+            address: address.to_owned(),
+            key: key.to_owned(),
+        }
     }
 
     pub fn send(&self, event: &Value) -> Result<Answer, ureq::Error> {
-        ask(&self.agent, &self.address, "POST", &self.key, "/v1/events", Some(event))
+        ask(
+            &self.agent,
+            &self.address,
+            "POST",
+            &self.key,
+            "/v1/events",
+            Some(event),
+        )
     }
 }
 
@@ -190,15 +231,33 @@ fn ask(
                 "PATCH" => agent.patch(uri),
                 _ => agent.post(uri),
             };
-            request.header("authorization", bearer).content_type(content).send(body.to_string())?
+            request
+                .header("authorization", bearer)
+                .content_type(content)
+                .send(body.to_string())?
         }
         None => agent.get(uri).header("authorization", bearer).call()?,
     };
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let header = |name| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (status, content_type) = (response.status().as_u16(), header("content-type"));
-    let text = response.body_mut().with_config().limit(u64::MAX).read_to_string()?;
+    let text = response
+        .body_mut()
+        .with_config()
+        .limit(u64::MAX)
+        .read_to_string()?;
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Ok(Answer { status, content_type, body })
+    Ok(Answer {
+        status,
+        content_type,
+        body,
+    })
 }
 
 /// Reads standard output up to the line that says where the server listens. The rest is read and

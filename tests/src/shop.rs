@@ -54,10 +54,17 @@ impl Shop {
     /// A shop without locations, with more arguments for `init`.
     #[track_caller]
     pub fn bare(arguments: &[&str]) -> Shop {
-        let room = tempfile::Builder::new().prefix("stampcard-").tempdir().expect("a temporary folder");
+        let room = tempfile::Builder::new()
+            .prefix("stampcard-")
+            .tempdir()
+            .expect("a temporary folder");
         let dir = room.path().join("shop");
         let keys = init(&dir, arguments);
-        Shop { dir, keys, _room: room }
+        Shop {
+            dir,
+            keys,
+            _room: room,
+        }
     }
 
     pub fn path(&self, file: &str) -> PathBuf {
@@ -82,7 +89,10 @@ impl Shop {
     /// Lays tables over a TOML file, key by key; a list or a value replaces what was there.
     #[track_caller]
     pub fn lay_over(&self, file: &str, text: &str) {
-        let parse = |text: &str| text.parse::<toml::Table>().unwrap_or_else(|error| panic!("{file}: {error}"));
+        let parse = |text: &str| {
+            text.parse::<toml::Table>()
+                .unwrap_or_else(|error| panic!("{file}: {error}"))
+        };
         let mut table = parse(&self.read(file));
         lay_over(&mut table, parse(text));
         self.write(file, toml::to_string(&table).expect("a table is TOML"));
@@ -95,10 +105,17 @@ impl Shop {
     /// A server of a copy, whose clock and whose events leave this shop as it is. Nobody else may
     /// have the shop open.
     pub fn serve_copy(&self) -> (Server, Shop) {
-        let room = tempfile::Builder::new().prefix("stampcard-").tempdir().expect("a temporary folder");
+        let room = tempfile::Builder::new()
+            .prefix("stampcard-")
+            .tempdir()
+            .expect("a temporary folder");
         let dir = room.path().join("shop");
         copy(&self.dir, &dir).unwrap_or_else(|error| panic!("{}: {error}", self.dir.display()));
-        let copy = Shop { dir, keys: self.keys.clone(), _room: room };
+        let copy = Shop {
+            dir,
+            keys: self.keys.clone(),
+            _room: room,
+        };
         let server = copy.serve();
         (server, copy)
     }
@@ -116,7 +133,10 @@ impl Shop {
 
     #[track_caller]
     pub fn ingest_bytes(&self, ndjson: &[u8], arguments: &[&str]) -> Value {
-        let ran = binary::run_with_input([&["ingest", self.text(), "-", "--json"], arguments].concat(), ndjson);
+        let ran = binary::run_with_input(
+            [&["ingest", self.text(), "-", "--json"], arguments].concat(),
+            ndjson,
+        );
         let summary = ran.json();
         assert_eq!(ran.code, 0, "{summary}\n{}", ran.stderr);
         summary
@@ -130,13 +150,18 @@ impl Shop {
     /// The same, line by line.
     #[track_caller]
     pub fn exported(&self, what: &str, arguments: &[&str]) -> Vec<Value> {
-        self.export(what, arguments).lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+        self.export(what, arguments)
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+            .collect()
     }
 
     /// Every export, one after the other: two shops in the same state have the same one.
     #[track_caller]
     pub fn exported_whole(&self, arguments: &[&str]) -> String {
-        ["customers", "ledger", "events"].map(|what| self.export(what, arguments)).concat()
+        ["customers", "ledger", "events"]
+            .map(|what| self.export(what, arguments))
+            .concat()
     }
 
     /// `stampcard check` must find nothing.
@@ -146,7 +171,9 @@ impl Shop {
     }
 
     pub fn text(&self) -> &str {
-        self.dir.to_str().expect("temporary folders have names in UTF-8")
+        self.dir
+            .to_str()
+            .expect("temporary folders have names in UTF-8")
     }
 }
 
@@ -154,7 +181,17 @@ impl Shop {
 #[track_caller]
 pub fn init(dir: &Path, arguments: &[&str]) -> Keys {
     let dir = dir.to_str().expect("the folder's name is UTF-8");
-    let usual = ["init", dir, "--json", "--currency", "USD", "--time-zone", "America/New_York", "--country", "US"];
+    let usual = [
+        "init",
+        dir,
+        "--json",
+        "--currency",
+        "USD",
+        "--time-zone",
+        "America/New_York",
+        "--country",
+        "US",
+    ];
     let ran = binary::run([&usual, arguments].concat());
     assert_eq!(ran.code, 0, "stampcard init: {}", ran.stderr);
     serde_json::from_value(ran.json()["keys"].clone()).expect("init prints three keys")

@@ -75,8 +75,8 @@ pub fn load_all() -> BTreeMap<String, Story> {
         .filter_map(|entry| {
             let folder = entry.expect("a folder can be read").path();
             let text = fs::read_to_string(folder.join("story.toml")).ok()?;
-            let mut story: Story =
-                toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+            let mut story: Story = toml::from_str(&text)
+                .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
             let name = folder.file_name()?.to_string_lossy().into_owned();
             story.folder = folder;
             Some((name, story))
@@ -88,16 +88,31 @@ impl Story {
     /// Plays it and says what did not come out as told.
     pub fn play(&self) -> Result<(), String> {
         let shop = self.shop();
-        let mut play = Play { story: self, shop, sent: BTreeMap::new(), now: String::new(), server: None };
+        let mut play = Play {
+            story: self,
+            shop,
+            sent: BTreeMap::new(),
+            now: String::new(),
+            server: None,
+        };
         let mut problems = Vec::new();
         for (index, step) in self.steps.iter().enumerate() {
             let found = play.take(index, step);
             if !found.is_empty() {
-                problems.push(format!("step {} ({}):\n    {}", index + 1, step.what, found.join("\n    ")));
+                problems.push(format!(
+                    "step {} ({}):\n    {}",
+                    index + 1,
+                    step.what,
+                    found.join("\n    ")
+                ));
             }
         }
         play.shop.check();
-        if problems.is_empty() { Ok(()) } else { Err(format!("{}\n  {}", self.title, problems.join("\n  "))) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{}\n  {}", self.title, problems.join("\n  ")))
+        }
     }
 
     /// A new shop, with what lies beside the story: a `merchant.toml` is laid over the one that
@@ -107,9 +122,15 @@ impl Story {
         if let Ok(text) = fs::read_to_string(self.folder.join("merchant.toml")) {
             shop.lay_over("merchant.toml", &text);
         }
-        for file in fs::read_dir(self.folder.join("plugins")).into_iter().flatten() {
+        for file in fs::read_dir(self.folder.join("plugins"))
+            .into_iter()
+            .flatten()
+        {
             let path = file.expect("a folder can be read").path();
-            shop.write(&format!("plugins/{}", name_of(&path)), fs::read(&path).expect("a file can be read"));
+            shop.write(
+                &format!("plugins/{}", name_of(&path)),
+                fs::read(&path).expect("a file can be read"),
+            );
         }
         shop
     }
@@ -141,20 +162,30 @@ impl Play<'_> {
         } else if let Some(identifier) = &step.look_at {
             self.customer(identifier).unwrap_or(Value::Null)
         } else if let Some(identifier) = &step.ledger_of {
-            let id = self.customer(identifier).map_or(Value::Null, |customer| customer["id"].clone());
+            let id = self
+                .customer(identifier)
+                .map_or(Value::Null, |customer| customer["id"].clone());
             let entries = self.shop.exported("ledger", &["--as-of", &self.now]);
-            entries.into_iter().filter(|entry| entry["customer"] == id).collect()
+            entries
+                .into_iter()
+                .filter(|entry| entry["customer"] == id)
+                .collect()
         } else if let Some(path) = &step.get {
             let answer = self.read(path, step.key.as_deref());
             let status = step.status.unwrap_or(200);
             if answer.status != status {
-                return vec![format!("GET {path}: expected {status} and found {}: {}", answer.status, answer.body)];
+                return vec![format!(
+                    "GET {path}: expected {status} and found {}: {}",
+                    answer.status, answer.body
+                )];
             }
             answer.body
         } else {
             return Vec::new();
         };
-        step.then.as_ref().map_or_else(Vec::new, |expected| differences(expected, &found))
+        step.then
+            .as_ref()
+            .map_or_else(Vec::new, |expected| differences(expected, &found))
     }
 
     /// Sends an event and compares what came of it.
@@ -165,7 +196,8 @@ impl Play<'_> {
             self.now = time.to_owned();
         }
         let line = format!("{event}\n");
-        let ran = binary::run_with_input(["ingest", self.shop.text(), "-", "--json"], line.as_bytes());
+        let ran =
+            binary::run_with_input(["ingest", self.shop.text(), "-", "--json"], line.as_bytes());
         let summary = ran.json();
         match (&step.refused, summary["refused"].as_u64()) {
             (None, Some(0)) => {}
@@ -173,16 +205,32 @@ impl Play<'_> {
             (Some(code), Some(1)) => {
                 let refusal = refusals(&self.shop.dir);
                 let found = refusal["code"].as_str().unwrap_or_default();
-                return if found == code { vec![] } else { vec![format!("expected to be refused as {code} and found {refusal}")] };
+                return if found == code {
+                    vec![]
+                } else {
+                    vec![format!(
+                        "expected to be refused as {code} and found {refusal}"
+                    )]
+                };
             }
-            (Some(code), _) => return vec![format!("expected to be refused as {code} and was taken: {summary}")],
+            (Some(code), _) => {
+                return vec![format!(
+                    "expected to be refused as {code} and was taken: {summary}"
+                )];
+            }
         }
-        let Some(expected) = &step.then else { return Vec::new() };
+        let Some(expected) = &step.then else {
+            return Vec::new();
+        };
         if let Some(status) = step.then.as_ref().and_then(|then| then["status"].as_str())
             && status == "duplicate"
         {
             let found = summary["duplicate"] == json!(1);
-            return if found { Vec::new() } else { vec![format!("expected a duplicate and found {summary}")] };
+            return if found {
+                Vec::new()
+            } else {
+                vec![format!("expected a duplicate and found {summary}")]
+            };
         }
         differences(expected, &self.outcome(event))
     }
@@ -190,17 +238,31 @@ impl Play<'_> {
     /// The event of a step, if it is one.
     fn event(&mut self, index: usize, step: &Step) -> Option<Value> {
         if let Some(id) = &step.again {
-            return Some(self.sent.get(id).unwrap_or_else(|| panic!("no step before has the id {id:?}")).clone());
+            return Some(
+                self.sent
+                    .get(id)
+                    .unwrap_or_else(|| panic!("no step before has the id {id:?}"))
+                    .clone(),
+            );
         }
         let (kind, data) = match (&step.sale, &step.checkout, &step.event) {
             (Some(sale), None, None) => ("sale.completed", self.basket(sale)),
             (None, Some(basket), None) => ("checkout.started", self.basket(basket)),
-            (None, None, Some(kind)) => (kind.as_str(), step.data.clone().unwrap_or_else(|| json!({}))),
+            (None, None, Some(kind)) => (
+                kind.as_str(),
+                step.data.clone().unwrap_or_else(|| json!({})),
+            ),
             (None, None, None) => return None,
             _ => panic!("step {}: one event at a time", index + 1),
         };
-        let id = step.id.clone().unwrap_or_else(|| format!("step-{}", index + 1));
-        let time = step.time.as_ref().unwrap_or_else(|| panic!("step {}: an event needs a time", index + 1));
+        let id = step
+            .id
+            .clone()
+            .unwrap_or_else(|| format!("step-{}", index + 1));
+        let time = step
+            .time
+            .as_ref()
+            .unwrap_or_else(|| panic!("step {}: an event needs a time", index + 1));
         let source = step.source.as_deref().unwrap_or("till-1");
         let event = json!({"specversion": "1.0", "source": source, "id": id, "type": kind, "time": time, "data": data});
         self.sent.insert(id, event.clone());
@@ -210,14 +272,19 @@ impl Play<'_> {
     fn basket(&self, given: &Value) -> Value {
         let mut basket = self.story.basket.clone();
         let given = given.as_object().expect("a basket is a table");
-        basket.extend(given.iter().map(|(key, value)| (key.clone(), value.clone())));
+        basket.extend(
+            given
+                .iter()
+                .map(|(key, value)| (key.clone(), value.clone())),
+        );
         with_goods(Value::Object(basket))
     }
 
     fn replace(&mut self, step: &Step) {
         for (file, with) in &step.replace {
             self.server = None;
-            let content = fs::read(self.story.folder.join(with)).unwrap_or_else(|error| panic!("{with}: {error}"));
+            let content = fs::read(self.story.folder.join(with))
+                .unwrap_or_else(|error| panic!("{with}: {error}"));
             self.shop.write(file, content);
         }
     }
@@ -226,8 +293,12 @@ impl Play<'_> {
     fn customer(&self, identifier: &str) -> Option<Value> {
         let customers = self.shop.exported("customers", &["--as-of", &self.now]);
         customers.into_iter().find(|customer| {
-            let identities = customer["identities"].as_array().expect("a customer has identities");
-            identities.iter().any(|identity| identity["value"] == identifier)
+            let identities = customer["identities"]
+                .as_array()
+                .expect("a customer has identities");
+            identities
+                .iter()
+                .any(|identity| identity["value"] == identifier)
         })
     }
 
@@ -243,7 +314,9 @@ impl Play<'_> {
     fn read(&mut self, path: &str, key: Option<&str>) -> crate::Answer {
         let path = match (path.find('{'), path.find('}')) {
             (Some(start), Some(end)) => {
-                let customer = self.customer(&path[start + 1..end]).expect("somebody has this identifier");
+                let customer = self
+                    .customer(&path[start + 1..end])
+                    .expect("somebody has this identifier");
                 let id = customer["id"].as_str().expect("a customer has an id");
                 format!("{}{id}{}", &path[..start], &path[end + 1..])
             }
@@ -258,22 +331,27 @@ impl Play<'_> {
         };
         server.get_as(key, &path)
     }
-
 }
 
 /// The last refusal that `ingest` wrote down.
 fn refusals(dir: &Path) -> Value {
     let files = fs::read_dir(dir).expect("the shop can be read");
-    let refused = files.filter_map(|file| Some(file.ok()?.path())).filter(|path| name_of(path).starts_with("refused"));
+    let refused = files
+        .filter_map(|file| Some(file.ok()?.path()))
+        .filter(|path| name_of(path).starts_with("refused"));
     let last = refused.max_by_key(|path| fs::metadata(path).and_then(|data| data.modified()).ok());
-    let text = fs::read_to_string(last.expect("ingest names a file of refusals")).expect("it can be read");
+    let text =
+        fs::read_to_string(last.expect("ingest names a file of refusals")).expect("it can be read");
     serde_json::from_str(text.lines().last().unwrap_or_default()).expect("a refusal is JSON")
 }
 
 fn instant(text: &str) -> jiff::Timestamp {
-    text.parse().unwrap_or_else(|error| panic!("{text:?} is no time: {error}"))
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text:?} is no time: {error}"))
 }
 
 fn name_of(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }

@@ -4,19 +4,21 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use stampcard_tests::{Shop, sale};
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 /// How often the server is killed; the soak does it more often.
 const KILLS: u64 = 20;
 const TILLS: u64 = 4;
 const CUSTOMERS: u64 = 23;
-static OPENING: LazyLock<Timestamp> = LazyLock::new(|| Timestamp::now() - jiff::SignedDuration::from_hours(2));
+static OPENING: LazyLock<Timestamp> =
+    LazyLock::new(|| Timestamp::now() - jiff::SignedDuration::from_hours(2));
 
 #[test]
 fn no_answered_event_is_lost_when_the_server_is_killed_under_load() {
-    let kills = std::env::var("STAMPCARD_KILLS").map_or(KILLS, |text| text.parse().expect("a number"));
+    let kills =
+        std::env::var("STAMPCARD_KILLS").map_or(KILLS, |text| text.parse().expect("a number"));
     let shop = Shop::new();
     let mut answered: BTreeMap<String, Value> = BTreeMap::new();
     let mut unsure: Vec<Value> = Vec::new();
@@ -26,7 +28,10 @@ fn no_answered_event_is_lost_when_the_server_is_killed_under_load() {
         // What no answer came for is sent again, as a till does; it is there or it is not.
         for event in std::mem::take(&mut unsure) {
             let outcome = server.outcome(&event);
-            assert!(["applied", "duplicate"].contains(&outcome["status"].as_str().expect("a status")), "{outcome}");
+            assert!(
+                ["applied", "duplicate"].contains(&outcome["status"].as_str().expect("a status")),
+                "{outcome}"
+            );
             remember(&mut answered, &event, outcome);
         }
         let dead = AtomicBool::new(false);
@@ -41,7 +46,9 @@ fn no_answered_event_is_lost_when_the_server_is_killed_under_load() {
                         match till.send(&event) {
                             Ok(answer) => {
                                 assert_eq!(answer.status, 200, "{}", answer.body);
-                                told.lock().expect("no till panicked").push((event, answer.body));
+                                told.lock()
+                                    .expect("no till panicked")
+                                    .push((event, answer.body));
                             }
                             Err(_) => {
                                 untold.lock().expect("no till panicked").push(event);
@@ -61,23 +68,45 @@ fn no_answered_event_is_lost_when_the_server_is_killed_under_load() {
         }
         unsure = untold.into_inner().expect("no till panicked");
     }
-    assert!(answered.len() as u64 > kills * TILLS, "only {} events were answered: no load", answered.len());
+    assert!(
+        answered.len() as u64 > kills * TILLS,
+        "only {} events were answered: no load",
+        answered.len()
+    );
 
     shop.check();
     let server = shop.serve();
     for (id, outcome) in &answered {
         let again = server.outcome(&next_sale(id.parse().expect("ids are numbers")));
-        assert_eq!(again["status"], "duplicate", "the answered sale {id} is missing");
-        assert_eq!(again["points"], outcome["points"], "the sale {id} is remembered otherwise than it was answered");
+        assert_eq!(
+            again["status"], "duplicate",
+            "the answered sale {id} is missing"
+        );
+        assert_eq!(
+            again["points"], outcome["points"],
+            "the sale {id} is remembered otherwise than it was answered"
+        );
     }
     server.stop();
     shop.check();
-    let points: i64 = shop.exported("ledger", &[]).iter().map(|entry| entry["amount"].as_i64().expect("an amount")).sum();
+    let points: i64 = shop
+        .exported("ledger", &[])
+        .iter()
+        .map(|entry| entry["amount"].as_i64().expect("an amount"))
+        .sum();
     let events = shop.exported("events", &[]);
-    let ids: std::collections::BTreeSet<&str> = events.iter().filter(|line| is_sale(line)).filter_map(|line| line["event"]["id"].as_str()).collect();
+    let ids: std::collections::BTreeSet<&str> = events
+        .iter()
+        .filter(|line| is_sale(line))
+        .filter_map(|line| line["event"]["id"].as_str())
+        .collect();
     let sales = events.iter().filter(|line| is_sale(line)).count();
     assert_eq!(ids.len(), sales, "a sale is there twice");
-    assert_eq!(points, sales as i64 * 10, "each sale of 10.00 earns 10 points once");
+    assert_eq!(
+        points,
+        sales as i64 * 10,
+        "each sale of 10.00 earns 10 points once"
+    );
 }
 
 fn is_sale(line: &Value) -> bool {
@@ -95,7 +124,11 @@ fn next_sale(number: u64) -> Value {
     // Apart, so that the order of the sales is that of their numbers; and of today, so that nothing
     // else comes due.
     let at = *OPENING + jiff::SignedDuration::from_millis(number as i64 * 20);
-    sale(&number.to_string(), &at.to_string(), json!({"customer": customer, "total": 1_000}))
+    sale(
+        &number.to_string(),
+        &at.to_string(),
+        json!({"customer": customer, "total": 1_000}),
+    )
 }
 
 #[test]
@@ -110,7 +143,8 @@ fn a_graceful_stop_answers_everything_that_it_took() {
             let (number, taken) = (&number, &taken);
             scope.spawn(move || {
                 // Once the door is closed, connections are refused; nothing in between breaks.
-                while let Ok(answer) = till.send(&next_sale(number.fetch_add(1, Ordering::Relaxed))) {
+                while let Ok(answer) = till.send(&next_sale(number.fetch_add(1, Ordering::Relaxed)))
+                {
                     match answer.status {
                         200 => taken.fetch_add(1, Ordering::Relaxed),
                         503 => break,

@@ -40,10 +40,17 @@ fn any_order_of_arrival_ends_in_the_same_canonical_export() {
     let events = season_and_day();
     let until = "2025-05-18T00:00:00-04:00";
     let in_order = canonical(&events, until);
-    assert!(in_order.lines().count() > events.len(), "the export holds every event and every customer");
+    assert!(
+        in_order.lines().count() > events.len(),
+        "the export holds every event and every customer"
+    );
     for seed in 1..=number("STAMPCARD_SHUFFLES", SHUFFLES) {
         let other = canonical(&shuffled(events.clone(), seed), until);
-        assert_eq!(first_difference(&in_order, &other), None, "shuffled with seed {seed}");
+        assert_eq!(
+            first_difference(&in_order, &other),
+            None,
+            "shuffled with seed {seed}"
+        );
     }
 }
 
@@ -52,10 +59,19 @@ fn any_order_of_arrival_ends_in_the_same_canonical_export() {
 #[ignore = "needs STAMPCARD_MONTH, which `cargo xtask soak` sets"]
 fn any_order_of_a_real_month_ends_in_the_same_canonical_export() {
     let file = std::env::var("STAMPCARD_MONTH").expect("STAMPCARD_MONTH names the events");
-    let locations = std::env::var("STAMPCARD_LOCATIONS").expect("STAMPCARD_LOCATIONS names the stores");
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let events: Vec<Value> = read(&file).lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
-    let until = events.last().expect("a month has events")["time"].as_str().expect("a time").to_owned();
+    let locations =
+        std::env::var("STAMPCARD_LOCATIONS").expect("STAMPCARD_LOCATIONS names the stores");
+    let read = |path: &str| {
+        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    let events: Vec<Value> = read(&file)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an event"))
+        .collect();
+    let until = events.last().expect("a month has events")["time"]
+        .as_str()
+        .expect("a time")
+        .to_owned();
     let export = |events: &[Value]| {
         let shop = Shop::bare(&[]);
         shop.append("merchant.toml", &read(&locations));
@@ -67,7 +83,11 @@ fn any_order_of_a_real_month_ends_in_the_same_canonical_export() {
     let in_order = export(&events);
     for seed in 1..=number("STAMPCARD_SHUFFLES", SHUFFLES) {
         let other = export(&shuffled(events.clone(), seed));
-        assert_eq!(first_difference(&in_order, &other), None, "shuffled with seed {seed}");
+        assert_eq!(
+            first_difference(&in_order, &other),
+            None,
+            "shuffled with seed {seed}"
+        );
     }
 }
 
@@ -79,7 +99,11 @@ fn ingesting_the_same_file_twice_changes_nothing() {
     assert_eq!(first["refused"], 0, "{first}");
     let before = shop.exported_whole(&[]);
     let second = shop.ingest(&events);
-    assert_eq!(second["duplicate"].as_u64(), Some(events.len() as u64), "{second}");
+    assert_eq!(
+        second["duplicate"].as_u64(),
+        Some(events.len() as u64),
+        "{second}"
+    );
     assert_eq!(second["applied"], 0, "{second}");
     assert_eq!(first_difference(&before, &shop.exported_whole(&[])), None);
 }
@@ -104,15 +128,24 @@ fn a_replay_of_the_journal_into_an_empty_database_gives_byte_equal_exports() {
     // events, rule books and timers.
     shop.ingest(early);
     shop.lay_over("plugins/starter-points.toml", "[config]\npoints = 2\n");
-    shop.ingest_bytes(&event::lines(&shuffled(late.to_vec(), 3)), &["--until", "2025-07-01T00:00:00-04:00"]);
+    shop.ingest_bytes(
+        &event::lines(&shuffled(late.to_vec(), 3)),
+        &["--until", "2025-07-01T00:00:00-04:00"],
+    );
 
     let copy = shop.dir.with_file_name("replayed");
-    let copy_text = copy.to_str().expect("temporary folders have names in UTF-8");
+    let copy_text = copy
+        .to_str()
+        .expect("temporary folders have names in UTF-8");
     shop.run("replay", &[copy_text]).ok();
     binary::run(["check", copy_text]).ok();
     for what in ["customers", "ledger", "events"] {
         let replayed = binary::run(["export", copy_text, what]).ok();
-        assert_eq!(first_difference(&shop.export(what, &[]), &replayed), None, "{what}");
+        assert_eq!(
+            first_difference(&shop.export(what, &[]), &replayed),
+            None,
+            "{what}"
+        );
     }
 }
 
@@ -121,10 +154,25 @@ fn first_difference(one: &str, other: &str) -> Option<[String; 3]> {
     if one == other {
         return None;
     }
-    let line = one.lines().zip(other.lines()).take_while(|(one, other)| one == other).count();
+    let line = one
+        .lines()
+        .zip(other.lines())
+        .take_while(|(one, other)| one == other)
+        .count();
     let [one, other] = [one, other].map(|text| text.lines().nth(line).unwrap_or("(end)"));
-    let same = one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
-    let part = |text: &str, from: usize, most: usize| text.chars().skip(from).take(most).collect::<String>();
-    let around = format!("line {}: {} … {}", line + 1, part(one, 0, 120), part(one, same.saturating_sub(120), 120.min(same)));
+    let same = one
+        .chars()
+        .zip(other.chars())
+        .take_while(|(one, other)| one == other)
+        .count();
+    let part = |text: &str, from: usize, most: usize| {
+        text.chars().skip(from).take(most).collect::<String>()
+    };
+    let around = format!(
+        "line {}: {} … {}",
+        line + 1,
+        part(one, 0, 120),
+        part(one, same.saturating_sub(120), 120.min(same))
+    );
     Some([around, part(one, same, 200), part(other, same, 200)])
 }

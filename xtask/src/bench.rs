@@ -29,8 +29,18 @@ pub struct Figure {
 }
 
 impl Figure {
-    pub fn new(name: impl Into<String>, value: f64, unit: &'static str, aim: &'static str) -> Figure {
-        Figure { name: name.into(), value, unit, aim }
+    pub fn new(
+        name: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        aim: &'static str,
+    ) -> Figure {
+        Figure {
+            name: name.into(),
+            value,
+            unit,
+            aim,
+        }
     }
 }
 
@@ -43,11 +53,20 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     figures.extend(growth::measure(options.quick)?);
     println!();
     for figure in &figures {
-        println!("{:<58}{:>14}  {:<12}{}", figure.name, written(figure.value), figure.unit, figure.aim);
+        println!(
+            "{:<58}{:>14}  {:<12}{}",
+            figure.name,
+            written(figure.value),
+            figure.unit,
+            figure.aim
+        );
     }
     let path = root().join("target/bench.json");
     let text = serde_json::to_string_pretty(&as_json(&figures)).expect("figures are JSON");
-    std::fs::write(&path, text).map_err(|source| Failure::File { path: path.display().to_string(), source })?;
+    std::fs::write(&path, text).map_err(|source| Failure::File {
+        path: path.display().to_string(),
+        source,
+    })?;
     println!("\nwritten to {}", path.display());
     Ok(())
 }

@@ -18,13 +18,22 @@ pub fn program(name: &str, arguments: &[&str]) -> Command {
 
 /// Runs it to its end, with its output on the terminal.
 pub fn must(mut command: Command) -> Result<(), Failure> {
-    let status = command.status().map_err(|source| not_started(&command, source))?;
-    if status.success() { Ok(()) } else { Err(Failure::Program(text(&command))) }
+    let status = command
+        .status()
+        .map_err(|source| not_started(&command, source))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Failure::Program(text(&command)))
+    }
 }
 
 /// Runs it to its end and returns what it printed.
 pub fn printed(mut command: Command) -> Result<String, Failure> {
-    let output = command.stderr(Stdio::inherit()).output().map_err(|source| not_started(&command, source))?;
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|source| not_started(&command, source))?;
     if !output.status.success() {
         return Err(Failure::Program(text(&command)));
     }
@@ -33,14 +42,25 @@ pub fn printed(mut command: Command) -> Result<String, Failure> {
 
 /// Whether a program is there and says yes.
 pub fn succeeds(mut command: Command) -> bool {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 pub fn not_started(command: &Command, source: std::io::Error) -> Failure {
-    Failure::Start { program: command.get_program().to_string_lossy().into_owned(), source }
+    Failure::Start {
+        program: command.get_program().to_string_lossy().into_owned(),
+        source,
+    }
 }
 
 fn text(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

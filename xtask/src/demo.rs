@@ -11,10 +11,10 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use report::Report;
 use stampcard_tests::binary::{self, root};
+use stampcard_tests::event;
 use stampcard_tests::generated::{self, BUSY, Generated, TIME_ZONE};
 use stampcard_tests::server::Server;
 use stampcard_tests::shop::{self, Keys};
-use stampcard_tests::event;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     report::print_addresses(&dir, &keys, &server);
     if options.exit {
         server.stop();
-        println!("\nThe server has stopped. `stampcard serve {}` starts it again.", dir.display());
+        println!(
+            "\nThe server has stopped. `stampcard serve {}` starts it again.",
+            dir.display()
+        );
     } else {
         println!("\nThe server is up until you press Ctrl-C.");
         server.wait();
@@ -58,28 +61,49 @@ pub fn run(options: &Options) -> Result<(), Failure> {
 fn generated_day(seed: u64) -> Result<(PathBuf, Keys, Server), Failure> {
     // Yesterday is the last day that is over everywhere in the shop.
     let zone = TimeZone::get(TIME_ZONE).expect("the zone is known");
-    let day = Timestamp::now().to_zoned(zone).date().saturating_sub(1.day());
+    let day = Timestamp::now()
+        .to_zoned(zone)
+        .date()
+        .saturating_sub(1.day());
     let generated = Generated::new(seed, day, BUSY);
 
     let (dir, keys) = new_shop("demo", generated::LOCATIONS)?;
-    println!("\nA season of Juniper & Oak, {} events up to {}, is told to the shop:", generated.season.len(), day);
+    println!(
+        "\nA season of Juniper & Oak, {} events up to {}, is told to the shop:",
+        generated.season.len(),
+        day
+    );
     ingest(&dir, &event::lines(&generated.season))?;
 
     let server = Server::start(&dir, &keys, &[]);
-    println!("\nThe day itself, {day}: {} events from eight tills, through {}.", generated.day.len(), server.address);
+    println!(
+        "\nThe day itself, {day}: {} events from eight tills, through {}.",
+        generated.day.len(),
+        server.address
+    );
     let streamed = stream::send(&server, &generated.day);
     let mut report = Report::default();
-    streamed.answers.iter().for_each(|answer| report.add(answer));
+    streamed
+        .answers
+        .iter()
+        .for_each(|answer| report.add(answer));
     report.print(&server);
     streamed.print();
-    report::print_customer(&server, "Ana, who spent 600.00 before tax in one visit", &format!("email={}", generated.cast.vip));
+    report::print_customer(
+        &server,
+        "Ana, who spent 600.00 before tax in one visit",
+        &format!("email={}", generated.cast.vip),
+    );
     Ok((dir, keys, server))
 }
 
 /// A new shop in `target/NAME`, in place of the one from before.
 fn new_shop(name: &str, locations: &str) -> Result<(PathBuf, Keys), Failure> {
     let dir = root().join("target").join(name).join("shop");
-    let failed = |source| Failure::File { path: dir.display().to_string(), source };
+    let failed = |source| Failure::File {
+        path: dir.display().to_string(),
+        source,
+    };
     if dir.exists() {
         fs::remove_dir_all(&dir).map_err(failed)?;
     }
@@ -94,6 +118,13 @@ fn new_shop(name: &str, locations: &str) -> Result<(PathBuf, Keys), Failure> {
 /// `stampcard ingest`, with its own progress bar and summary on the terminal.
 fn ingest(dir: &Path, ndjson: &[u8]) -> Result<(), Failure> {
     let file = dir.with_file_name("season.ndjson");
-    fs::write(&file, ndjson).map_err(|source| Failure::File { path: file.display().to_string(), source })?;
-    crate::cargo::must(binary::command(["ingest".as_ref(), dir.as_os_str(), file.as_os_str()]))
+    fs::write(&file, ndjson).map_err(|source| Failure::File {
+        path: file.display().to_string(),
+        source,
+    })?;
+    crate::cargo::must(binary::command([
+        "ingest".as_ref(),
+        dir.as_os_str(),
+        file.as_os_str(),
+    ]))
 }

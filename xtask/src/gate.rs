@@ -31,24 +31,58 @@ pub fn run() -> Result<(), Failure> {
     setup::wasm_target()?;
     // Binaries and tests in one build: cargo unites the features of what it builds together, and
     // two builds would compile wasmtime twice.
-    must(cargo(&["build", "--release", "--workspace", "--all-targets"]))?;
+    must(cargo(&[
+        "build",
+        "--release",
+        "--workspace",
+        "--all-targets",
+    ]))?;
     let mut tests = Tests::default();
     if succeeds(cargo(&["nextest", "--version"])) {
         tests.nextest()?;
     } else {
-        tests.plain(&["test", "--release", "--workspace", "--all-targets", "--no-fail-fast"])?;
+        tests.plain(&[
+            "test",
+            "--release",
+            "--workspace",
+            "--all-targets",
+            "--no-fail-fast",
+        ])?;
     }
     for package in WITH_DOCTESTS {
-        tests.plain(&["test", "--release", "--doc", "--no-fail-fast", "--package", package])?;
+        tests.plain(&[
+            "test",
+            "--release",
+            "--doc",
+            "--no-fail-fast",
+            "--package",
+            package,
+        ])?;
     }
-    tests.tool("cargo fmt", &["fmt", "--version"], &["fmt", "--all", "--check"])?;
-    let lints = ["clippy", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    tests.tool(
+        "cargo fmt",
+        &["fmt", "--version"],
+        &["fmt", "--all", "--check"],
+    )?;
+    let lints = [
+        "clippy",
+        "--release",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ];
     tests.tool("cargo clippy", &["clippy", "--version"], &lints)?;
     tests.print_slowest();
     println!("\nthe gate took {} s", began.elapsed().as_secs());
     let verdict = tests.verdict;
     println!("{verdict}");
-    if verdict.failed == 0 { Ok(()) } else { Err(Failure::Tests(verdict)) }
+    if verdict.failed == 0 {
+        Ok(())
+    } else {
+        Err(Failure::Tests(verdict))
+    }
 }
 
 #[derive(Default)]
@@ -61,14 +95,25 @@ impl Tests {
     /// Every test but the doctests, in processes of their own, two and more at a time.
     fn nextest(&mut self) -> Result<(), Failure> {
         let color = "--color=never";
-        let mut command = cargo(&["nextest", "run", "--release", "--workspace", "--all-targets", "--no-fail-fast", color]);
+        let mut command = cargo(&[
+            "nextest",
+            "run",
+            "--release",
+            "--workspace",
+            "--all-targets",
+            "--no-fail-fast",
+            color,
+        ]);
         // It tells each test on standard error as it ends; one line is one test.
         let mut child = command
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|source| not_started(&command, source))?;
         let mut told = false;
-        for line in BufReader::new(child.stderr.take().expect("it is piped")).lines().map_while(Result::ok) {
+        for line in BufReader::new(child.stderr.take().expect("it is piped"))
+            .lines()
+            .map_while(Result::ok)
+        {
             eprintln!("{line}");
             match Told::read(&line) {
                 // Failures are told once more in the summary at the end.
@@ -76,7 +121,9 @@ impl Tests {
                 _ => told |= line.trim_start().starts_with("Summary"),
             }
         }
-        let status = child.wait().map_err(|source| not_started(&command, source))?;
+        let status = child
+            .wait()
+            .map_err(|source| not_started(&command, source))?;
         self.must_explain(status.success(), "cargo nextest run")
     }
 
@@ -84,21 +131,35 @@ impl Tests {
     fn plain(&mut self, arguments: &[&str]) -> Result<(), Failure> {
         let began = Instant::now();
         let mut command = cargo(arguments);
-        let mut child =
-            command.stdout(Stdio::piped()).spawn().map_err(|source| not_started(&command, source))?;
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|source| not_started(&command, source))?;
         let failed_before = self.verdict.failed;
-        for line in BufReader::new(child.stdout.take().expect("it is piped")).lines().map_while(Result::ok) {
+        for line in BufReader::new(child.stdout.take().expect("it is piped"))
+            .lines()
+            .map_while(Result::ok)
+        {
             println!("{line}");
-            let Some(result) = line.strip_prefix("test result: ") else { continue };
+            let Some(result) = line.strip_prefix("test result: ") else {
+                continue;
+            };
             let number = |word: &str| {
                 let before = result.split(word).next().unwrap_or_default().trim_end();
-                before.rsplit([' ', '.']).next().and_then(|text| text.parse::<usize>().ok()).unwrap_or(0)
+                before
+                    .rsplit([' ', '.'])
+                    .next()
+                    .and_then(|text| text.parse::<usize>().ok())
+                    .unwrap_or(0)
             };
             self.verdict.passed += number(" passed");
             self.verdict.failed += number(" failed");
         }
-        let status = child.wait().map_err(|source| not_started(&command, source))?;
-        self.slow.push((began.elapsed(), format!("cargo {}", arguments.join(" "))));
+        let status = child
+            .wait()
+            .map_err(|source| not_started(&command, source))?;
+        self.slow
+            .push((began.elapsed(), format!("cargo {}", arguments.join(" "))));
         let explained = status.success() || self.verdict.failed > failed_before;
         self.must_explain(explained, "cargo test")
     }
@@ -125,7 +186,11 @@ impl Tests {
 
     /// A runner that fails without a failed test did not run the tests at all.
     fn must_explain(&self, explained: bool, runner: &str) -> Result<(), Failure> {
-        if explained || self.verdict.failed > 0 { Ok(()) } else { Err(Failure::Program(runner.to_owned())) }
+        if explained || self.verdict.failed > 0 {
+            Ok(())
+        } else {
+            Err(Failure::Program(runner.to_owned()))
+        }
     }
 
     fn print_slowest(&mut self) {
@@ -157,7 +222,13 @@ impl Told {
             Some((count, name)) if count.starts_with('(') => name,
             _ => rest,
         };
-        let took = Duration::try_from_secs_f64(seconds.trim().trim_start_matches('>').parse().ok()?).ok()?;
-        Some(Told { passed, took, name: name.trim().to_owned() })
+        let took =
+            Duration::try_from_secs_f64(seconds.trim().trim_start_matches('>').parse().ok()?)
+                .ok()?;
+        Some(Told {
+            passed,
+            took,
+            name: name.trim().to_owned(),
+        })
     }
 }

@@ -15,7 +15,12 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about, disable_help_subcommand = true)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -43,19 +48,28 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error("{program} could not be started: {source}")]
-    Start { program: String, source: std::io::Error },
+    Start {
+        program: String,
+        source: std::io::Error,
+    },
     #[error(transparent)]
     Plugin(#[from] stampcard_build::BuildError),
     #[error("{0} failed; what it said is above")]
     Program(String),
     #[error("{path}: {source}")]
-    File { path: String, source: std::io::Error },
+    File {
+        path: String,
+        source: std::io::Error,
+    },
     #[error("{program} printed something that is not what was expected: {printed}")]
     Printed { program: String, printed: String },
     #[error("{0}")]
     Tests(gate::Verdict),
     #[error("{missing} is needed: {remedy}")]
-    Missing { missing: &'static str, remedy: &'static str },
+    Missing {
+        missing: &'static str,
+        remedy: &'static str,
+    },
 }
 
 fn main() -> ExitCode {

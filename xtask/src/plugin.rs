@@ -16,8 +16,12 @@ pub struct Options {
 
 pub fn run(options: &Options) -> Result<(), Failure> {
     setup::wasm_target()?;
-    let package = fs::canonicalize(&options.package).map_err(|source| failed(&options.package, source))?;
-    let name = package.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let package =
+        fs::canonicalize(&options.package).map_err(|source| failed(&options.package, source))?;
+    let name = package
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let component = stampcard_build::component(&package, package.join("target"))?;
     fs::create_dir_all(&options.into).map_err(|source| failed(&options.into, source))?;
     let file = |ending: &str| options.into.join(format!("{name}.{ending}"));
@@ -28,10 +32,18 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         fs::copy(&manifest, file("toml")).map_err(|source| failed(&manifest, source))?;
     }
     fs::write(file("wasm"), &component).map_err(|source| failed(&file("wasm"), source))?;
-    println!("{} has {} bytes, and its settings are in {}", file("wasm").display(), component.len(), file("toml").display());
+    println!(
+        "{} has {} bytes, and its settings are in {}",
+        file("wasm").display(),
+        component.len(),
+        file("toml").display()
+    );
     Ok(())
 }
 
 fn failed(path: &Path, source: std::io::Error) -> Failure {
-    Failure::File { path: path.display().to_string(), source }
+    Failure::File {
+        path: path.display().to_string(),
+        source,
+    }
 }

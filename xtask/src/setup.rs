@@ -16,7 +16,10 @@ pub fn binary() -> Result<PathBuf, Failure> {
 
 /// Adds the target for plugins to the toolchain in use, unless it is there.
 pub fn wasm_target() -> Result<(), Failure> {
-    let libraries = printed(program("rustc", &["--print", "target-libdir", "--target", WASM]))?;
+    let libraries = printed(program(
+        "rustc",
+        &["--print", "target-libdir", "--target", WASM],
+    ))?;
     if Path::new(libraries.trim()).is_dir() {
         return Ok(());
     }

@@ -20,8 +20,26 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     // The busiest month of the Complete Journey, taken and compared by the example itself first.
     let work = root().join("target/soak");
     let text = work.to_str().expect("the root has a name in UTF-8");
-    must(program("python3", &["examples/complete-journey/run.py", "--month", "busiest", "--work", text]))?;
-    let tests = ["test", "--release", "--package", "stampcard-tests", "--test", "crash", "--test", "order"];
+    must(program(
+        "python3",
+        &[
+            "examples/complete-journey/run.py",
+            "--month",
+            "busiest",
+            "--work",
+            text,
+        ],
+    ))?;
+    let tests = [
+        "test",
+        "--release",
+        "--package",
+        "stampcard-tests",
+        "--test",
+        "crash",
+        "--test",
+        "order",
+    ];
     let mut command = cargo(&[&tests[..], &["--", "--include-ignored", "--nocapture"]].concat());
     command
         .env("STAMPCARD_KILLS", options.kills.to_string())

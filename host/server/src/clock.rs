@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime};
 
 /// How often the clock looks. Timers are set in minutes and days; a second more is not noticed.
 const BEAT: Duration = Duration::from_secs(1);
-/// Customers that are driven before the clock looks again.
-const BATCH: u32 = 512;
+/// Customers that are driven before the clock looks again, and before it stops when the shop closes.
+const BATCH: u32 = 256;
 
 /// The wall clock.
 pub fn now() -> Instant {
@@ -33,10 +33,16 @@ pub struct Driven {
 }
 
 /// Drives every customer of whom something is due by an instant, each at the instant at which it
-/// is due, until nothing is. What it did is durable when this returns.
-pub fn drive(desk: &Desk, lanes: &Lanes, until: Instant) -> Result<Driven, StoreError> {
+/// is due, until nothing is or somebody says that it is enough. What it did is durable when this
+/// returns.
+pub fn drive(
+    desk: &Desk,
+    lanes: &Lanes,
+    until: Instant,
+    is_enough: impl Fn() -> bool,
+) -> Result<Driven, StoreError> {
     let mut all = Driven::default();
-    loop {
+    while !is_enough() {
         let due = desk.store.reads().due_customers(until, BATCH)?;
         if due.is_empty() {
             return Ok(all);
@@ -73,6 +79,7 @@ pub fn drive(desk: &Desk, lanes: &Lanes, until: Instant) -> Result<Driven, Store
             return Ok(all);
         }
     }
+    Ok(all)
 }
 
 /// The clock of an open shop. It stops when it is dropped.
@@ -118,7 +125,7 @@ impl Shared {
         let mut stop = self.stop.lock();
         while !*stop {
             drop(stop);
-            match drive(desk, lanes, now()) {
+            match drive(desk, lanes, now(), || *self.stop.lock()) {
                 Ok(driven) => {
                     self.done.fetch_add(driven.done, Ordering::Relaxed);
                     self.failed.fetch_add(driven.failed, Ordering::Relaxed);

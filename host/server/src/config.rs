@@ -11,16 +11,17 @@
 //! What is wrong is told with the file, the line, the key, and what to type instead. Nothing here
 //! runs anything.
 
+pub mod unknown;
+
 use serde::{Deserialize, Serialize};
 use stampcard_pipeline::shop::{Shop, ShopError, ShopFile};
 use stampcard_runtime::Candidate;
 use stampcard_runtime::limits::{COMPONENT_BYTES_MAX, MANIFEST_BYTES_MAX};
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use toml::de::{DeTable, DeValue};
+use unknown::{Keys, MERCHANT_KEYS, SERVER_KEYS, UnknownKey, check_keys};
 
 pub const SERVER_FILE: &str = "stampcard.toml";
 pub const MERCHANT_FILE: &str = "merchant.toml";
@@ -120,104 +121,6 @@ pub enum ConfigError {
     )]
     NoCache,
 }
-
-/// A key that a file may not have, and what was probably meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownKey {
-    /// Where: `policies`, `locations`, or nothing for the top of the file.
-    pub place: &'static str,
-    pub key: String,
-    pub nearest: &'static str,
-    /// The nearest key is at another place of the file.
-    pub nearest_place: &'static str,
-}
-
-impl fmt::Display for UnknownKey {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let inside = |place: &str| {
-            if place.is_empty() {
-                String::new()
-            } else {
-                format!(" of [{place}]")
-            }
-        };
-        write!(
-            f,
-            "`{}` is not a key{}; did you mean `{}`",
-            self.key,
-            inside(self.place),
-            self.nearest
-        )?;
-        match (self.place == self.nearest_place, self.nearest_place) {
-            (true, _) => write!(f, "?"),
-            (false, "") => write!(
-                f,
-                ", which belongs at the top of the file, above the first [table]?"
-            ),
-            (false, place) => write!(f, ", which belongs under [{place}]?"),
-        }
-    }
-}
-
-/// The tables of a file and the keys that each may have; "" is the file itself.
-type Keys = [(&'static str, &'static [&'static str])];
-
-/// Tables whose keys are the shop's own words.
-const FREE: [&str; 2] = ["rates", "kinds"];
-
-const MERCHANT_KEYS: &Keys = &[
-    (
-        "",
-        &[
-            "name",
-            "currency",
-            "time_zone",
-            "country",
-            "language",
-            "tiers",
-            "plugins",
-            "policies",
-            "caps",
-            "profile",
-            "kinds",
-            "rates",
-            "reload",
-            "locations",
-        ],
-    ),
-    (
-        "policies",
-        &[
-            "points_see_segments",
-            "late",
-            "late_window_days",
-            "unknown_customer",
-            "awards",
-        ],
-    ),
-    (
-        "caps",
-        &["points_per_event", "discount_amount", "discount_share"],
-    ),
-    ("profile", &["required", "mode"]),
-    (
-        "locations",
-        &[
-            "id",
-            "name",
-            "kind",
-            "country",
-            "time_zone",
-            "opened",
-            "closed",
-        ],
-    ),
-];
-
-const SERVER_KEYS: &Keys = &[
-    ("", &["listen", "lanes", "queue", "log"]),
-    ("log", &["format", "level"]),
-];
 
 impl Folder {
     pub fn at(dir: &Path) -> Folder {
@@ -343,79 +246,6 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path, keys: &Keys) -> Result<T, Con
     })
 }
 
-/// Looks for keys that the file may not have. What is not TOML at all is left to the reader.
-fn check_keys(path: &Path, text: &str, keys: &Keys) -> Result<(), ConfigError> {
-    let Ok(file) = DeTable::parse(text) else {
-        return Ok(());
-    };
-    let found = unknown(file.get_ref(), "", keys);
-    match found.into_iter().min_by_key(|(at, _)| *at) {
-        None => Ok(()),
-        Some((at, key)) => {
-            let line = text.as_bytes()[..at]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count()
-                + 1;
-            Err(ConfigError::UnknownKey {
-                path: path.into(),
-                line,
-                key,
-            })
-        }
-    }
-}
-
-/// Every unknown key with the byte at which it stands.
-fn unknown(table: &DeTable, place: &'static str, keys: &Keys) -> Vec<(usize, UnknownKey)> {
-    let known = keys
-        .iter()
-        .find(|(table, _)| *table == place)
-        .map_or(&[][..], |(_, known)| known);
-    let mut found = Vec::new();
-    for (key, value) in table {
-        let name = key.get_ref().as_ref();
-        if !known.contains(&name) {
-            found.push((key.span().start, nearest(place, name, keys)));
-            continue;
-        }
-        let Some((inside, _)) = keys
-            .iter()
-            .find(|(table, _)| *table == name && !FREE.contains(table))
-        else {
-            continue;
-        };
-        match value.get_ref() {
-            DeValue::Table(table) => found.extend(unknown(table, inside, keys)),
-            DeValue::Array(entries) => {
-                for entry in entries.iter() {
-                    if let DeValue::Table(table) = entry.get_ref() {
-                        found.extend(unknown(table, inside, keys));
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-/// The nearest known key, preferring the same table: a right key in the wrong place is found too.
-fn nearest(place: &'static str, key: &str, keys: &Keys) -> UnknownKey {
-    let known = keys
-        .iter()
-        .flat_map(|(place, known)| known.iter().map(move |known| (*place, *known)));
-    let (nearest_place, nearest) = known
-        .min_by_key(|(other, known)| (strsim::damerau_levenshtein(key, known), *other != place))
-        .expect("there are keys");
-    UnknownKey {
-        place,
-        key: key.into(),
-        nearest,
-        nearest_place,
-    }
-}
-
 fn text(path: &Path, most: usize) -> Result<Option<String>, ConfigError> {
     let Some(bytes) = bytes(path, most + 1)? else {
         return Ok(None);
@@ -526,62 +356,6 @@ mod tests {
             Folder::at(dir.path()).shop().unwrap().file.rates["EUR"],
             1_080_000
         );
-    }
-
-    /// The keys of a value of ours as it would be written, table by table.
-    fn keys_of(value: &impl Serialize) -> Vec<(String, Vec<String>)> {
-        let toml::Value::Table(file) = toml::Value::try_from(value).unwrap() else {
-            panic!("a file is a table")
-        };
-        let keys = |table: &toml::Table| table.keys().cloned().collect::<Vec<_>>();
-        let mut all = vec![(String::new(), keys(&file))];
-        for (name, value) in &file {
-            match value {
-                toml::Value::Table(table) if !FREE.contains(&name.as_str()) => {
-                    all.push((name.clone(), keys(table)))
-                }
-                toml::Value::Array(entries) => {
-                    all.extend(
-                        entries
-                            .iter()
-                            .filter_map(|entry| Some((name.clone(), keys(entry.as_table()?)))),
-                    );
-                }
-                _ => {}
-            }
-        }
-        all
-    }
-
-    fn assert_known(found: Vec<(String, Vec<String>)>, known: &Keys) {
-        for (place, mut found) in found {
-            let mut known = known
-                .iter()
-                .find(|(known, _)| *known == place)
-                .expect(&place)
-                .1
-                .to_vec();
-            (found.sort(), known.sort());
-            assert_eq!(found, known, "[{place}]");
-        }
-    }
-
-    #[test]
-    fn the_lists_of_known_keys_are_those_of_the_files() {
-        let text = "kinds = { \"x.a\" = \"A\" }\nrates = { EUR = 1 }\n";
-        let shop: ShopFile = toml::from_str(&format!(
-            "{GOOD}{text}[caps]\npoints_per_event = 1\ndiscount_amount = 1\ndiscount_share = 1\n\
-             [[locations]]\nid = \"a\"\nname = \"A\"\ncountry = \"US\"\ntime_zone = \"UTC\"\nopened = \"2024-01-01\"\nclosed = \"2024-01-02\"\n"
-        ))
-        .unwrap();
-        assert_known(keys_of(&shop), MERCHANT_KEYS);
-        let server = ServerFile {
-            listen: Some(([127, 0, 0, 1], 80).into()),
-            lanes: Some(1),
-            queue: Some(1),
-            log: LogFile::default(),
-        };
-        assert_known(keys_of(&server), SERVER_KEYS);
     }
 
     #[test]

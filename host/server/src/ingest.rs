@@ -4,23 +4,24 @@
 //! The shop's clock is the highest time that was seen. It is safe to do twice: an event that is
 //! known is a duplicate. What is refused is kept in a file beside the shop, with the reason.
 
+mod lines;
+mod refused;
+
 use crate::clock;
 use crate::lanes::NotTaken;
 use crate::merchant::Merchant;
 use bytes::Bytes;
+use lines::{next_line, time_of};
 use parking_lot::{Condvar, Mutex};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use refused::Refusals;
+use serde::Serialize;
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::event::Instant;
-use stampcard_pipeline::limits::{AHEAD_MS_MAX, EVENT_BYTES_MAX};
+use stampcard_pipeline::limits::AHEAD_MS_MAX;
 use stampcard_pipeline::outcome::{Outcome, Status};
 use stampcard_pipeline::refusal::Refusal;
 use stampcard_pipeline::store::StoreError;
-use std::borrow::Cow;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -149,7 +150,7 @@ fn settle(merchant: &Merchant, told: &Told) -> Result<(), IngestError> {
 /// Drives whom something is due for by the shop's clock.
 fn drive(merchant: &Merchant, clock: Option<Instant>) -> Result<u64, IngestError> {
     match clock {
-        Some(clock) => Ok(clock::drive(merchant.desk(), merchant.lanes(), clock)?.done),
+        Some(clock) => Ok(clock::drive(merchant.desk(), merchant.lanes(), clock, || false)?.done),
         None => Ok(0),
     }
 }
@@ -185,10 +186,7 @@ impl Told {
             points: AtomicI64::new(0),
             clock: AtomicI64::new(clock.map_or(i64::MIN, |at| at.0)),
             ahead: Instant(now.0 + AHEAD_MS_MAX),
-            refusals: Refusals {
-                path: dir.join(format!("refused-{}.ndjson", now.0)),
-                file: Mutex::new(Ok(None)),
-            },
+            refusals: Refusals::at(dir.join(format!("refused-{}.ndjson", now.0))),
             failed: Mutex::new(None),
             open: Mutex::new(0),
             all_told: Condvar::new(),
@@ -271,183 +269,6 @@ impl Told {
             path: self.refusals.path.clone(),
             source,
         };
-        let file = std::mem::replace(&mut *self.refusals.file.lock(), Ok(None));
-        let Some(mut file) = file.map_err(failed)? else {
-            return Ok(None);
-        };
-        file.flush().map_err(failed)?;
-        Ok(Some(self.refusals.path.clone()))
-    }
-}
-
-/// The file of refused lines; it is made with the first of them, for this user alone.
-struct Refusals {
-    path: PathBuf,
-    file: Mutex<io::Result<Option<BufWriter<File>>>>,
-}
-
-#[derive(Serialize)]
-struct RefusedLine<'a> {
-    line: u64,
-    code: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pointer: &'a str,
-    problem: String,
-    event: Cow<'a, RawValue>,
-}
-
-impl Refusals {
-    fn keep(&self, line: u64, event: &[u8], refusal: &Refusal) {
-        let row = RefusedLine {
-            line,
-            code: refusal.code(),
-            pointer: refusal.pointer(),
-            problem: refusal.to_string(),
-            event: as_json(event),
-        };
-        let mut file = self.file.lock();
-        let written = match &mut *file {
-            Ok(Some(file)) => write_row(file, &row),
-            Ok(None) => self.create().and_then(|mut created| {
-                write_row(&mut created, &row)?;
-                *file = Ok(Some(created));
-                Ok(())
-            }),
-            // The first problem is the one that is told.
-            Err(_) => return,
-        };
-        if let Err(error) = written {
-            *file = Err(error);
-        }
-    }
-
-    fn create(&self) -> io::Result<BufWriter<File>> {
-        // Refused events hold what the tills sent, personal data too.
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&self.path)?;
-        Ok(BufWriter::new(file))
-    }
-}
-
-fn write_row(file: &mut BufWriter<File>, row: &RefusedLine) -> io::Result<()> {
-    serde_json::to_writer(&mut *file, row)?;
-    file.write_all(b"\n")
-}
-
-/// The line as JSON: itself if it is, else as a text.
-fn as_json(event: &[u8]) -> Cow<'_, RawValue> {
-    match serde_json::from_slice::<&RawValue>(event) {
-        Ok(json) => Cow::Borrowed(json),
-        Err(_) => {
-            let text =
-                serde_json::to_string(&String::from_utf8_lossy(event)).expect("a text is JSON");
-            Cow::Owned(RawValue::from_string(text).expect("it was just made"))
-        }
-    }
-}
-
-/// When the event happened, as far as it says.
-fn time_of(event: &[u8]) -> Option<Instant> {
-    #[derive(Deserialize)]
-    struct Envelope<'a> {
-        #[serde(borrow)]
-        time: Cow<'a, str>,
-    }
-    let envelope: Envelope = serde_json::from_slice(event).ok()?;
-    calendar::parse(&envelope.time).ok()
-}
-
-/// A line without its end, and how many bytes of the input it took.
-struct Line {
-    bytes: Bytes,
-    read: u64,
-}
-
-/// Reads a line, but of one that is longer than any event may be only as much as shows that: the
-/// memory does not depend on the input.
-fn next_line(input: &mut impl BufRead) -> io::Result<Option<Line>> {
-    let mut bytes = Vec::new();
-    let mut read = 0;
-    loop {
-        let available = match input.fill_buf() {
-            Ok(available) => available,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let is_end = available.is_empty();
-        let end = memchr::memchr(b'\n', available);
-        let taken = end.unwrap_or(available.len());
-        let room = (EVENT_BYTES_MAX + 1).saturating_sub(bytes.len());
-        bytes.extend_from_slice(&available[..taken.min(room)]);
-        let used = taken + usize::from(end.is_some());
-        input.consume(used);
-        read += used as u64;
-        if is_end && read == 0 {
-            return Ok(None);
-        }
-        if is_end || end.is_some() {
-            return Ok(Some(Line {
-                bytes: bytes.into(),
-                read,
-            }));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lines(input: &[u8]) -> Vec<(usize, u64)> {
-        // A small buffer, so that lines go over its end.
-        let mut input = io::BufReader::with_capacity(7, input);
-        let next = || {
-            next_line(&mut input)
-                .unwrap()
-                .map(|line| (line.bytes.len(), line.read))
-        };
-        std::iter::from_fn(next).collect()
-    }
-
-    #[test]
-    fn lines_are_read_whole_and_counted_in_bytes() {
-        assert_eq!(lines(b""), []);
-        assert_eq!(lines(b"0123456789\n\nab"), [(10, 11), (0, 1), (2, 2)]);
-        assert_eq!(lines(b"ab\n"), [(2, 3)]);
-    }
-
-    #[test]
-    fn of_a_line_that_no_event_can_have_only_so_much_is_kept_as_shows_it() {
-        let mut input = vec![b'x'; 3 * EVENT_BYTES_MAX];
-        input.extend_from_slice(b"\nab\n");
-        assert_eq!(
-            lines(&input),
-            [
-                (EVENT_BYTES_MAX + 1, 3 * EVENT_BYTES_MAX as u64 + 1),
-                (2, 3)
-            ]
-        );
-    }
-
-    #[test]
-    fn the_time_is_the_envelopes_own() {
-        let event = br#"{"data":{"time":"2030-01-01T00:00:00Z"},"time":"2024-05-01T00:00:00Z"}"#;
-        assert_eq!(
-            time_of(event).map(calendar::text).as_deref(),
-            Some("2024-05-01T00:00:00Z")
-        );
-        assert_eq!(time_of(b"{}"), None);
-        assert_eq!(time_of(b"{\"time\":"), None);
-    }
-
-    #[test]
-    fn a_refused_line_is_kept_as_json_whatever_it_is() {
-        let kept = |event: &[u8]| as_json(event).get().to_owned();
-        assert_eq!(kept(b"{\"a\": 1}"), "{\"a\": 1}");
-        assert_eq!(kept(b"{\"a\": "), "\"{\\\"a\\\": \"");
-        assert_eq!(kept(&[0xff, b'a']), "\"\u{fffd}a\"");
+        self.refusals.close().map_err(failed)
     }
 }

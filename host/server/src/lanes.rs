@@ -15,7 +15,7 @@ use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::line::{preview, process};
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::refusal::Refusal;
-use stampcard_pipeline::store::StoreError;
+use stampcard_pipeline::store::{Committed, StoreError};
 use stampcard_store::Work;
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -301,9 +301,9 @@ impl Lane {
             }
             Ok(Decided::Preview(outcome)) => reply(Ok(*outcome)),
             Ok(Decided::Committed(committed)) => {
-                let outcome = committed.outcome;
+                let Committed { outcome, durable } = *committed;
                 desk.figures.decided(&outcome, clock::now());
-                committed.durable.then(Box::new(move |durable| {
+                durable.then(Box::new(move |durable| {
                     reply(durable.map(|()| outcome).map_err(Refusal::Store))
                 }));
             }
@@ -313,7 +313,7 @@ impl Lane {
 
 enum Decided {
     Preview(Box<Outcome>),
-    Committed(stampcard_pipeline::store::Committed),
+    Committed(Box<Committed>),
 }
 
 fn decide(desk: &Desk, what: What) -> Result<Decided, Refusal> {
@@ -337,7 +337,7 @@ fn decide(desk: &Desk, what: What) -> Result<Decided, Refusal> {
             return Ok(Decided::Preview(Box::new(outcome)));
         }
     };
-    Ok(Decided::Committed(committed))
+    Ok(Decided::Committed(Box::new(committed)))
 }
 
 /// The bytes by which the event names its customer, found without reading all of its JSON. Where

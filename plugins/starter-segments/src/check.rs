@@ -241,10 +241,11 @@ impl<'a> Walk<'a> {
                 self.facts(place, scope)?;
                 match measured.days {
                     None => Ok(()),
-                    Some(days) => {
-                        self.needs.often = true;
-                        host_window(place, "days", days)
-                    }
+                    Some(_) => refuse(
+                        place,
+                        "days do not go with a location, category or collection: \
+                         those are counted over the customer's whole life",
+                    ),
                 }
             }
         }

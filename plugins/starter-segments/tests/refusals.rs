@@ -42,8 +42,8 @@ fn what_cannot_be_is_refused_where_it_stands() {
             "segments.s: one of channel, location, category and collection, not several",
         ),
         (
-            format!("facts = [\"category\"]\n{}", segment("when = { spend = { at_least = 3, category = \"tea\", days = 31 } }")),
-            "segments.s: days is 31; it must be 7, 30, 90 or 365 here",
+            format!("facts = [\"category\"]\n{}", segment("when = { spend = { at_least = 3, category = \"tea\", days = 30 } }")),
+            "segments.s: days do not go with a location, category or collection: those are counted over the customer's whole life",
         ),
         (segment("when = { this_sale = { over = 1 } }"), "segments.s: one sale is over at once; say `leaves = false` or `stays_days = …`"),
         (segment("leaves = false\nstays_days = 3\nwhen = { enrolled = true }"), "segments.s: nobody leaves it, so `stays_days` says nothing"),

@@ -67,7 +67,12 @@ pub struct Basket(Vec<(&'static Product, i64)>);
 
 /// One piece of each.
 pub fn of(skus: &[&str]) -> Basket {
-    let find = |sku: &&str| PRODUCTS.iter().find(|product| product.sku == *sku).expect("it is on the shelf");
+    let find = |sku: &&str| {
+        PRODUCTS
+            .iter()
+            .find(|product| product.sku == *sku)
+            .expect("it is on the shelf")
+    };
     Basket(skus.iter().map(|sku| (find(sku), 1)).collect())
 }
 
@@ -77,9 +82,19 @@ pub fn basket_of(dice: &mut Dice) -> Basket {
     let mut basket: Vec<(&Product, i64)> = Vec::new();
     for _ in 0..kinds {
         let product = dice.pick(PRODUCTS);
-        match basket.iter_mut().find(|(other, _)| other.sku == product.sku) {
+        match basket
+            .iter_mut()
+            .find(|(other, _)| other.sku == product.sku)
+        {
             Some((_, pieces)) => *pieces += 1,
-            None => basket.push((product, if product.price < 3_000 && dice.one_in(3) { 2 } else { 1 })),
+            None => basket.push((
+                product,
+                if product.price < 3_000 && dice.one_in(3) {
+                    2
+                } else {
+                    1
+                },
+            )),
         }
     }
     Basket(basket)
@@ -87,7 +102,10 @@ pub fn basket_of(dice: &mut Dice) -> Basket {
 
 impl Basket {
     fn goods(&self) -> i64 {
-        self.0.iter().map(|(product, pieces)| product.price * pieces).sum()
+        self.0
+            .iter()
+            .map(|(product, pieces)| product.price * pieces)
+            .sum()
     }
 
     fn lines(&self) -> Vec<Value> {
@@ -102,10 +120,21 @@ impl Basket {
     }
 
     /// The data of a sale: one basket in twelve has a code, and everybody pays tax.
-    pub fn sale(&self, channel: &str, store: Option<&str>, device: &str, customer: Value, dice: &mut Dice) -> Value {
+    pub fn sale(
+        &self,
+        channel: &str,
+        store: Option<&str>,
+        device: &str,
+        customer: Value,
+        dice: &mut Dice,
+    ) -> Value {
         let goods = self.goods();
         let discount = if dice.one_in(12) { goods / 10 } else { 0 };
-        let shipping = if channel == "online" && goods < FREE_SHIPPING { SHIPPING } else { 0 };
+        let shipping = if channel == "online" && goods < FREE_SHIPPING {
+            SHIPPING
+        } else {
+            0
+        };
         let tax = ((goods - discount) * TAX + 50_000) / 100_000;
         let total = goods - discount + shipping + tax;
         let mut sale = json!({
@@ -125,10 +154,16 @@ impl Basket {
             sale["shipping"] = shipping.into();
         }
         let gift_card = if dice.one_in(25) { total / 3 } else { 0 };
-        let kind = if channel == "pos" && dice.one_in(5) { "cash" } else { "card" };
+        let kind = if channel == "pos" && dice.one_in(5) {
+            "cash"
+        } else {
+            "card"
+        };
         sale["tenders"] = match gift_card {
             0 => json!([{"kind": kind, "amount": total}]),
-            _ => json!([{"kind": "gift-card", "amount": gift_card}, {"kind": kind, "amount": total - gift_card}]),
+            _ => {
+                json!([{"kind": "gift-card", "amount": gift_card}, {"kind": kind, "amount": total - gift_card}])
+            }
         };
         sale
     }

@@ -5,15 +5,17 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 const GIVEN: &[&str] = &[
-    "Amara", "Bruno", "Carmen", "Darius", "Elena", "Farid", "Greta", "Hugo", "Imani", "Jonas", "Kavya", "Liam", "Mei",
-    "Nadia", "Omar", "Paula", "Quinn", "Rosa", "Samir", "Tess", "Uma", "Viktor", "Wren", "Ximena", "Yusuf", "Zoe",
-    "Aisha", "Bastien", "Celia", "Diego", "Esther", "Finn", "Gia", "Hana", "Ivo", "Jia", "Kofi", "Lena", "Mateo", "Noor",
+    "Amara", "Bruno", "Carmen", "Darius", "Elena", "Farid", "Greta", "Hugo", "Imani", "Jonas",
+    "Kavya", "Liam", "Mei", "Nadia", "Omar", "Paula", "Quinn", "Rosa", "Samir", "Tess", "Uma",
+    "Viktor", "Wren", "Ximena", "Yusuf", "Zoe", "Aisha", "Bastien", "Celia", "Diego", "Esther",
+    "Finn", "Gia", "Hana", "Ivo", "Jia", "Kofi", "Lena", "Mateo", "Noor",
 ];
 const FAMILY: &[&str] = &[
-    "Abbott", "Bakshi", "Castillo", "Dubois", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito", "Jensen", "Kaplan",
-    "Lopez", "Moreau", "Nowak", "Osei", "Petrov", "Quist", "Rossi", "Silva", "Tanaka", "Ueda", "Vargas", "Walsh", "Xu",
-    "Yilmaz", "Zeller", "Adeyemi", "Brandt", "Cohen", "Dias", "Ekman", "Fontaine", "Gupta", "Holm", "Ivanov", "Jackson",
-    "Klein", "Larsen", "Mwangi", "Nguyen",
+    "Abbott", "Bakshi", "Castillo", "Dubois", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito",
+    "Jensen", "Kaplan", "Lopez", "Moreau", "Nowak", "Osei", "Petrov", "Quist", "Rossi", "Silva",
+    "Tanaka", "Ueda", "Vargas", "Walsh", "Xu", "Yilmaz", "Zeller", "Adeyemi", "Brandt", "Cohen",
+    "Dias", "Ekman", "Fontaine", "Gupta", "Holm", "Ivanov", "Jackson", "Klein", "Larsen", "Mwangi",
+    "Nguyen",
 ];
 /// Codes of the city. With 555-0100 to 555-0199, which ring nowhere, they make 700 numbers.
 const AREAS: [u32; 7] = [212, 646, 718, 917, 347, 929, 332];
@@ -90,7 +92,8 @@ impl Person {
 
     fn phone(&self) -> Option<String> {
         let area = AREAS[self.number as usize / 100 % AREAS.len()];
-        self.has_phone.then(|| format!("({area}) 555-01{:02}", self.number % 100))
+        self.has_phone
+            .then(|| format!("({area}) 555-01{:02}", self.number % 100))
     }
 
     /// What a till knows of them: a phone, or the card.
@@ -105,7 +108,9 @@ impl Person {
     pub fn online(&self) -> Value {
         match self.habit {
             Habit::Both => json!({"email": self.email(), "card": self.card()}),
-            _ => json!({"email": self.email(), "external": {"source": "juniper-web", "id": self.number.to_string()}}),
+            _ => {
+                json!({"email": self.email(), "external": {"source": "juniper-web", "id": self.number.to_string()}})
+            }
         }
     }
 

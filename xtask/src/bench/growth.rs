@@ -22,9 +22,20 @@ pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
         Figure::new(format!("a sale among {many} customers"), crowd, "µs", ""),
         Figure::new("the second over the first", crowd / few, "times", "flat"),
     ];
-    must(cargo(&["xtask", "plugin", "examples/tenth-coffee", "--into", "target/plugins"]))?;
+    must(cargo(&[
+        "xtask",
+        "plugin",
+        "examples/tenth-coffee",
+        "--into",
+        "target/plugins",
+    ]))?;
     for plugins in [1, 10, 100] {
-        figures.push(Figure::new(format!("a sale with {plugins} more plugins"), with_plugins(plugins, sales / 4), "µs", "linear"));
+        figures.push(Figure::new(
+            format!("a sale with {plugins} more plugins"),
+            with_plugins(plugins, sales / 4),
+            "µs",
+            "linear",
+        ));
     }
     Ok(figures)
 }
@@ -32,25 +43,38 @@ pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
 /// Microseconds for each sale in a shop that knows so many customers.
 fn among(customers: usize, sales: usize) -> f64 {
     let shop = Shop::new();
-    let known: Vec<Value> = (0..customers).map(|number| one_sale("known", number, customers)).collect();
+    let known: Vec<Value> = (0..customers)
+        .map(|number| one_sale("known", number, customers))
+        .collect();
     shop.ingest(&known);
     // Spread over all of them, so that no cache of the newest helps.
-    let measured: Vec<Value> = (0..sales).map(|number| one_sale("measured", number * 7_919, customers)).collect();
+    let measured: Vec<Value> = (0..sales)
+        .map(|number| one_sale("measured", number * 7_919, customers))
+        .collect();
     micros(&shop, &measured)
 }
 
 fn with_plugins(plugins: usize, sales: usize) -> f64 {
     let shop = Shop::new();
-    let read = |name: &str| fs::read(root().join("target/plugins").join(name)).expect("it was just built");
-    let (component, manifest) = (read("tenth-coffee.wasm"), String::from_utf8(read("tenth-coffee.toml")).expect("a manifest is UTF-8"));
+    let read =
+        |name: &str| fs::read(root().join("target/plugins").join(name)).expect("it was just built");
+    let (component, manifest) = (
+        read("tenth-coffee.wasm"),
+        String::from_utf8(read("tenth-coffee.toml")).expect("a manifest is UTF-8"),
+    );
     for number in 1..=plugins {
         let name = format!("coffee-{number}");
         shop.write(&format!("plugins/{name}.wasm"), &component);
-        shop.write(&format!("plugins/{name}.toml"), manifest.replace("\"tenth-coffee\"", &format!("\"{name}\"")));
+        shop.write(
+            &format!("plugins/{name}.toml"),
+            manifest.replace("\"tenth-coffee\"", &format!("\"{name}\"")),
+        );
     }
     // What is loaded at the first start is not part of it.
     shop.ingest(&[one_sale("first", 0, 1)]);
-    let measured: Vec<Value> = (0..sales).map(|number| one_sale("measured", number, 500)).collect();
+    let measured: Vec<Value> = (0..sales)
+        .map(|number| one_sale("measured", number, 500))
+        .collect();
     micros(&shop, &measured)
 }
 
@@ -61,7 +85,15 @@ fn micros(shop: &Shop, events: &[Value]) -> f64 {
 
 fn one_sale(source: &str, number: usize, customers: usize) -> Value {
     let customer = json!({"email": format!("customer-{}@example.com", number % customers)});
-    let day = if source == "known" { 1_772_000_000 } else { 1_774_000_000 };
+    let day = if source == "known" {
+        1_772_000_000
+    } else {
+        1_774_000_000
+    };
     let at = jiff::Timestamp::from_second(day + (number % 1_000_000) as i64).expect("a time");
-    sale(&format!("{source}-{number}"), &at.to_string(), json!({"customer": customer, "total": 2_500}))
+    sale(
+        &format!("{source}-{number}"),
+        &at.to_string(),
+        json!({"customer": customer, "total": 2_500}),
+    )
 }

@@ -11,33 +11,79 @@ use std::process::Stdio;
 use std::time::Duration;
 
 pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
-    let size = if quick { Size { customers: 400, guests: 6 } } else { BUSY };
+    let size = if quick {
+        Size {
+            customers: 400,
+            guests: 6,
+        }
+    } else {
+        BUSY
+    };
     let generated = Generated::new(5, date(2025, 5, 17), size);
     let events = [generated.season, generated.day].concat();
     let shop = Shop::bare(&[]);
     shop.append("merchant.toml", generated::LOCATIONS);
     let file = shop.path("events.ndjson");
-    fs::write(&file, event::lines(&events)).map_err(|source| Failure::File { path: file.display().to_string(), source })?;
+    fs::write(&file, event::lines(&events)).map_err(|source| Failure::File {
+        path: file.display().to_string(),
+        source,
+    })?;
 
-    let mut child = binary::command(["ingest".as_ref(), shop.dir.as_os_str(), file.as_os_str(), "--json".as_ref()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|source| Failure::Start { program: "stampcard ingest".into(), source })?;
+    let mut child = binary::command([
+        "ingest".as_ref(),
+        shop.dir.as_os_str(),
+        file.as_os_str(),
+        "--json".as_ref(),
+    ])
+    .stdout(Stdio::piped())
+    .spawn()
+    .map_err(|source| Failure::Start {
+        program: "stampcard ingest".into(),
+        source,
+    })?;
     let peak = peak_memory(&mut child);
-    let printed = child.wait_with_output().map_err(|source| Failure::Start { program: "stampcard ingest".into(), source })?;
+    let printed = child.wait_with_output().map_err(|source| Failure::Start {
+        program: "stampcard ingest".into(),
+        source,
+    })?;
     let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
     let summary: serde_json::Value = serde_json::from_str(&printed).unwrap_or_default();
     let Some(seconds) = summary["seconds"].as_f64() else {
-        return Err(Failure::Printed { program: "stampcard ingest".into(), printed });
+        return Err(Failure::Printed {
+            program: "stampcard ingest".into(),
+            printed,
+        });
     };
     let a_second = events.len() as f64 / seconds;
-    let bytes: u64 = ["stampcard.db", "stampcard.db-wal"].iter().filter_map(|name| fs::metadata(shop.path(name)).ok()).map(|data| data.len()).sum();
+    let bytes: u64 = ["stampcard.db", "stampcard.db-wal"]
+        .iter()
+        .filter_map(|name| fs::metadata(shop.path(name)).ok())
+        .map(|data| data.len())
+        .sum();
     let mut figures = vec![
-        Figure::new(format!("durable events, four starter plugins ({} events)", events.len()), a_second, "a second", "at least 3,000"),
-        Figure::new("on disk", bytes as f64 / events.len() as f64, "bytes/event", "at most 6,144"),
+        Figure::new(
+            format!(
+                "durable events, four starter plugins ({} events)",
+                events.len()
+            ),
+            a_second,
+            "a second",
+            "at least 3,000",
+        ),
+        Figure::new(
+            "on disk",
+            bytes as f64 / events.len() as f64,
+            "bytes/event",
+            "at most 6,144",
+        ),
     ];
     if let Some(peak) = peak {
-        figures.push(Figure::new("most memory of that import", peak as f64 / f64::from(1 << 20), "MiB", "at most 300"));
+        figures.push(Figure::new(
+            "most memory of that import",
+            peak as f64 / f64::from(1 << 20),
+            "MiB",
+            "at most 300",
+        ));
     }
     Ok(figures)
 }
@@ -49,7 +95,9 @@ fn peak_memory(child: &mut std::process::Child) -> Option<u64> {
     while let Ok(None) = child.try_wait() {
         let text = fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find(|line| line.starts_with("VmHWM:"));
-        let kib = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|text| text.parse::<u64>().ok());
+        let kib = line
+            .and_then(|line| line.split_whitespace().nth(1))
+            .and_then(|text| text.parse::<u64>().ok());
         peak = kib.map(|kib| kib * 1_024).max(peak);
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -8,21 +8,68 @@ use serde_json::Value;
 
 pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
     let size = if quick { "quick" } else { "full" };
-    let text = printed(cargo(&["run", "--release", "--quiet", "--package", "xtask", "--features", "measure", "--bin", "measure", "--", size]))?;
+    let text = printed(cargo(&[
+        "run",
+        "--release",
+        "--quiet",
+        "--package",
+        "xtask",
+        "--features",
+        "measure",
+        "--bin",
+        "measure",
+        "--",
+        size,
+    ]))?;
     let figures: Value = serde_json::from_str(&text).unwrap_or_default();
     let number = |part: &str, key: &str| {
         let found = figures[part][key].as_f64();
-        found.ok_or_else(|| Failure::Printed { program: "measure".into(), printed: text.clone() })
+        found.ok_or_else(|| Failure::Printed {
+            program: "measure".into(),
+            printed: text.clone(),
+        })
     };
-    let (native, fresh, reused) = (number("rule", "native_micros")?, number("rule", "fresh_micros")?, number("rule", "reused_micros")?);
-    let (ours, sqlite) = (number("line", "ours_a_second")?, number("line", "sqlite_a_second")?);
+    let (native, fresh, reused) = (
+        number("rule", "native_micros")?,
+        number("rule", "fresh_micros")?,
+        number("rule", "reused_micros")?,
+    );
+    let (ours, sqlite) = (
+        number("line", "ours_a_second")?,
+        number("line", "sqlite_a_second")?,
+    );
     Ok(vec![
-        Figure::new("one rule, configured and asked, as native Rust", native, "µs", ""),
-        Figure::new("the same rule in a fresh instance", fresh, "µs", "at most 10"),
+        Figure::new(
+            "one rule, configured and asked, as native Rust",
+            native,
+            "µs",
+            "",
+        ),
+        Figure::new(
+            "the same rule in a fresh instance",
+            fresh,
+            "µs",
+            "at most 10",
+        ),
         Figure::new("the same rule in a kept instance", reused, "µs", ""),
         Figure::new("fresh over kept", fresh / reused, "times", ""),
-        Figure::new("the line, four starter plugins, durable", ours, "a second", "at least 3,000"),
-        Figure::new("SQLite alone with the same statements and groups", sqlite, "a second", ""),
-        Figure::new("the line over SQLite alone", ours / sqlite, "times", "at least 0.6"),
+        Figure::new(
+            "the line, four starter plugins, durable",
+            ours,
+            "a second",
+            "at least 3,000",
+        ),
+        Figure::new(
+            "SQLite alone with the same statements and groups",
+            sqlite,
+            "a second",
+            "",
+        ),
+        Figure::new(
+            "the line over SQLite alone",
+            ours / sqlite,
+            "times",
+            "at least 0.6",
+        ),
     ])
 }

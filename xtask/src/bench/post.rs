@@ -31,9 +31,18 @@ pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
     let warm = start.elapsed();
     server.stop();
 
-    must(cargo(&["build", "--release", "--package", "stampcard-tests", "--example", "one_row"]))?;
+    must(cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "stampcard-tests",
+        "--example",
+        "one_row",
+    ]))?;
     let one_row = OneRow::start()?;
-    let clients: Vec<Client> = (0..TILLS).map(|_| Client::new(&one_row.address, "none")).collect();
+    let clients: Vec<Client> = (0..TILLS)
+        .map(|_| Client::new(&one_row.address, "none"))
+        .collect();
     let theirs = waits(posts, &clients, "one row");
 
     let ms = |wait: Duration| wait.as_secs_f64() * 1_000.0;
@@ -41,13 +50,33 @@ pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
     let mut figures = vec![
         Figure::new("POST /v1/events, 8 tills, median", ms(p50), "ms", ""),
         Figure::new("POST /v1/events, 8 tills, 99 %", ms(p99), "ms", ""),
-        Figure::new("one row written durably by axum, 99 %", ms(share(&theirs, 99)), "ms", ""),
-        Figure::new("99 % of the POST over 99 % of the row", ms(p99) / ms(share(&theirs, 99)), "times", "at most 2"),
-        Figure::new("start, plugins compiled before", ms(warm), "ms", "at most 500"),
+        Figure::new(
+            "one row written durably by axum, 99 %",
+            ms(share(&theirs, 99)),
+            "ms",
+            "",
+        ),
+        Figure::new(
+            "99 % of the POST over 99 % of the row",
+            ms(p99) / ms(share(&theirs, 99)),
+            "times",
+            "at most 2",
+        ),
+        Figure::new(
+            "start, plugins compiled before",
+            ms(warm),
+            "ms",
+            "at most 500",
+        ),
         Figure::new("first start of a shop on this machine", ms(cold), "ms", ""),
     ];
     if let Some(memory) = memory {
-        figures.push(Figure::new("memory of the server after that", memory as f64 / f64::from(1 << 20), "MiB", ""));
+        figures.push(Figure::new(
+            "memory of the server after that",
+            memory as f64 / f64::from(1 << 20),
+            "MiB",
+            "",
+        ));
     }
     Ok(figures)
 }
@@ -68,7 +97,10 @@ fn waits(posts: usize, clients: &[Client], what: &str) -> Vec<Duration> {
                     let asked = Instant::now();
                     let answer = client.send(&event).expect("the server answers");
                     assert_eq!(answer.status, 200, "{what}: {}", answer.body);
-                    waits.lock().expect("no till panicked").push(asked.elapsed());
+                    waits
+                        .lock()
+                        .expect("no till panicked")
+                        .push(asked.elapsed());
                 }
             });
         }
@@ -81,7 +113,11 @@ fn waits(posts: usize, clients: &[Client], what: &str) -> Vec<Duration> {
 fn one_sale(number: usize) -> Value {
     let customer = json!({"email": format!("customer-{}@example.com", number % 1_000)});
     let at = jiff::Timestamp::now();
-    sale(&number.to_string(), &at.to_string(), json!({"customer": customer, "total": 1_000 + number}))
+    sale(
+        &number.to_string(),
+        &at.to_string(),
+        json!({"customer": customer, "total": 1_000 + number}),
+    )
 }
 
 fn share(sorted: &[Duration], percent: usize) -> Duration {
@@ -101,12 +137,23 @@ impl OneRow {
         let mut child = Command::new(&path)
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|source| Failure::Start { program: program.clone(), source })?;
+            .map_err(|source| Failure::Start {
+                program: program.clone(),
+                source,
+            })?;
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line).ok();
+        BufReader::new(child.stdout.take().expect("it is piped"))
+            .read_line(&mut line)
+            .ok();
         match line.trim().strip_prefix("listening on ") {
-            Some(address) => Ok(OneRow { child, address: address.to_owned() }),
-            None => Err(Failure::Printed { program, printed: line }),
+            Some(address) => Ok(OneRow {
+                child,
+                address: address.to_owned(),
+            }),
+            None => Err(Failure::Printed {
+                program,
+                printed: line,
+            }),
         }
     }
 }

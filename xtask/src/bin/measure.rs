@@ -23,7 +23,12 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant as Clock};
 
-const PACK: [&str; 4] = ["starter-segments", "starter-points", "starter-tiers", "starter-follow-ups"];
+const PACK: [&str; 4] = [
+    "starter-segments",
+    "starter-points",
+    "starter-tiers",
+    "starter-follow-ups",
+];
 /// How long each way of calling the rule is measured.
 const EACH: Duration = Duration::from_secs(2);
 /// Threads that decide, as the server has them on a machine with two processors.
@@ -32,7 +37,10 @@ const LANES: usize = 2;
 fn main() {
     child_main();
     let size = match std::env::args().nth(1).as_deref() {
-        Some("quick") => Size { customers: 400, guests: 6 },
+        Some("quick") => Size {
+            customers: 400,
+            guests: 6,
+        },
         _ => BUSY,
     };
     let pack = Pack::build();
@@ -57,14 +65,17 @@ impl Pack {
         let read = |path: &Path| fs::read_to_string(path).expect("the pack is in the repository");
         let packed = PACK.map(|name| {
             let folder = root().join("plugins").join(name);
-            let config: Value = toml::from_str(&read(&folder.join("default.toml"))).expect("defaults are TOML");
-            let file = toml::to_string(&json!({"pack": name, "config": config})).expect("a table is TOML");
+            let config: Value =
+                toml::from_str(&read(&folder.join("default.toml"))).expect("defaults are TOML");
+            let file =
+                toml::to_string(&json!({"pack": name, "config": config})).expect("a table is TOML");
             Packed {
                 name,
                 manifest: read(&folder.join("plugin.toml")),
                 schema: read(&folder.join("config.schema.json")),
                 file,
-                component: stampcard_build::component(&folder, root().join("target/measure")).expect("the pack builds"),
+                component: stampcard_build::component(&folder, root().join("target/measure"))
+                    .expect("the pack builds"),
             }
         });
         Pack(packed.into())
@@ -72,19 +83,38 @@ impl Pack {
 
     fn load(&self, engine: &Engine, shop: &Shop, only: Option<&str>) -> RuleBook {
         let packs: Vec<PackPlugin> = self.0.iter().map(Packed::plugin).collect();
-        let wanted = self.0.iter().filter(|packed| only.is_none_or(|name| packed.name == name));
+        let wanted = self
+            .0
+            .iter()
+            .filter(|packed| only.is_none_or(|name| packed.name == name));
         let candidates: Vec<Candidate> = wanted
-            .map(|packed| Candidate { name: packed.name.into(), file: packed.file.clone(), component: None, schema: None })
+            .map(|packed| Candidate {
+                name: packed.name.into(),
+                file: packed.file.clone(),
+                component: None,
+                schema: None,
+            })
             .collect();
         let book = RuleBook::load(engine, shop, candidates, &packs, None);
-        assert!(book.not_loaded().is_empty(), "{:?}", book.not_loaded().first().map(|failure| failure.reason.to_string()));
+        assert!(
+            book.not_loaded().is_empty(),
+            "{:?}",
+            book.not_loaded()
+                .first()
+                .map(|failure| failure.reason.to_string())
+        );
         book
     }
 }
 
 impl Packed {
     fn plugin(&self) -> PackPlugin<'_> {
-        PackPlugin { name: self.name, manifest: &self.manifest, schema: Some(&self.schema), component: &self.component }
+        PackPlugin {
+            name: self.name,
+            manifest: &self.manifest,
+            schema: Some(&self.schema),
+            component: &self.component,
+        }
     }
 }
 
@@ -103,8 +133,18 @@ fn engine() -> Engine {
 /// `starter-points` as it comes, for a basket of five lines.
 fn rule(pack: &Pack) -> Value {
     let book = pack.load(&engine(), &shop(), Some("starter-points"));
-    let lines = (0..5).map(|number| Line { sku: Some(format!("SKU-{number}")), quantity: 1_000, amount: 890, net: 890, ..Line::default() });
-    let sale = Sale { lines: lines.collect(), total: 4_450, ..Sale::default() };
+    let lines = (0..5).map(|number| Line {
+        sku: Some(format!("SKU-{number}")),
+        quantity: 1_000,
+        amount: 890,
+        net: 890,
+        ..Line::default()
+    });
+    let sale = Sale {
+        lines: lines.collect(),
+        total: 4_450,
+        ..Sale::default()
+    };
     let event = Event {
         source: "till-1".into(),
         id: "1001".into(),
@@ -114,22 +154,40 @@ fn rule(pack: &Pack) -> Value {
         body: Body::Sale(sale),
         ..Event::default()
     };
-    let input = Input { customer: Customer { id: "cus_1".into(), ..Customer::default() }, ..Input::default() };
+    let input = Input {
+        customer: Customer {
+            id: "cus_1".into(),
+            ..Customer::default()
+        },
+        ..Input::default()
+    };
     let figures = bench::point_formula(&book, &event, &input, 1, EACH);
     json!({"native_micros": native(), "fresh_micros": 1e6 / figures.fresh, "reused_micros": 1e6 / figures.reused})
 }
 
 /// The same rule, called as Rust: configured and asked, as a fresh instance is.
 fn native() -> f64 {
-    let lines: Vec<Value> = (0..5).map(|number| json!({"sku": format!("SKU-{number}"), "quantity": 1_000, "amount": 890})).collect();
-    let input = cases::complete(&json!({"event": {"body": {"Sale": {"lines": lines}}}}), &cases::default_shop()).expect("an input");
+    let lines: Vec<Value> = (0..5)
+        .map(|number| json!({"sku": format!("SKU-{number}"), "quantity": 1_000, "amount": 890}))
+        .collect();
+    let input = cases::complete(
+        &json!({"event": {"body": {"Sale": {"lines": lines}}}}),
+        &cases::default_shop(),
+    )
+    .expect("an input");
     let shop = cases::default_shop();
     let (mut calls, began) = (0u64, Clock::now());
     while began.elapsed() < EACH {
         for _ in 0..1_000 {
-            let config = serde_json::from_str(r#"{"points":1,"base":"total","exclude":{"gift_cards":true}}"#).expect("a configuration");
+            let config = serde_json::from_str(
+                r#"{"points":1,"base":"total","exclude":{"gift_cards":true}}"#,
+            )
+            .expect("a configuration");
             let rule = StarterPoints::configure(config, &shop).expect("it is taken");
-            std::hint::black_box(rule.points(std::hint::black_box(&input)).expect("an answer"));
+            std::hint::black_box(
+                rule.points(std::hint::black_box(&input))
+                    .expect("an answer"),
+            );
             calls += 1;
         }
     }
@@ -139,7 +197,12 @@ fn native() -> f64 {
 /// A season and a day down the line on two lanes; then SQLite alone with what was written.
 fn durable_line(pack: &Pack, size: Size) -> Value {
     let generated = Generated::new(5, jiff::civil::date(2025, 5, 17), size);
-    let events: Vec<Vec<u8>> = generated.season.iter().chain(&generated.day).map(|event| event.to_string().into_bytes()).collect();
+    let events: Vec<Vec<u8>> = generated
+        .season
+        .iter()
+        .chain(&generated.day)
+        .map(|event| event.to_string().into_bytes())
+        .collect();
     let (shop, engine) = (shop(), engine());
     let book = pack.load(&engine, &shop, None);
 
@@ -176,16 +239,39 @@ struct Run {
 impl Run {
     fn new(shop: &Shop, book: &RuleBook) -> Run {
         let room = tempfile::tempdir().expect("a temporary folder");
-        let birth = Birth { secret: [7; 32], at: Instant(1_760_000_000_000) };
-        let store = SqliteStore::open(&room.path().join("shop.db"), &birth, &Settings::default()).expect("a store");
-        let number = store.save_rule_book(book.plugins(), &shop.file, &[], birth.at).expect("a rule book").number;
-        Run { store, number, room }
+        let birth = Birth {
+            secret: [7; 32],
+            at: Instant(1_760_000_000_000),
+        };
+        let store = SqliteStore::open(&room.path().join("shop.db"), &birth, &Settings::default())
+            .expect("a store");
+        let number = store
+            .save_rule_book(book.plugins(), &shop.file, &[], birth.at)
+            .expect("a rule book")
+            .number;
+        Run {
+            store,
+            number,
+            room,
+        }
     }
 
     /// Sends every event, those of one customer down one lane, and waits until all are on disk.
     fn send(&self, events: &[Vec<u8>], shop: &Shop, book: &RuleBook) -> Duration {
-        let context = Context { shop, rules: book, rule_book: self.number, secret: self.store.secret() };
-        let lanes: Vec<Vec<&Vec<u8>>> = (0..LANES).map(|lane| events.iter().filter(|event| lane_of(event) == lane).collect()).collect();
+        let context = Context {
+            shop,
+            rules: book,
+            rule_book: self.number,
+            secret: self.store.secret(),
+        };
+        let lanes: Vec<Vec<&Vec<u8>>> = (0..LANES)
+            .map(|lane| {
+                events
+                    .iter()
+                    .filter(|event| lane_of(event) == lane)
+                    .collect()
+            })
+            .collect();
         let now = Instant(1_790_000_000_000);
         let began = Clock::now();
         let (tell, told) = mpsc::channel();
@@ -194,9 +280,13 @@ impl Run {
                 let tell = tell.clone();
                 scope.spawn(move || {
                     for event in lane {
-                        let committed = line::process(&self.store, context, &Arrival::Told(event), now).expect("it is taken");
+                        let committed =
+                            line::process(&self.store, context, &Arrival::Told(event), now)
+                                .expect("it is taken");
                         let tell = tell.clone();
-                        committed.durable.then(Box::new(move |durable| drop(tell.send(durable))));
+                        committed
+                            .durable
+                            .then(Box::new(move |durable| drop(tell.send(durable))));
                     }
                 });
             }

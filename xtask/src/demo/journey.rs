@@ -14,13 +14,28 @@ use std::path::PathBuf;
 pub fn run() -> Result<(PathBuf, Keys, Server), Failure> {
     let work = root().join("target/complete-journey");
     let script = "examples/complete-journey/run.py";
-    must(program("python3", &[script, "--work", work.to_str().expect("the root has a name in UTF-8")]))?;
+    must(program(
+        "python3",
+        &[
+            script,
+            "--work",
+            work.to_str().expect("the root has a name in UTF-8"),
+        ],
+    ))?;
     let dir = work.join("shop");
     let keys = keys(&dir)?;
     let server = Server::start(&dir, &keys, &[]);
     println!("\n{:<34}{:>9}", "segments today", "members");
-    for segment in server.get("/v1/segments")["segments"].as_array().into_iter().flatten() {
-        println!("{:<34}{:>9}", segment["segment"].as_str().unwrap_or_default(), segment["members"]);
+    for segment in server.get("/v1/segments")["segments"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        println!(
+            "{:<34}{:>9}",
+            segment["segment"].as_str().unwrap_or_default(),
+            segment["members"]
+        );
     }
     report::print_customer(&server, "One household", "external=complete-journey/900");
     Ok((dir, keys, server))
@@ -29,11 +44,24 @@ pub fn run() -> Result<(PathBuf, Keys, Server), Failure> {
 /// New keys: those that `init` printed are gone with the example's output.
 fn keys(dir: &std::path::Path) -> Result<Keys, Failure> {
     let key = |role: &str| -> Result<String, Failure> {
-        let command = binary::command(["key".as_ref(), "add".as_ref(), dir.as_os_str(), role.as_ref(), "--json".as_ref()]);
+        let command = binary::command([
+            "key".as_ref(),
+            "add".as_ref(),
+            dir.as_os_str(),
+            role.as_ref(),
+            "--json".as_ref(),
+        ]);
         let printed = printed(command)?;
         let parsed: Value = serde_json::from_str(&printed).unwrap_or_default();
         let key = parsed["key"].as_str().map(str::to_owned);
-        key.ok_or(Failure::Printed { program: "stampcard key add".into(), printed })
+        key.ok_or(Failure::Printed {
+            program: "stampcard key add".into(),
+            printed,
+        })
     };
-    Ok(Keys { operator: key("operator")?, pos: key("pos")?, read: key("read")? })
+    Ok(Keys {
+        operator: key("operator")?,
+        pos: key("pos")?,
+        read: key("read")?,
+    })
 }

@@ -34,16 +34,29 @@ impl Report {
             *self.left.entry(text(key)).or_default() += 1;
         }
         // A basket that is not paid yet shows its points under entry 0; nothing of it is booked.
-        for entry in list(&outcome["points"]).iter().filter(|entry| entry["entry"] != 0) {
-            let sum = self.points.entry((text(&entry["plugin"]), text(&entry["reason"]))).or_default();
+        for entry in list(&outcome["points"])
+            .iter()
+            .filter(|entry| entry["entry"] != 0)
+        {
+            let sum = self
+                .points
+                .entry((text(&entry["plugin"]), text(&entry["reason"])))
+                .or_default();
             sum.0 += entry["amount"].as_i64().unwrap_or(0);
             sum.1 += 1;
         }
         if let Some(tier) = outcome.get("tier").filter(|tier| !tier.is_null()) {
-            *self.tiers.entry((text(&tier["from"]), text(&tier["to"]))).or_default() += 1;
+            *self
+                .tiers
+                .entry((text(&tier["from"]), text(&tier["to"])))
+                .or_default() += 1;
         }
         for planned in list(&outcome["follow_ups"]) {
-            let name = (text(&planned["template"]), text(&planned["channel"]), text(&planned["state"]));
+            let name = (
+                text(&planned["template"]),
+                text(&planned["channel"]),
+                text(&planned["state"]),
+            );
             *self.follow_ups.entry(name).or_default() += 1;
         }
         for prompt in list(&outcome["prompts"]) {
@@ -57,18 +70,33 @@ impl Report {
     }
 
     pub fn print(&self, server: &Server) {
-        let status: Vec<String> = self.by_status.iter().map(|(status, count)| format!("{count} {status}")).collect();
+        let status: Vec<String> = self
+            .by_status
+            .iter()
+            .map(|(status, count)| format!("{count} {status}"))
+            .collect();
         println!("{} events: {}.", self.events, status.join(", "));
 
-        println!("\n{:<34}{:>9}{:>9}{:>9}", "segments", "entered", "left", "now in");
+        println!(
+            "\n{:<34}{:>9}{:>9}{:>9}",
+            "segments", "entered", "left", "now in"
+        );
         for segment in list(&server.get("/v1/segments")["segments"]) {
             let key = text(&segment["segment"]);
             let count = |from: &BTreeMap<String, u64>| from.get(&key).copied().unwrap_or(0);
-            println!("{key:<34}{:>9}{:>9}{:>9}", count(&self.entered), count(&self.left), segment["members"]);
+            println!(
+                "{key:<34}{:>9}{:>9}{:>9}",
+                count(&self.entered),
+                count(&self.left),
+                segment["members"]
+            );
         }
         println!("\n{:<52}{:>9}{:>9}", "points", "entries", "points");
         for ((plugin, reason), (points, entries)) in &self.points {
-            println!("{:<52}{entries:>9}{points:>9}", short(&format!("{reason} ({plugin})"), 51));
+            println!(
+                "{:<52}{entries:>9}{points:>9}",
+                short(&format!("{reason} ({plugin})"), 51)
+            );
         }
         println!("\n{:<52}{:>9}", "tiers", "customers");
         for ((from, to), customers) in &self.tiers {
@@ -76,7 +104,11 @@ impl Report {
         }
         println!("\n{:<52}{:>9}", "follow-ups", "planned");
         for ((template, channel, state), count) in &self.follow_ups {
-            let name = if state == "planned" { format!("{template} by {channel}") } else { format!("{template} by {channel}: {state}") };
+            let name = if state == "planned" {
+                format!("{template} by {channel}")
+            } else {
+                format!("{template} by {channel}: {state}")
+            };
             println!("{:<52}{count:>9}", short(&name, 51));
         }
         // Prompts have names in them, and there are as many texts as customers.
@@ -97,18 +129,42 @@ impl Report {
 /// Why a customer is where they are, in the words of the rules.
 pub fn print_customer(server: &Server, who: &str, query: &str) {
     let found = server.get(&format!("/v1/customers?{query}"));
-    let Some(customer) = list(&found["items"]).first() else { return };
+    let Some(customer) = list(&found["items"]).first() else {
+        return;
+    };
     let id = text(&customer["id"]);
-    println!("\n{who} ({id}): tier {}, balance {}.", text(&customer["tier"]), customer["balance"]);
-    for membership in list(&server.get(&format!("/v1/customers/{id}/segments?explain=1"))["segments"]) {
-        println!("  in {:<16} because: {}", text(&membership["segment"]), text(&membership["reason"]));
+    println!(
+        "\n{who} ({id}): tier {}, balance {}.",
+        text(&customer["tier"]),
+        customer["balance"]
+    );
+    for membership in
+        list(&server.get(&format!("/v1/customers/{id}/segments?explain=1"))["segments"])
+    {
+        println!(
+            "  in {:<16} because: {}",
+            text(&membership["segment"]),
+            text(&membership["reason"])
+        );
     }
     for entry in list(&server.get(&format!("/v1/customers/{id}/ledger?limit=6"))["items"]) {
         let amount = entry["amount"].as_i64().unwrap_or(0);
-        println!("  entry {:<6} {amount:>+6} = {:>6}   {} ({})", entry["entry"], entry["balance_after"], text(&entry["reason"]), text(&entry["plugin"]["name"]));
+        println!(
+            "  entry {:<6} {amount:>+6} = {:>6}   {} ({})",
+            entry["entry"],
+            entry["balance_after"],
+            text(&entry["reason"]),
+            text(&entry["plugin"]["name"])
+        );
     }
     for planned in list(&server.get(&format!("/v1/customers/{id}/follow-ups"))["follow_ups"]) {
-        println!("  {:<10} {} by {} at {}", text(&planned["state"]), text(&planned["template"]), text(&planned["channel"]), text(&planned["send_at"]));
+        println!(
+            "  {:<10} {} by {} at {}",
+            text(&planned["state"]),
+            text(&planned["template"]),
+            text(&planned["channel"]),
+            text(&planned["send_at"])
+        );
     }
 }
 
@@ -117,13 +173,36 @@ pub fn print_addresses(dir: &Path, keys: &Keys, server: &Server) {
     let address = &server.address;
     let stampcard = stampcard_tests::binary::path();
     println!("\nTry it (the keys are those of this shop):\n");
-    println!("  curl -s {address}/v1/segments -H 'authorization: Bearer {}'", keys.read);
-    println!("  curl -s '{address}/v1/customers?segment=vip' -H 'authorization: Bearer {}'", keys.operator);
-    println!("  curl -s {address}/v1/plugins -H 'authorization: Bearer {}'", keys.operator);
-    println!("  curl -s {address}/v1/events -H 'authorization: Bearer {}' -H 'content-type: application/json' -d '{}'", keys.pos, example());
-    println!("  curl -s {address}/metrics -H 'authorization: Bearer {}'", keys.operator);
-    println!("\nEdit {} while it runs: the next event is decided by it.", dir.join("plugins/starter-points.toml").display());
-    println!("When the server is down: {} check {}", stampcard.display(), dir.display());
+    println!(
+        "  curl -s {address}/v1/segments -H 'authorization: Bearer {}'",
+        keys.read
+    );
+    println!(
+        "  curl -s '{address}/v1/customers?segment=vip' -H 'authorization: Bearer {}'",
+        keys.operator
+    );
+    println!(
+        "  curl -s {address}/v1/plugins -H 'authorization: Bearer {}'",
+        keys.operator
+    );
+    println!(
+        "  curl -s {address}/v1/events -H 'authorization: Bearer {}' -H 'content-type: application/json' -d '{}'",
+        keys.pos,
+        example()
+    );
+    println!(
+        "  curl -s {address}/metrics -H 'authorization: Bearer {}'",
+        keys.operator
+    );
+    println!(
+        "\nEdit {} while it runs: the next event is decided by it.",
+        dir.join("plugins/starter-points.toml").display()
+    );
+    println!(
+        "When the server is down: {} check {}",
+        stampcard.display(),
+        dir.display()
+    );
 }
 
 /// A sale that was not sent yet.

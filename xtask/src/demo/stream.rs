@@ -30,11 +30,17 @@ pub fn send(server: &Server, events: &[Value]) -> Streamed {
                 let till = server.client();
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(event) = events.get(place) else { break };
+                    let Some(event) = events.get(place) else {
+                        break;
+                    };
                     let asked = Instant::now();
                     let answer = till.send(event).expect("the server answers");
                     assert_eq!(answer.status, 200, "{event}\n{}", answer.body);
-                    answers.lock().expect("no till panicked").push((place, answer.body, asked.elapsed()));
+                    answers.lock().expect("no till panicked").push((
+                        place,
+                        answer.body,
+                        asked.elapsed(),
+                    ));
                 }
             });
         }
@@ -44,13 +50,18 @@ pub fn send(server: &Server, events: &[Value]) -> Streamed {
     answers.sort_by_key(|(place, ..)| *place);
     let mut waits: Vec<Duration> = answers.iter().map(|(_, _, wait)| *wait).collect();
     waits.sort();
-    Streamed { answers: answers.into_iter().map(|(_, answer, _)| answer).collect(), took, waits }
+    Streamed {
+        answers: answers.into_iter().map(|(_, answer, _)| answer).collect(),
+        took,
+        waits,
+    }
 }
 
 impl Streamed {
     pub fn print(&self) {
         let events = self.answers.len();
-        let share = |percent: usize| self.waits[(events - 1) * percent / 100].as_secs_f64() * 1_000.0;
+        let share =
+            |percent: usize| self.waits[(events - 1) * percent / 100].as_secs_f64() * 1_000.0;
         println!(
             "\nMeasured: {events} events in {:.1} s, {:.0} a second, each on disk before its answer left; \
              a till waited {:.1} ms (median), {:.1} ms (99 %).",

@@ -1,6 +1,7 @@
 //! `stampcard ingest`: past events, from a file.
 
 use super::{End, Run, progress, say, say_json, time};
+use crate::config::Folder;
 use crate::ingest::{Summary, ingest};
 use crate::merchant::{Merchant, Options, problems};
 use crate::table::{Side, number, table};
@@ -53,11 +54,12 @@ impl Ingest {
     pub fn run(self) -> Run {
         crate::log::start_quiet()?;
         let (input, bytes) = open(&self.file)?;
+        let options = Options::of(&Folder::at(&self.dir).server()?);
         let merchant = Merchant::open(
             &self.dir,
             &Options {
                 grouping: GROUPING,
-                ..Options::default()
+                ..options
             },
         )?;
         for problem in problems(&merchant.live().book) {

@@ -7,6 +7,7 @@ use crate::merchant::open_store;
 use crate::{clock, keys, pack};
 use clap::Args;
 use serde::Serialize;
+use stampcard_pipeline::shop::Shop;
 use stampcard_store::Settings;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,8 @@ impl Init {
         crate::log::start_quiet()?;
         let was_there = self.dir.exists();
         must_be_empty(&self.dir)?;
+        // Whatever is wrong with what was asked for is told before anything is written.
+        Shop::new(toml::from_str(&self.merchant_file())?)?;
         match self.make() {
             Ok(made) => {
                 if self.json {
@@ -83,7 +86,7 @@ impl Init {
 
     fn make(&self) -> Result<Made, Box<dyn std::error::Error>> {
         let folder = Folder::at(&self.dir);
-        write(&self.dir.join(MERCHANT_FILE), &self.merchant_file(&folder))?;
+        write(&self.dir.join(MERCHANT_FILE), &self.merchant_file())?;
         write(&self.dir.join(SERVER_FILE), SERVER)?;
         for starter in &pack::STARTERS {
             write(
@@ -94,8 +97,6 @@ impl Init {
                 &starter.file(),
             )?;
         }
-        // Whatever is wrong with what was asked for is told now, and not when the shop opens.
-        folder.shop()?;
         let store = open_store(&folder, &Settings::default())?;
         let key = |role: Role| -> Result<String, Box<dyn std::error::Error>> {
             let key = keys::make(role)?;
@@ -113,10 +114,10 @@ impl Init {
         })
     }
 
-    fn merchant_file(&self, folder: &Folder) -> String {
+    fn merchant_file(&self) -> String {
         let quoted = |text: &str| toml::Value::String(text.into()).to_string();
         MERCHANT
-            .replace("{name}", &quoted(&folder.name()))
+            .replace("{name}", &quoted(&Folder::at(&self.dir).name()))
             .replace("{currency}", &quoted(&self.currency))
             .replace("{time_zone}", &quoted(&self.time_zone))
             .replace("{country}", &quoted(&self.country))

@@ -2,7 +2,6 @@
 
 use super::{End, Run, say, say_json};
 use crate::config::Folder;
-use crate::merchant::not_live;
 use crate::pack;
 use crate::table::{Side, number, table};
 use clap::{Args, Subcommand};
@@ -105,7 +104,10 @@ impl List {
                     .collect(),
             }
         });
-        let not_loaded = not_live(&book).map(|(name, reason)| Problem { name, reason });
+        let not_loaded = book.not_loaded().iter().map(|failure| Problem {
+            name: failure.name.clone(),
+            reason: failure.reason.to_string(),
+        });
         let listed = Listed {
             plugins: plugins.collect(),
             not_loaded: not_loaded.collect(),

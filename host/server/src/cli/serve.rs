@@ -54,11 +54,8 @@ impl Serve {
             None => {}
         }
         log::start(&file.log)?;
-        let mut options = Options::default();
-        options.lanes = file.lanes.unwrap_or(options.lanes);
-        options.queue = file.queue.unwrap_or(options.queue);
         let address = self.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT);
-        let merchant = Merchant::open(&self.dir, &options)?;
+        let merchant = Merchant::open(&self.dir, &Options::of(&file))?;
         for problem in problems(&merchant.live().book) {
             tracing::error!("not taken: {problem}");
         }

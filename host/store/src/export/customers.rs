@@ -229,7 +229,12 @@ fn as_now(row: &CustomerRow, head: Fold, canonical: bool) -> CustomerLine {
                     .into_iter()
                     .map(|((plugin, role), at)| (plugin, role.name(), Time(at)))
                     .collect(),
-                offers: head.offers,
+                // Codes that nobody can guess follow the shop's own secret.
+                offers: head
+                    .offers
+                    .into_iter()
+                    .map(|(plugin, offer)| (plugin, HeldOffer { code: None, ..offer }))
+                    .collect(),
             }),
         }),
     }
