@@ -361,12 +361,12 @@ fn stories(day: Date, season: &mut Told, today: &mut Told, dice: &mut Dice) -> C
         today,
         goods::of(&["CHINO-NAVY-32"]),
         day.at(18, 30, 0, 0),
-        json!({"email": cast.both, "phone": "(212) 555-0177"}),
+        json!({"email": cast.both, "phone": "(212) 555-0198"}),
         dice,
     );
 
     let profile = json!({
-        "customer": {"email": cast.new, "phone": "(646) 555-0142"}, "given_name": "Chloe", "family_name": "Lindqvist",
+        "customer": {"email": cast.new, "phone": "(646) 555-0199"}, "given_name": "Chloe", "family_name": "Lindqvist",
         "birthday": "06-21", "language": "en", "home_location": "soho", "channel": "pos", "location": "soho",
         "consents": [{"purpose": "email", "granted": true}, {"purpose": "sms", "granted": false}],
     });
@@ -376,7 +376,7 @@ fn stories(day: Date, season: &mut Told, today: &mut Told, dice: &mut Dice) -> C
         day.at(13, 0, 0, 0),
         profile,
     );
-    let chloe = json!({"email": cast.new, "phone": "+1 646 555 0142"});
+    let chloe = json!({"email": cast.new, "phone": "+1 646 555 0199"});
     let joined =
         json!({"customer": chloe, "channel": "pos", "location": "soho", "staff": "staff-7"});
     today.tell(
@@ -389,7 +389,7 @@ fn stories(day: Date, season: &mut Told, today: &mut Told, dice: &mut Dice) -> C
         today,
         goods::of(&["DRESS-SAGE-S"]),
         day.at(13, 4, 0, 0),
-        json!({"email": cast.new, "phone": "646.555.0142"}),
+        json!({"email": cast.new, "phone": "646.555.0199"}),
         dice,
     );
 

@@ -4,7 +4,7 @@
 
 mod going_live;
 
-pub use going_live::{Reloaded, not_live, problems};
+pub use going_live::{Reloaded, problems};
 use going_live::{load_at_start, record};
 
 use crate::clock::{self, Clock};

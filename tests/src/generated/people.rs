@@ -17,7 +17,9 @@ const FAMILY: &[&str] = &[
     "Dias", "Ekman", "Fontaine", "Gupta", "Holm", "Ivanov", "Jackson", "Klein", "Larsen", "Mwangi",
     "Nguyen",
 ];
-/// Codes of the city. With 555-0100 to 555-0199, which ring nowhere, they make 700 numbers.
+/// Codes of the city. With 555-0100 to 555-0197, which ring nowhere, they make 686 numbers; the
+/// last two of each are for those whose day is told.
+const NUMBERS: u32 = 98;
 const AREAS: [u32; 7] = [212, 646, 718, 917, 347, 929, 332];
 
 /// How somebody shops.
@@ -60,7 +62,7 @@ impl Person {
             84..97 => Habit::Both,
             _ => Habit::New,
         };
-        let phones = AREAS.len() as u32 * 100;
+        let phones = AREAS.len() as u32 * NUMBERS;
         Person {
             number,
             given: *dice.pick(GIVEN),
@@ -91,9 +93,9 @@ impl Person {
     }
 
     fn phone(&self) -> Option<String> {
-        let area = AREAS[self.number as usize / 100 % AREAS.len()];
+        let area = AREAS[(self.number / NUMBERS) as usize % AREAS.len()];
         self.has_phone
-            .then(|| format!("({area}) 555-01{:02}", self.number % 100))
+            .then(|| format!("({area}) 555-01{:02}", self.number % NUMBERS))
     }
 
     /// What a till knows of them: a phone, or the card.

@@ -220,7 +220,8 @@ mod tests {
                 .expect(&place)
                 .1
                 .to_vec();
-            (found.sort(), known.sort());
+            found.sort();
+            known.sort();
             assert_eq!(found, known, "[{place}]");
         }
     }

@@ -12,14 +12,21 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use stampcard_pipeline::refusal::Refusal;
 use stampcard_pipeline::store::StoreError;
-use utoipa::ToSchema;
+use std::borrow::Cow;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Where the codes are explained; the code follows.
 const TYPES: &str = "https://stampcard.dev/problems/";
 
+/// What went wrong. It is small on its way through the handlers.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Problem(Box<Document>);
+
 /// What went wrong, where, and what to do about it (RFC 9457).
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Problem {
+struct Document {
     /// Names the kind of problem for ever: `https://stampcard.dev/problems/` and the code.
     #[serde(rename = "type")]
     #[schema(example = "https://stampcard.dev/problems/unknown-location")]
@@ -52,7 +59,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Problem {
-        Problem {
+        Problem(Box::new(Document {
             kind: format!("{TYPES}{code}"),
             title: title(code),
             status: status.as_u16(),
@@ -62,22 +69,22 @@ impl Problem {
             request: None,
             more: Map::new(),
             headers: Vec::new(),
-        }
+        }))
     }
 
     pub fn at(mut self, pointer: &str) -> Problem {
-        self.pointer = (!pointer.is_empty()).then(|| pointer.to_owned());
+        self.0.pointer = (!pointer.is_empty()).then(|| pointer.to_owned());
         self
     }
 
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Problem {
-        self.more.insert(key.to_owned(), value.into());
+        self.0.more.insert(key.to_owned(), value.into());
         self
     }
 
     pub fn header(mut self, name: HeaderName, value: &str) -> Problem {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.push((name, value));
+            self.0.headers.push((name, value));
         }
         self
     }
@@ -88,24 +95,25 @@ impl Problem {
 
     #[cfg(test)]
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// The pointer seen from a body that became part of an event: `/data/customer/email` of the
     /// event is `/email` of the body.
     pub fn seen_from_body(mut self) -> Problem {
-        self.pointer = self.pointer.map(|pointer| {
+        self.0.pointer = self.0.pointer.map(|pointer| {
             let inner = pointer.strip_prefix("/data").unwrap_or(&pointer);
             inner.strip_prefix("/customer").unwrap_or(inner).to_owned()
         });
-        self.pointer = self.pointer.filter(|pointer| !pointer.is_empty());
+        self.0.pointer = self.0.pointer.filter(|pointer| !pointer.is_empty());
         self
     }
 
     /// The whole answer, once the request's id is known.
     pub fn answer(mut self, request: &str) -> Response {
-        self.request = Some(request.to_owned());
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.0.request = Some(request.to_owned());
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).expect("a problem is plain data");
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
@@ -113,7 +121,7 @@ impl Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        for (name, value) in self.headers {
+        for (name, value) in self.0.headers {
             headers.append(name, value);
         }
         response
@@ -123,10 +131,23 @@ impl Problem {
 /// A handler's problem travels as a part of its response until [`Problem::answer`] writes it.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        Document::schema()
+    }
+}
+
+impl ToSchema for Problem {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Problem")
     }
 }
 
@@ -293,7 +314,7 @@ mod tests {
         ];
         for (rejected, status, code, again) in table {
             let problem = Problem::from(rejected);
-            assert_eq!((problem.status, problem.code.as_str()), (status, code));
+            assert_eq!((problem.0.status, problem.0.code.as_str()), (status, code));
             let answer = problem.answer("r-1");
             assert_eq!(answer.status().as_u16(), status, "{code}");
             let retry_after = answer
@@ -315,7 +336,7 @@ mod tests {
             ("", None),
         ] {
             let problem = bad_request("malformed", "").at(in_event).seen_from_body();
-            assert_eq!(problem.pointer.as_deref(), in_body, "{in_event}");
+            assert_eq!(problem.0.pointer.as_deref(), in_body, "{in_event}");
         }
     }
 

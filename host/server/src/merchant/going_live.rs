@@ -88,18 +88,11 @@ pub struct Reloaded {
 
 /// What is not loaded as the folder has it, each with what is live instead.
 pub fn problems(book: &RuleBook) -> Vec<String> {
-    not_live(book).map(|(_, problem)| problem).collect()
-}
-
-/// The same, each with the plugin's name.
-pub fn not_live(book: &RuleBook) -> impl Iterator<Item = (String, String)> {
-    book.not_loaded().iter().map(|failure| {
-        let problem = match &failure.live {
-            Some(version) => format!("{} (version {version} of it stays live)", failure.reason),
-            None => format!("{} (nothing of it is live)", failure.reason),
-        };
-        (failure.name.clone(), problem)
-    })
+    let sentences = book.not_loaded().iter().map(|failure| match &failure.live {
+        Some(version) => format!("{} (version {version} of it stays live)", failure.reason),
+        None => format!("{} (nothing of it is live)", failure.reason),
+    });
+    sentences.collect()
 }
 
 /// Loads the folder's plugins. One that cannot be loaded has its last recorded version instead:
