@@ -47,10 +47,10 @@ pub struct Size {
     pub guests: u32,
 }
 
-/// Thousands of regulars, and some four thousand events in a day.
+/// Thousands of regulars: some 20,000 events in a season, and a thousand in a day.
 pub const BUSY: Size = Size {
-    customers: 2_400,
-    guests: 40,
+    customers: 3_000,
+    guests: 14,
 };
 /// Enough for every kind of customer to be there.
 pub const SMALL: Size = Size {
@@ -88,6 +88,7 @@ impl Generated {
             .map(|number| Person::new(number, dice))
             .collect();
         let mut season = Told::default();
+        members(day, &people, &mut season);
         for ago in (1..=SEASON_DAYS).rev() {
             let date = day.saturating_sub(ago.days());
             ordinary_sales(date, ago, &people, size, &mut season, dice);
@@ -139,6 +140,25 @@ impl Told {
     fn in_order(mut self) -> Vec<Value> {
         self.events.sort_by_key(|(at, _)| *at);
         self.events.into_iter().map(|(_, event)| event).collect()
+    }
+}
+
+/// The members that Juniper & Oak had before: imported with what they agreed to.
+fn members(day: Date, people: &[Person], told: &mut Told) {
+    let at = day.saturating_sub((SEASON_DAYS + 1).days()).at(6, 0, 0, 0);
+    for person in people.iter().filter(|person| person.habit != Habit::New) {
+        let mut profile = person.profile(STORES[person.home as usize]);
+        profile["historical"] = true.into();
+        told.tell("customer.created", "import", at, profile);
+        if person.has_joined() {
+            let joined = json!({"customer": person.everything(), "historical": true});
+            told.tell(
+                "loyalty.enrolled",
+                "import",
+                at.saturating_add(1.second()),
+                joined,
+            );
+        }
     }
 }
 
@@ -288,6 +308,13 @@ fn stories(day: Date, season: &mut Told, today: &mut Told, dice: &mut Dice) -> C
         let data = basket.sale("pos", store, &till, customer, dice);
         told.tell("sale.completed", &till, at, data);
     };
+
+    let ana = json!({
+        "customer": by(&cast.vip), "given_name": "Ana", "family_name": "Ruiz", "birthday": "04-12",
+        "historical": true, "consents": [{"purpose": "email", "granted": true}],
+    });
+    let joining = day.saturating_sub(41.days()).at(9, 0, 0, 0);
+    season.tell("customer.created", "import", joining, ana);
 
     let earlier = |days: i64| day.saturating_sub(days.days()).at(16, 20, 0, 0);
     told(

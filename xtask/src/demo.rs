@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use report::Report;
+use serde_json::Value;
 use stampcard_tests::binary::{self, root};
 use stampcard_tests::event;
 use stampcard_tests::generated::{self, BUSY, Generated, TIME_ZONE};
@@ -89,11 +90,12 @@ fn generated_day(seed: u64) -> Result<(PathBuf, Keys, Server), Failure> {
         .for_each(|answer| report.add(answer));
     report.print(&server);
     streamed.print();
-    report::print_customer(
-        &server,
-        "Ana, who spent 600.00 before tax in one visit",
-        &format!("email={}", generated.cast.vip),
-    );
+    println!("\nAna, who spent 600.00 before tax in one visit, and that visit:\n");
+    let vip = &generated.cast.vip;
+    let is_hers = |event: &&Value| {
+        event["type"] == "sale.completed" && event["data"]["customer"]["email"] == *vip
+    };
+    report::print_explanation(&dir, vip, generated.day.iter().find(is_hers))?;
     Ok((dir, keys, server))
 }
 

@@ -155,7 +155,9 @@ impl Fold {
 
     /// `None` if the bytes are of another version of this program: the fold is then built again.
     pub fn from_bytes(bytes: &[u8]) -> Option<Fold> {
-        let (&FOLD_FORMAT, fields) = bytes.split_first()? else { return None };
+        let (&FOLD_FORMAT, fields) = bytes.split_first()? else {
+            return None;
+        };
         postcard::from_bytes(fields).ok()
     }
 }

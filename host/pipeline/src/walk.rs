@@ -221,7 +221,8 @@ impl<'a> Walk<'a> {
             body: Body::Review,
             attributes: Default::default(),
         });
-        let is_answered = self.admitted.due;
+        // What was due earlier and said nothing is not what this one is about.
+        let is_answered = self.admitted.due && at == self.admitted.event.at;
         let mut step = self.step(
             Upcoming {
                 event,

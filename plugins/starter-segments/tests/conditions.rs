@@ -403,14 +403,8 @@ fn locations_and_categories_are_counted_by_group() {
             true,
         ),
         ("{ share = { category = \"coffee\", over = 7000 } }", false),
-        (
-            "{ share = { category = \"tea\", at_least = 3000 } }",
-            true,
-        ),
-        (
-            "{ share = { category = \"tea\", at_least = 3001 } }",
-            false,
-        ),
+        ("{ share = { category = \"tea\", at_least = 3000 } }", true),
+        ("{ share = { category = \"tea\", at_least = 3001 } }", false),
         ("{ share = { collection = \"new\", at_least = 1 } }", false),
     ] {
         let (mut life, t) = (when(condition), start());

@@ -81,7 +81,10 @@ pub fn basket_of(dice: &mut Dice) -> Basket {
     let kinds = 1 + dice.below(4).min(dice.below(4));
     let mut basket: Vec<(&Product, i64)> = Vec::new();
     for _ in 0..kinds {
-        let product = dice.pick(PRODUCTS);
+        let product = match dice.pick(PRODUCTS) {
+            coat if coat.price > 20_000 && !dice.one_in(8) => dice.pick(PRODUCTS),
+            product => product,
+        };
         match basket
             .iter_mut()
             .find(|(other, _)| other.sku == product.sku)

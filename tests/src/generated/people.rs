@@ -65,8 +65,8 @@ impl Person {
         let phones = AREAS.len() as u32 * NUMBERS;
         Person {
             number,
-            given: *dice.pick(GIVEN),
-            family: *dice.pick(FAMILY),
+            given: dice.word(GIVEN),
+            family: dice.word(FAMILY),
             habit,
             home: dice.below(3) as u32,
             offset: dice.below(1_000),
@@ -116,15 +116,25 @@ impl Person {
         }
     }
 
-    /// The data of `customer.created`.
-    pub fn profile(&self, store: &str) -> Value {
+    /// All that they go by in both.
+    pub fn everything(&self) -> Value {
         let mut customer = self.at_the_till();
         customer["email"] = self.email().into();
+        customer
+    }
+
+    /// The data of `customer.created`.
+    pub fn profile(&self, store: &str) -> Value {
         json!({
-            "customer": customer, "given_name": self.given, "family_name": self.family, "home_location": store,
+            "customer": self.everything(), "given_name": self.given, "family_name": self.family, "home_location": store,
             "birthday": format!("{:02}-{:02}", 1 + self.offset % 12, 1 + self.offset % 28), "channel": "pos",
             "location": store, "consents": [{"purpose": "email", "granted": !self.offset.is_multiple_of(3)}],
         })
+    }
+
+    /// Two in three are in the programme.
+    pub fn has_joined(&self) -> bool {
+        !self.offset.is_multiple_of(3)
     }
 
     fn card(&self) -> String {

@@ -224,7 +224,10 @@ fn a_server_that_is_asked_to_end_answers_what_it_has_taken() {
                 .key(&server.keys.pos)
                 .to(&server)
         });
-        std::thread::sleep(Duration::from_millis(20));
+        // Not before the server has begun with it.
+        while server.get("/v1/customers")["items"] == json!([]) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         server.signal(rustix::process::Signal::TERM);
         asked.join().expect("the till got an answer")
     });

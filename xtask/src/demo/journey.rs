@@ -34,10 +34,11 @@ pub fn run() -> Result<(PathBuf, Keys, Server), Failure> {
         println!(
             "{:<34}{:>9}",
             segment["segment"].as_str().unwrap_or_default(),
-            segment["members"]
+            segment["members"].as_u64().unwrap_or(0)
         );
     }
-    report::print_customer(&server, "One household", "external=complete-journey/900");
+    println!("\nOne household:\n");
+    report::print_explanation(&dir, "complete-journey/900", None)?;
     Ok((dir, keys, server))
 }
 

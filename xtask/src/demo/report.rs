@@ -1,6 +1,9 @@
 //! What came of a day, as a table; one customer's explanation; where to look next.
 
+use crate::Failure;
+use crate::cargo::must;
 use serde_json::{Value, json};
+use stampcard_tests::binary;
 use stampcard_tests::server::Server;
 use stampcard_tests::shop::Keys;
 use std::collections::BTreeMap;
@@ -88,7 +91,7 @@ impl Report {
                 "{key:<34}{:>9}{:>9}{:>9}",
                 count(&self.entered),
                 count(&self.left),
-                segment["members"]
+                segment["members"].as_u64().unwrap_or(0)
             );
         }
         println!("\n{:<52}{:>9}{:>9}", "points", "entries", "points");
@@ -126,52 +129,27 @@ impl Report {
     }
 }
 
-/// Why a customer is where they are, in the words of the rules.
-pub fn print_customer(server: &Server, who: &str, query: &str) {
-    let found = server.get(&format!("/v1/customers?{query}"));
-    let Some(customer) = list(&found["items"]).first() else {
-        return;
+/// How a customer stands, and why one event came out as it did, in the words of `stampcard explain`.
+pub fn print_explanation(dir: &Path, customer: &str, event: Option<&Value>) -> Result<(), Failure> {
+    let dir = dir.as_os_str();
+    let explain = |arguments: &[&str]| {
+        let arguments = arguments.iter().map(|argument| argument.as_ref());
+        must(binary::command(
+            ["explain".as_ref(), dir].into_iter().chain(arguments),
+        ))
     };
-    let id = text(&customer["id"]);
-    println!(
-        "\n{who} ({id}): tier {}, balance {}.",
-        text(&customer["tier"]),
-        customer["balance"]
-    );
-    for membership in
-        list(&server.get(&format!("/v1/customers/{id}/segments?explain=1"))["segments"])
-    {
-        println!(
-            "  in {:<16} because: {}",
-            text(&membership["segment"]),
-            text(&membership["reason"])
-        );
+    explain(&["--customer", customer])?;
+    if let Some(event) = event {
+        println!();
+        explain(&[&text(&event["source"]), &text(&event["id"])])?;
     }
-    for entry in list(&server.get(&format!("/v1/customers/{id}/ledger?limit=6"))["items"]) {
-        let amount = entry["amount"].as_i64().unwrap_or(0);
-        println!(
-            "  entry {:<6} {amount:>+6} = {:>6}   {} ({})",
-            entry["entry"],
-            entry["balance_after"],
-            text(&entry["reason"]),
-            text(&entry["plugin"]["name"])
-        );
-    }
-    for planned in list(&server.get(&format!("/v1/customers/{id}/follow-ups"))["follow_ups"]) {
-        println!(
-            "  {:<10} {} by {} at {}",
-            text(&planned["state"]),
-            text(&planned["template"]),
-            text(&planned["channel"]),
-            text(&planned["send_at"])
-        );
-    }
+    Ok(())
 }
 
 /// Commands that work as they stand.
 pub fn print_addresses(dir: &Path, keys: &Keys, server: &Server) {
     let address = &server.address;
-    let stampcard = stampcard_tests::binary::path();
+    let stampcard = binary::path();
     println!("\nTry it (the keys are those of this shop):\n");
     println!(
         "  curl -s {address}/v1/segments -H 'authorization: Bearer {}'",

@@ -49,7 +49,11 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 /// Answers requests until `stop` ends, and then those that are under way.
-pub async fn serve(merchant: Arc<Merchant>, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+pub async fn serve(
+    merchant: Arc<Merchant>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     listen::listen(listener, router(Door::new(merchant)?), stop).await
 }
 
@@ -115,7 +119,10 @@ impl Door {
     /// Takes events one after the other, each a commit of its own.
     async fn submit_all(&self, events: Vec<Bytes>) -> Vec<Result<Outcome, Problem>> {
         let answers = self.merchant.submit_in_turn(events).await;
-        answers.into_iter().map(|answer| answer.map_err(Problem::from)).collect()
+        answers
+            .into_iter()
+            .map(|answer| answer.map_err(Problem::from))
+            .collect()
     }
 
     async fn role_of(self: &Arc<Self>, hash: [u8; 32]) -> Result<Role, Problem> {
@@ -127,7 +134,9 @@ impl Door {
             return Ok(role);
         }
         let key = self.read(move |reads| Ok(reads.key(&hash)?)).await?;
-        let role = key.filter(|key| key.revoked_at.is_none_or(|at| at > clock::now())).and_then(|key| key.role.parse().ok());
+        let role = key
+            .filter(|key| key.revoked_at.is_none_or(|at| at > clock::now()))
+            .and_then(|key| key.role.parse().ok());
         match role {
             Some(role) => self.known_keys.lock().insert(hash, (role, now)),
             None => self.known_keys.lock().remove(&hash),
@@ -142,7 +151,10 @@ fn router(door: Arc<Door>) -> Router {
     for route in routes::all() {
         let handler = match route.may {
             None => route.handler,
-            Some(may) => route.handler.route_layer(middleware::from_fn_with_state((door.clone(), may), only_for)),
+            Some(may) => route.handler.route_layer(middleware::from_fn_with_state(
+                (door.clone(), may),
+                only_for,
+            )),
         };
         router = router.route(route.path, handler);
     }
@@ -154,12 +166,20 @@ fn router(door: Arc<Door>) -> Router {
 }
 
 /// Lets a request through whose key has one of the roles.
-async fn only_for(State((door, may)): State<(Arc<Door>, &'static [Role])>, request: Request, next: Next) -> Response {
+async fn only_for(
+    State((door, may)): State<(Arc<Door>, &'static [Role])>,
+    request: Request,
+    next: Next,
+) -> Response {
     let shown = match auth::shown(request.headers()) {
         Ok(shown) => shown,
         Err(problem) => return problem.into_response(),
     };
-    match door.role_of(shown).await.and_then(|role| auth::allow(role, may)) {
+    match door
+        .role_of(shown)
+        .await
+        .and_then(|role| auth::allow(role, may))
+    {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }

@@ -233,7 +233,15 @@ fn as_now(row: &CustomerRow, head: Fold, canonical: bool) -> CustomerLine {
                 offers: head
                     .offers
                     .into_iter()
-                    .map(|(plugin, offer)| (plugin, HeldOffer { code: None, ..offer }))
+                    .map(|(plugin, offer)| {
+                        (
+                            plugin,
+                            HeldOffer {
+                                code: None,
+                                ..offer
+                            },
+                        )
+                    })
                     .collect(),
             }),
         }),
