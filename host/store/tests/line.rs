@@ -176,7 +176,7 @@ fn the_clock_drives_a_silent_customer_and_the_journal_holds_what_that_did() {
     let shop = TestShop::new();
     let customer = shop.send(&sale("1", "C-1", MAY, 1_000)).customer.unwrap();
     assert_eq!(customer.segments, ["recent"]);
-    let lapsed = shop.tick(&customer.id, MAY + 31 * DAY);
+    let lapsed = shop.tick(&customer.id, MAY + 30 * DAY);
     assert_eq!(lapsed.segments.entered, ["lapsed"]);
     assert_eq!(lapsed.customer.unwrap().segments, ["lapsed"]);
     let quiet = shop.tick(&customer.id, MAY + 32 * DAY);

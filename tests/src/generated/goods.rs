@@ -63,7 +63,12 @@ const FREE_SHIPPING: i64 = 7_500;
 const SHIPPING: i64 = 595;
 
 /// Products and how many pieces of each.
-pub struct Basket(Vec<(&'static Product, i64)>);
+pub struct Basket {
+    goods: Vec<(&'static Product, i64)>,
+    /// Whether codes and gift cards come with it as they do; what was put together by name is
+    /// paid in full, by card.
+    by_chance: bool,
+}
 
 /// One piece of each.
 pub fn of(skus: &[&str]) -> Basket {
@@ -73,7 +78,10 @@ pub fn of(skus: &[&str]) -> Basket {
             .find(|product| product.sku == *sku)
             .expect("it is on the shelf")
     };
-    Basket(skus.iter().map(|sku| (find(sku), 1)).collect())
+    Basket {
+        goods: skus.iter().map(|sku| (find(sku), 1)).collect(),
+        by_chance: false,
+    }
 }
 
 /// What somebody carries to the till: mostly one thing, sometimes many.
@@ -100,12 +108,15 @@ pub fn basket_of(dice: &mut Dice) -> Basket {
             )),
         }
     }
-    Basket(basket)
+    Basket {
+        goods: basket,
+        by_chance: true,
+    }
 }
 
 impl Basket {
     fn goods(&self) -> i64 {
-        self.0
+        self.goods
             .iter()
             .map(|(product, pieces)| product.price * pieces)
             .sum()
@@ -119,7 +130,7 @@ impl Basket {
                 "amount": product.price * pieces,
             })
         };
-        self.0.iter().map(line).collect()
+        self.goods.iter().map(line).collect()
     }
 
     /// The data of a sale: one basket in twelve has a code, and everybody pays tax.
@@ -132,7 +143,11 @@ impl Basket {
         dice: &mut Dice,
     ) -> Value {
         let goods = self.goods();
-        let discount = if dice.one_in(12) { goods / 10 } else { 0 };
+        let discount = if self.by_chance && dice.one_in(12) {
+            goods / 10
+        } else {
+            0
+        };
         let shipping = if channel == "online" && goods < FREE_SHIPPING {
             SHIPPING
         } else {
@@ -156,7 +171,11 @@ impl Basket {
         if shipping > 0 {
             sale["shipping"] = shipping.into();
         }
-        let gift_card = if dice.one_in(25) { total / 3 } else { 0 };
+        let gift_card = if self.by_chance && dice.one_in(25) {
+            total / 3
+        } else {
+            0
+        };
         let kind = if channel == "pos" && dice.one_in(5) {
             "cash"
         } else {

@@ -3,24 +3,24 @@
 
 use super::Figure;
 use crate::Failure;
-use crate::cargo::{cargo, printed};
+use crate::cargo::{cargo, must, printed, program};
 use serde_json::Value;
+use stampcard_tests::binary;
 
 pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
-    let size = if quick { "quick" } else { "full" };
-    let text = printed(cargo(&[
-        "run",
+    // Built together with everything else, so that wasmtime is not compiled a second time with
+    // other features.
+    must(cargo(&[
+        "build",
         "--release",
-        "--quiet",
-        "--package",
-        "xtask",
+        "--workspace",
+        "--all-targets",
         "--features",
-        "measure",
-        "--bin",
-        "measure",
-        "--",
-        size,
+        "xtask/measure",
     ]))?;
+    let size = if quick { "quick" } else { "full" };
+    let path = binary::target().join("release/measure");
+    let text = printed(program(&path.to_string_lossy(), &[size]))?;
     let figures: Value = serde_json::from_str(&text).unwrap_or_default();
     let number = |part: &str, key: &str| {
         let found = figures[part][key].as_f64();

@@ -5,7 +5,7 @@ use super::Figure;
 use crate::Failure;
 use crate::cargo::{cargo, must};
 use serde_json::{Value, json};
-use stampcard_tests::binary::root;
+use stampcard_tests::binary;
 use stampcard_tests::server::Client;
 use stampcard_tests::{Shop, sale};
 use std::io::{BufRead, BufReader};
@@ -132,7 +132,7 @@ struct OneRow {
 
 impl OneRow {
     fn start() -> Result<OneRow, Failure> {
-        let path = root().join("target/release/examples/one_row");
+        let path = binary::target().join("release/examples/one_row");
         let program = path.display().to_string();
         let mut child = Command::new(&path)
             .stdout(Stdio::piped())

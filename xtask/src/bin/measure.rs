@@ -5,16 +5,18 @@
 //!   of the very same run in the same groups.
 
 use serde_json::{Value, json};
-use stampcard_pipeline::admit::Arrival;
-use stampcard_pipeline::event::{Body, Channel, Event, Instant, Line, Sale};
+use stampcard_pipeline::admit::{Arrival, Secret, admit};
+use stampcard_pipeline::calendar::LocalTime;
+use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::line::{self, Context};
-use stampcard_pipeline::rules::{Customer, Input, Rules};
+use stampcard_pipeline::rules::{Customer, Input, Rules, SoFar, Totals};
 use stampcard_pipeline::shop::{Shop, ShopFile};
 use stampcard_runtime::{Candidate, Engine, PackPlugin, RuleBook, bench, child_main};
 use stampcard_sdk::{PointFormula, Rule, cases};
 use stampcard_store::{Birth, Settings, SqliteStore};
 use stampcard_tests::binary::root;
 use stampcard_tests::generated::{BUSY, Generated, LOCATIONS, Size};
+use stampcard_tests::sale;
 use starter_points::StarterPoints;
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -33,6 +35,8 @@ const PACK: [&str; 4] = [
 const EACH: Duration = Duration::from_secs(2);
 /// Threads that decide, as the server has them on a machine with two processors.
 const LANES: usize = 2;
+/// After every event that is measured.
+const NOW: Instant = Instant(1_790_000_000_000);
 
 fn main() {
     child_main();
@@ -133,35 +137,46 @@ fn engine() -> Engine {
 /// `starter-points` as it comes, for a basket of five lines.
 fn rule(pack: &Pack) -> Value {
     let book = pack.load(&engine(), &shop(), Some("starter-points"));
-    let lines = (0..5).map(|number| Line {
-        sku: Some(format!("SKU-{number}")),
-        quantity: 1_000,
-        amount: 890,
-        net: 890,
-        ..Line::default()
-    });
-    let sale = Sale {
-        lines: lines.collect(),
-        total: 4_450,
-        ..Sale::default()
-    };
-    let event = Event {
-        source: "till-1".into(),
-        id: "1001".into(),
-        kind: "sale.completed".into(),
-        at: Instant(1_772_000_000_000),
-        channel: Some(Channel::Pos),
-        body: Body::Sale(sale),
-        ..Event::default()
-    };
+    let lines: Vec<Value> = (0..5)
+        .map(|number| json!({"sku": format!("SKU-{number}"), "amount": 890}))
+        .collect();
+    let told = sale(
+        "1001",
+        "2026-03-02T10:00:00-05:00",
+        json!({"lines": lines, "total": 4_450}),
+    );
+    let told = told.to_string().into_bytes();
+    let shop = shop();
+    let admitted = admit(&Arrival::Told(&told), &shop, &Secret([7; 32]), NOW).expect("a sale");
+    let event = &*admitted.event;
     let input = Input {
+        review: Vec::new(),
+        local: LocalTime::at(event.at, &shop.zone),
+        place: None,
         customer: Customer {
             id: "cus_1".into(),
-            ..Customer::default()
+            created_at: event.at,
+            enrolled_at: None,
+            origin: "pos".into(),
+            tags: Vec::new(),
+            segments: Vec::new(),
+            tier: None,
+            balance: 450,
+            available: 450,
+            earned: 450,
+            consents: Vec::new(),
+            language: None,
+            birthday: None,
+            home_location: None,
+            offers: Vec::new(),
         },
-        ..Input::default()
+        totals: Totals::default(),
+        facts: Vec::new(),
+        facts_truncated: false,
+        state: None,
+        so_far: SoFar::default(),
     };
-    let figures = bench::point_formula(&book, &event, &input, 1, EACH);
+    let figures = bench::point_formula(&book, event, &input, 1, EACH);
     json!({"native_micros": native(), "fresh_micros": 1e6 / figures.fresh, "reused_micros": 1e6 / figures.reused})
 }
 
@@ -272,7 +287,6 @@ impl Run {
                     .collect()
             })
             .collect();
-        let now = Instant(1_790_000_000_000);
         let began = Clock::now();
         let (tell, told) = mpsc::channel();
         std::thread::scope(|scope| {
@@ -281,7 +295,7 @@ impl Run {
                 scope.spawn(move || {
                     for event in lane {
                         let committed =
-                            line::process(&self.store, context, &Arrival::Told(event), now)
+                            line::process(&self.store, context, &Arrival::Told(event), NOW)
                                 .expect("it is taken");
                         let tell = tell.clone();
                         committed

@@ -140,17 +140,13 @@ fn turn_for_ever() {
     }
 }
 
-/// Divisions that wait for each other: much time for little fuel.
+/// Each step waits for a far place in memory that the last one named: much time for little fuel.
 fn dawdle() {
-    let mut rest = black_box(u64::MAX);
-    let by = black_box(3);
+    let hall = black_box(vec![0u32; 8 << 20]);
+    let mut place = black_box(1u32);
     loop {
-        for _ in 0..64 {
-            rest = (u64::MAX - rest) / by;
-        }
-        if rest == by {
-            return;
-        }
+        let next = place.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        place = black_box(next ^ hall[(next >> 9) as usize]);
     }
 }
 

@@ -143,7 +143,7 @@ pub fn input(shop: &Shop, input: &Input) -> String {
     for entered in &so_far.segments_entered {
         parts.push(format!("just entered {entered}"));
     }
-    if !so_far.awards.is_empty() {
+    if so_far.points != 0 {
         parts.push(format!("{:+} points so far", so_far.points));
     }
     if let Some(tier) = &so_far.tier {
