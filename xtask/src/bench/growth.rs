@@ -44,12 +44,12 @@ pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
 fn among(customers: usize, sales: usize) -> f64 {
     let shop = Shop::new();
     let known: Vec<Value> = (0..customers)
-        .map(|number| one_sale("known", number, customers))
+        .map(|number| one_sale("known", number, number))
         .collect();
     shop.ingest(&known);
     // Spread over all of them, so that no cache of the newest helps.
     let measured: Vec<Value> = (0..sales)
-        .map(|number| one_sale("measured", number * 7_919, customers))
+        .map(|number| one_sale("measured", number, number * 7_919 % customers))
         .collect();
     micros(&shop, &measured)
 }
@@ -71,9 +71,9 @@ fn with_plugins(plugins: usize, sales: usize) -> f64 {
         );
     }
     // What is loaded at the first start is not part of it.
-    shop.ingest(&[one_sale("first", 0, 1)]);
+    shop.ingest(&[one_sale("known", 0, 0)]);
     let measured: Vec<Value> = (0..sales)
-        .map(|number| one_sale("measured", number, 500))
+        .map(|number| one_sale("measured", number, number % 500))
         .collect();
     micros(&shop, &measured)
 }
@@ -83,17 +83,16 @@ fn micros(shop: &Shop, events: &[Value]) -> f64 {
     summary["seconds"].as_f64().expect("a summary has seconds") * 1e6 / events.len() as f64
 }
 
-fn one_sale(source: &str, number: usize, customers: usize) -> Value {
-    let customer = json!({"email": format!("customer-{}@example.com", number % customers)});
-    let day = if source == "known" {
-        1_772_000_000
+/// The sale of a sequence, by one of so many customers. What is measured happens an hour after all
+/// that is known, so that nothing is late and nothing comes due.
+fn one_sale(source: &str, number: usize, customer: usize) -> Value {
+    let begins = if source == "known" {
+        1_774_000_000_000
     } else {
-        1_774_000_000
+        1_774_003_600_000
     };
-    let at = jiff::Timestamp::from_second(day + (number % 1_000_000) as i64).expect("a time");
-    sale(
-        &format!("{source}-{number}"),
-        &at.to_string(),
-        json!({"customer": customer, "total": 2_500}),
-    )
+    let at = jiff::Timestamp::from_millisecond(begins + number as i64 * 20).expect("a time");
+    let customer = json!({"email": format!("customer-{customer}@example.com")});
+    let data = json!({"customer": customer, "total": 2_500});
+    sale(&format!("{source}-{number}"), &at.to_string(), data)
 }

@@ -7,6 +7,7 @@ use jiff::civil::date;
 use stampcard_tests::generated::{self, BUSY, Generated, Size};
 use stampcard_tests::{Shop, binary, event};
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -55,11 +56,7 @@ pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
         });
     };
     let a_second = events.len() as f64 / seconds;
-    let bytes: u64 = ["stampcard.db", "stampcard.db-wal"]
-        .iter()
-        .filter_map(|name| fs::metadata(shop.path(name)).ok())
-        .map(|data| data.len())
-        .sum();
+    let bytes = size_of_database(&shop.dir);
     let mut figures = vec![
         Figure::new(
             format!(
@@ -86,6 +83,17 @@ pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
         ));
     }
     Ok(figures)
+}
+
+/// The file and its log, wherever the shop keeps them.
+fn size_of_database(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(data) if data.is_dir() => size_of_database(&entry.path()),
+        Ok(data) if entry.file_name().to_string_lossy().contains(".db") => data.len(),
+        _ => 0,
+    });
+    sizes.sum()
 }
 
 /// Looks at a running process until it ends, where the system tells.

@@ -19,9 +19,7 @@ const TILLS: usize = 8;
 pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
     let posts = if quick { 2_000 } else { 20_000 };
     let shop = Shop::new();
-    let start = Instant::now();
     let server = shop.serve();
-    let cold = start.elapsed();
     let clients: Vec<Client> = (0..TILLS).map(|_| server.client()).collect();
     let ours = waits(posts, &clients, "200");
     let memory = server.memory();
@@ -68,7 +66,6 @@ pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
             "ms",
             "at most 500",
         ),
-        Figure::new("first start of a shop on this machine", ms(cold), "ms", ""),
     ];
     if let Some(memory) = memory {
         figures.push(Figure::new(
