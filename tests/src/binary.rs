@@ -33,6 +33,33 @@ pub fn path() -> PathBuf {
     path
 }
 
+/// `cargo xtask` without cargo in front of it: whoever runs the gate has it already.
+pub fn xtask() -> PathBuf {
+    let xtask = target().join("release/xtask");
+    if !xtask.is_file() {
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build
+            .args(["build", "--quiet", "--release", "--package", "xtask"])
+            .current_dir(root());
+        assert!(
+            build.status().is_ok_and(|status| status.success()),
+            "xtask could not be built"
+        );
+    }
+    xtask
+}
+
+/// A function for bash that makes `curl` fail where the server refuses; for machines without curl
+/// a few lines of Python do as much of it as our documents use.
+pub fn curl() -> String {
+    let instead = root().join("tests/readme/curl.py");
+    format!(
+        "curl() {{ if type -P curl >/dev/null; then command curl --fail-with-body \"$@\"; \
+         else python3 {} \"$@\"; fi; }}",
+        instead.display()
+    )
+}
+
 /// The binary with its arguments. Compiled plugins are kept in one cache for all tests, as they
 /// are for all shops of a machine.
 pub fn command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {

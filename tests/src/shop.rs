@@ -71,6 +71,11 @@ impl Shop {
         self.dir.join(file)
     }
 
+    /// The file with everything that happened.
+    pub fn database(&self) -> PathBuf {
+        self.path("data/stampcard.db")
+    }
+
     #[track_caller]
     pub fn read(&self, file: &str) -> String {
         fs::read_to_string(self.path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))

@@ -7,7 +7,7 @@ use stampcard_tests::matching::differences;
 use stampcard_tests::{rows, story};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -214,36 +214,19 @@ fn prepare(room: &Path) {
         .to_owned();
     let prelude = format!(
         "set -euo pipefail\n\
-         curl() {{ if command -v curl >/dev/null; then command curl --fail-with-body \"$@\"; else python3 {curl} \"$@\"; fi; }}\n\
+         {curl}\n\
          cargo() {{ if [ \"$1\" = xtask ]; then shift; {xtask} \"$@\"; else command cargo \"$@\"; fi; }}\n\
          export PATH={bin}:$PATH XDG_CACHE_HOME={cache}\n\
          if [ -f keys.sh ]; then . ./keys.sh; fi\n",
-        curl = root().join("tests/readme/curl.py").display(),
+        curl = binary::curl(),
         bin = bin.display(),
-        xtask = xtask().display(),
+        xtask = binary::xtask().display(),
         cache = root().join("target/test-cache").display(),
     );
     fs::write(room.join("prelude.sh"), prelude).expect("a file");
     fs::write(room.join("address"), port.to_string()).expect("a file");
     let past = r#"{"specversion":"1.0","source":"till-1","id":"9","type":"sale.completed","time":"2026-01-05T10:00:00-05:00","data":{"channel":"online","currency":"USD","lines":[{"sku":"TEA","amount":900}],"total":900}}"#;
     fs::write(room.join("past-sales.ndjson"), past).expect("a file");
-}
-
-/// `cargo xtask` without cargo in front of it: whoever runs the gate has it already.
-fn xtask() -> PathBuf {
-    let xtask = binary::target().join("release/xtask");
-    if !xtask.is_file() {
-        let mut build = Command::new(env!("CARGO"));
-        let built = build
-            .args(["build", "--quiet", "--release", "--package", "xtask"])
-            .current_dir(root())
-            .status();
-        assert!(
-            built.is_ok_and(|status| status.success()),
-            "xtask could not be built"
-        );
-    }
-    xtask
 }
 
 /// Runs a block in bash and returns what it printed. Variables live on in the next block.

@@ -13,7 +13,7 @@ use report::Report;
 use serde_json::Value;
 use stampcard_tests::binary::{self, root};
 use stampcard_tests::event;
-use stampcard_tests::generated::{self, BUSY, Generated, TIME_ZONE};
+use stampcard_tests::generated::{self, BUSY, Generated, SMALL, TIME_ZONE};
 use stampcard_tests::server::Server;
 use stampcard_tests::shop::{self, Keys};
 use std::fs;
@@ -30,6 +30,9 @@ pub struct Options {
     /// What the generated day is drawn from; the same seed and date give the same events
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A hundred customers in place of thousands: a glance instead of a day
+    #[arg(long)]
+    small: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,7 +44,7 @@ enum Data {
 pub fn run(options: &Options) -> Result<(), Failure> {
     setup::binary()?;
     let (dir, keys, server) = match options.data {
-        Data::Generated => generated_day(options.seed)?,
+        Data::Generated => generated_day(options)?,
         Data::CompleteJourney => journey::run()?,
     };
     report::print_addresses(&dir, &keys, &server);
@@ -59,16 +62,19 @@ pub fn run(options: &Options) -> Result<(), Failure> {
 }
 
 /// Makes the shop, tells it its season, and streams the day through its server.
-fn generated_day(seed: u64) -> Result<(PathBuf, Keys, Server), Failure> {
+fn generated_day(options: &Options) -> Result<(PathBuf, Keys, Server), Failure> {
     // Yesterday is the last day that is over everywhere in the shop.
     let zone = TimeZone::get(TIME_ZONE).expect("the zone is known");
     let day = Timestamp::now()
         .to_zoned(zone)
         .date()
         .saturating_sub(1.day());
-    let generated = Generated::new(seed, day, BUSY);
+    let generated = Generated::new(options.seed, day, if options.small { SMALL } else { BUSY });
 
-    let (dir, keys) = new_shop("demo", generated::LOCATIONS)?;
+    let (dir, keys) = new_shop(
+        if options.small { "demo-small" } else { "demo" },
+        generated::LOCATIONS,
+    )?;
     println!(
         "\nA season of Juniper & Oak, {} events up to {}, is told to the shop:",
         generated.season.len(),

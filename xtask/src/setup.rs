@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 /// The target of every plugin in Rust.
 const WASM: &str = "wasm32-unknown-unknown";
 
-/// Builds the binary and says where it is.
+/// Builds the binary and says where it is. Whoever names one with `STAMPCARD_BIN` has built it.
 pub fn binary() -> Result<PathBuf, Failure> {
+    if std::env::var_os("STAMPCARD_BIN").is_some() {
+        return Ok(stampcard_tests::binary::path());
+    }
     wasm_target()?;
     must(cargo(&["build", "--release", "--package", "stampcard"]))?;
     Ok(stampcard_tests::binary::path())
