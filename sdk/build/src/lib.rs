@@ -27,7 +27,7 @@ pub const STACK_BYTES: u32 = 32 * 1024;
 /// command line, so that a package outside of this workspace is built the same.
 const PROFILE: [&str; 9] = [
     "profile.plugin.inherits=\"release\"",
-    "profile.plugin.opt-level=\"s\"",
+    "profile.plugin.opt-level=3",
     "profile.plugin.lto=true",
     "profile.plugin.codegen-units=1",
     "profile.plugin.panic=\"abort\"",

@@ -25,6 +25,10 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant as Clock};
 
+/// The same as in the binary, whose line is measured here.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PACK: [&str; 4] = [
     "starter-segments",
     "starter-points",
