@@ -13,7 +13,7 @@ pub use identifiers::{normal_card, normal_email, normal_phone};
 use crate::calendar;
 use crate::catalogue::{self, Support};
 use crate::change::{CustomerId, Sameness};
-use crate::event::{Body, Channel, Event, Instant, Personal};
+use crate::event::{Body, Channel, Event, IdentifierKind, Instant, Personal};
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::Shop;
@@ -151,6 +151,7 @@ fn admit_told(
             device: common.device,
             staff: common.staff,
             historical: common.historical,
+            identified_by: identified_by(&personal),
             body,
             attributes: common.attributes,
         }),
@@ -164,6 +165,18 @@ fn admit_told(
         due: false,
         notes: common.notes,
     })
+}
+
+/// The kinds of identifiers that an event names, each once.
+fn identified_by(personal: &Personal) -> Vec<IdentifierKind> {
+    let mut kinds: Vec<IdentifierKind> = personal
+        .identifiers
+        .iter()
+        .map(|identifier| identifier.kind)
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
 }
 
 /// The source of events that the host makes itself.
@@ -184,6 +197,7 @@ fn admit_due(customer: &CustomerId, at: Instant, secret: &Secret, now: Instant) 
             device: None,
             staff: None,
             historical: false,
+            identified_by: Vec::new(),
             body: Body::Review,
             attributes: Default::default(),
         }),

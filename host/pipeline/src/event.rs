@@ -39,6 +39,9 @@ pub struct Event {
     /// From an import: it moves everything but sends nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub historical: bool,
+    /// How the customer was told apart from all others; by what is in [`Personal`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identified_by: Vec<IdentifierKind>,
     pub body: Body,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
@@ -187,6 +190,9 @@ pub struct Tender {
 pub struct ProfileChange {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
+    /// Those of them that were cleared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cleared: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,11 +4,14 @@
 //! customer: each keeps its sums, and what leaves it is read from the history.
 
 use crate::calendar::LocalTime;
-use crate::event::{Body, Channel, Edit, Event, Instant, Points, ProfileChange, Sale};
+use crate::event::{
+    Body, Channel, Edit, Event, IdentifierKind, Instant, Points, ProfileChange, Sale,
+};
 use crate::fold::{Fold, Group, Moved, window_ms};
 use crate::limits;
 use crate::line::Context;
 use crate::offers;
+use crate::person::PersonField;
 use crate::rules::{Fact, Rules, Tally};
 use crate::walk::{Step, Walk};
 use jiff::tz::TimeZone;
@@ -62,6 +65,14 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         .maturing
         .retain(|available_from, _| *available_from > now);
     let event = step.event.clone();
+    for kind in &event.identified_by {
+        let field = match kind {
+            IdentifierKind::Email => PersonField::Email,
+            IdentifierKind::Phone => PersonField::Phone,
+            IdentifierKind::Card | IdentifierKind::External => continue,
+        };
+        walk.fold.known.insert(field);
+    }
     match &event.body {
         Body::Sale(sale) => {
             count_sale(&mut walk.fold, &event, sale, &mut step.moved);
@@ -284,6 +295,14 @@ fn edit_profile(fold: &mut Fold, event: &Event, change: &ProfileChange) {
             Some(Edit::Set(value)) => *field = Some(value.clone()),
             Some(Edit::Clear) => *field = None,
             None => {}
+        }
+    }
+    for name in &change.changed {
+        if let Some(field) = PersonField::by_name(name) {
+            match change.cleared.contains(name) {
+                true => fold.known.remove(&field),
+                false => fold.known.insert(field),
+            };
         }
     }
     put(&mut fold.language, &change.language);

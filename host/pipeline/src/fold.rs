@@ -4,6 +4,7 @@
 //! the store keeps it as bytes, once as the customer's head and now and then as a checkpoint.
 
 use crate::event::{Channel, Consent, Instant, Money, MonthDay, Points, Position};
+use crate::person::PersonField;
 use crate::rules::{HeldOffer, NextTier, Role, Tally, Totals, WINDOW_DAYS};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// The layout of the stored bytes, their first byte. Whoever adds, moves or changes a field of the
 /// fold counts it up: bytes without field names would be read as something else.
-pub const FOLD_FORMAT: u8 = 1;
+pub const FOLD_FORMAT: u8 = 2;
 
 /// One customer at one place in their history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +52,8 @@ pub struct Fold {
     /// The day (since 1970, UTC) of the last review that a plugin asked for, and how many each
     /// plugin had on it.
     pub reviews_today: (i64, BTreeMap<String, u32>),
+    /// What is known about the person; what it is stands in the store's own room.
+    pub known: BTreeSet<PersonField>,
     pub consents: BTreeMap<String, Consent>,
     pub language: Option<String>,
     pub birthday: Option<MonthDay>,

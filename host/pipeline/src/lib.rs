@@ -19,6 +19,7 @@ pub mod limits;
 pub mod line;
 pub mod offers;
 pub mod outcome;
+pub mod person;
 pub mod points;
 pub mod refusal;
 pub mod rules;

@@ -3,8 +3,11 @@
 use crate::calendar;
 use crate::change::EntryKind;
 use crate::event::{EventName, Instant, Money, Points};
+use crate::limits;
+use crate::person::{self, PersonField};
 use crate::rules::{DiscountScope, DiscountValue, Value};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What came of one event.
@@ -38,6 +41,78 @@ pub struct Outcome {
     /// What somebody may want to know: "skipped: guest", a cap that bit, fields that were missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether some text in here names personal data.
+    pub fn names_somebody(&self) -> bool {
+        let named = |text: &str| person::stands_in(text).is_some();
+        self.receipt.iter().any(|line| named(line))
+            || self.prompts.iter().any(|prompt| {
+                named(&prompt.text) || prompt.attributes.values().any(|text| named(text))
+            })
+            || self.follow_ups.iter().any(|it| names_somebody(&it.data))
+    }
+
+    /// For whoever may not know what anybody is called.
+    pub fn hidden(mut self) -> Outcome {
+        self.fill(|field| Some(field.hidden()));
+        self
+    }
+
+    /// Puts into every text for people what the customer is called, and cuts what then is longer
+    /// than the machines that show it can.
+    pub fn fill(&mut self, value: impl Fn(PersonField) -> Option<String>) {
+        for line in &mut self.receipt {
+            put(line, &value, limits::RECEIPT_CHARS_MAX);
+        }
+        for prompt in &mut self.prompts {
+            prompt.fill(&value);
+        }
+        for follow_up in &mut self.follow_ups {
+            fill_data(&mut follow_up.data, &value);
+        }
+    }
+}
+
+impl PromptView {
+    /// As [`Outcome::fill`].
+    pub fn fill(&mut self, value: impl Fn(PersonField) -> Option<String>) {
+        put(&mut self.text, &value, limits::PROMPT_CHARS_MAX);
+        for text in self.attributes.values_mut() {
+            put(text, &value, usize::MAX);
+        }
+    }
+}
+
+/// Whether some text of a follow-up's data names personal data.
+pub fn names_somebody(data: &BTreeMap<String, Value>) -> bool {
+    data.values()
+        .any(|value| matches!(value, Value::Text(text) if person::stands_in(text).is_some()))
+}
+
+/// As [`Outcome::fill`], for the data of a follow-up.
+pub fn fill_data(
+    data: &mut BTreeMap<String, Value>,
+    value: impl Fn(PersonField) -> Option<String>,
+) {
+    for entry in data.values_mut() {
+        if let Value::Text(text) = entry {
+            put(text, &value, usize::MAX);
+        }
+    }
+}
+
+fn put(text: &mut String, value: impl Fn(PersonField) -> Option<String>, chars_max: usize) {
+    let Cow::Owned(mut filled) = person::fill(text, value) else {
+        return;
+    };
+    if filled.chars().count() > chars_max {
+        let kept = filled.char_indices().nth(chars_max - 1);
+        filled.truncate(kept.map_or(0, |(end, _)| end));
+        filled.push('…');
+    }
+    *text = filled;
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

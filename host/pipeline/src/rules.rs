@@ -6,6 +6,7 @@
 
 use crate::calendar::LocalTime;
 use crate::event::{Channel, Consent, Event, Instant, Money, Points};
+use crate::person::PersonField;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -38,6 +39,9 @@ pub struct Plugin {
     /// The kinds it is called for; `*` is every kind.
     pub events: Vec<String>,
     pub facts: Vec<String>,
+    /// Personal data that its texts may name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub personal: Vec<PersonField>,
     pub state_version: u32,
     /// Segment keys, tier keys and tags that it may decide, each with its sentence.
     pub segments: Vec<(String, String)>,
@@ -173,6 +177,8 @@ pub struct Customer {
     pub birthday: Option<Birthday>,
     pub home_location: Option<String>,
     pub offers: Vec<HeldOffer>,
+    /// What is known about the person, of what this plugin was granted.
+    pub known: Vec<PersonField>,
 }
 
 /// A discount that was offered to the customer before.

@@ -218,6 +218,7 @@ impl<'a> Walk<'a> {
             device: None,
             staff: None,
             historical: false,
+            identified_by: Vec::new(),
             body: Body::Review,
             attributes: Default::default(),
         });
@@ -343,6 +344,8 @@ impl<'a> Walk<'a> {
                 .rev()
                 .map(|(_, offer)| offer.clone())
                 .collect(),
+            // Each plugin is told of what it was granted, where it is asked.
+            known: Vec::new(),
         }
     }
 

@@ -9,6 +9,7 @@ use stampcard_pipeline::limits::{
     ATTRIBUTES_MAX, KEPT_BYTES_MAX, NUMBER_MAX, PROMPT_CHARS_MAX, REASON_BYTES_MAX,
     RECEIPT_CHARS_MAX, STATE_BYTES_MAX, TEXT_BYTES_MAX,
 };
+use stampcard_pipeline::person::{PersonField, stands_in};
 use stampcard_pipeline::rules::{
     After, Amount, Coverage, DiscountOffer, DiscountScope, DiscountValue, FollowUpAnswer, Goods,
     Memory, Moment, NextReview, OfferCode, OnReturn, PointAnswer, SegmentAnswer, TierAnswer, Value,
@@ -20,8 +21,18 @@ pub(crate) trait Weighed {
 }
 
 /// Refuses an answer that is too much, with the first reason found.
-pub(crate) fn weigh(answer: &impl Weighed, limits: &Limits) -> Result<(), String> {
-    let mut scale = Scale::default();
+///
+/// `personal` is what the plugin was granted: only that may its texts for people name, and no
+/// other text of its may name anybody, because those are kept for ever.
+pub(crate) fn weigh(
+    answer: &impl Weighed,
+    limits: &Limits,
+    personal: &[PersonField],
+) -> Result<(), String> {
+    let mut scale = Scale {
+        personal,
+        ..Scale::default()
+    };
     answer.weigh(&mut scale);
     if let Some(problem) = scale.problem {
         return Err(problem);
@@ -43,13 +54,14 @@ pub(crate) fn weigh(answer: &impl Weighed, limits: &Limits) -> Result<(), String
 
 /// What an answer weighs so far.
 #[derive(Default)]
-pub(crate) struct Scale {
+pub(crate) struct Scale<'a> {
+    personal: &'a [PersonField],
     actions: u64,
     bytes: u64,
     problem: Option<String>,
 }
 
-impl Scale {
+impl Scale<'_> {
     fn action(&mut self) {
         self.actions += 1;
         // The parts of an action that are no text: numbers, dates, choices.
@@ -79,15 +91,49 @@ impl Scale {
 
     fn sentence(&mut self, what: &str, text: &str) {
         self.bytes(what, text.len(), REASON_BYTES_MAX);
+        self.names_nobody(what, text);
     }
 
     fn name(&mut self, what: &str, text: &str) {
         self.bytes(what, text.len(), TEXT_BYTES_MAX);
+        self.names_nobody(what, text);
+    }
+
+    fn names_nobody(&mut self, what: &str, text: &str) {
+        if let Some(field) = stands_in(text) {
+            self.object(|| {
+                format!(
+                    "{what} names the customer's {}, which only receipts, prompts and the data of follow-ups may",
+                    field.name()
+                )
+            });
+        }
+    }
+
+    /// Text that the host fills in where it leaves.
+    fn names_granted(&mut self, what: &str, text: &str) {
+        if let Some(field) = stands_in(text)
+            && !self.personal.contains(&field)
+        {
+            self.object(|| {
+                format!(
+                    "{what} names the customer's {}, which was not granted",
+                    field.name()
+                )
+            });
+        }
+    }
+
+    /// What a template or a till is given.
+    fn words(&mut self, what: &str, text: &str) {
+        self.bytes(what, text.len(), REASON_BYTES_MAX);
+        self.names_granted(what, text);
     }
 
     /// Text for people whose length a machine limits, in characters.
     fn shown(&mut self, what: &str, text: &str, most: usize) {
         self.bytes += text.len() as u64;
+        self.names_granted(what, text);
         let chars = text.chars().count();
         if chars > most {
             self.object(|| format!("{what} has {chars} characters, and at most {most} are taken"));
@@ -201,7 +247,11 @@ impl Weighed for FollowUpAnswer {
             scale.action();
             scale.name("the kind of a prompt", &prompt.kind);
             scale.shown("the text of a prompt", &prompt.text, PROMPT_CHARS_MAX);
-            scale.pairs("the attributes of a prompt", &prompt.attributes);
+            scale.count("the attributes of a prompt", prompt.attributes.len());
+            for (key, value) in &prompt.attributes {
+                scale.name("the attributes of a prompt", key);
+                scale.words("the attributes of a prompt", value);
+            }
             if let Some(discount) = &prompt.discount {
                 discount.weigh(scale);
             }
@@ -250,7 +300,7 @@ impl Weighed for Goods {
 impl Weighed for Value {
     fn weigh(&self, scale: &mut Scale) {
         match self {
-            Value::Text(text) => scale.sentence("the data of a follow-up", text),
+            Value::Text(text) => scale.words("the data of a follow-up", text),
             Value::Number(number)
             | Value::Points(number)
             | Value::Money(number)
@@ -295,7 +345,9 @@ mod tests {
     }
 
     fn judge(answer: &impl Weighed) -> String {
-        weigh(answer, &Limits::default()).err().unwrap_or_default()
+        weigh(answer, &Limits::default(), &[PersonField::GivenName])
+            .err()
+            .unwrap_or_default()
     }
 
     #[test]
@@ -337,6 +389,31 @@ mod tests {
         assert!(judge(&note(513)).contains("the note has 513 bytes"));
         assert_eq!(judge(&receipt(80)), "");
         assert!(judge(&receipt(81)).contains("a receipt line has 81 characters"));
+    }
+
+    #[test]
+    fn only_texts_for_people_name_somebody_and_only_with_what_was_granted() {
+        let says = |field: PersonField| format!("Thanks, {}!", field.stand_in());
+        let receipt = |field| FollowUpAnswer {
+            receipt: vec![says(field)],
+            ..FollowUpAnswer::default()
+        };
+        let note = |field| SegmentAnswer {
+            after: After {
+                note: Some(says(field)),
+                ..After::default()
+            },
+            ..SegmentAnswer::default()
+        };
+        assert_eq!(judge(&receipt(PersonField::GivenName)), "");
+        assert!(
+            judge(&receipt(PersonField::Email))
+                .contains("a receipt line names the customer's email, which was not granted")
+        );
+        assert!(
+            judge(&note(PersonField::GivenName))
+                .contains("the note names the customer's given_name")
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::limits::{EVENT_FUEL, Limits};
 use crate::log::{Level, Log, harmless};
 use crate::wasi::{Unavailable, World};
 use stampcard_pipeline::event::Instant;
+use stampcard_pipeline::person::PersonField;
 use stampcard_pipeline::rules::{self, Call, Failure, Role, Usage};
 use wasmtime::component::{ComponentType, Instance, Lift, TypedFunc};
 use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, Trap};
@@ -22,6 +23,8 @@ pub(crate) struct Subject<'a> {
     /// The operator's configuration as JSON.
     pub configuration: &'a str,
     pub shop: &'a wit::Shop,
+    /// What its texts may name.
+    pub personal: &'a [PersonField],
 }
 
 /// A role's answer in the contract's types, and what it becomes in the line's.
@@ -62,7 +65,7 @@ pub(crate) fn decide<D: Decided>(
 ) -> Call<D::Answer> {
     let Call { result, usage } = ask(subject, input, fuel_left);
     Call {
-        result: result.and_then(|answer: D| weighed(answer.into(), subject.limits)),
+        result: result.and_then(|answer: D| weighed(answer.into(), subject)),
         usage,
     }
 }
@@ -75,13 +78,13 @@ where
     let Call { result, usage } = ask(subject, input, EVENT_FUEL);
     let result = result.and_then(|answer: D| {
         let written = serde_json::to_value(&answer).expect("every answer can be written as JSON");
-        weighed::<D::Answer>(answer.into(), subject.limits).map(|_| written)
+        weighed::<D::Answer>(answer.into(), subject).map(|_| written)
     });
     Call { result, usage }
 }
 
-fn weighed<A: Weighed>(answer: A, limits: &Limits) -> Result<A, Failure> {
-    match weigh(&answer, limits) {
+fn weighed<A: Weighed>(answer: A, subject: &Subject) -> Result<A, Failure> {
+    match weigh(&answer, subject.limits, subject.personal) {
         Ok(()) => Ok(answer),
         Err(problem) => Err(Failure::Answer { problem }),
     }

@@ -11,6 +11,7 @@ use crate::manifest_toml::{
 };
 use semver::Version;
 use serde::Deserialize;
+use stampcard_pipeline::person::PersonField;
 use stampcard_pipeline::rules::Role;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
@@ -186,6 +187,18 @@ impl Personal {
             Personal::Email => "email",
             Personal::Phone => "phone",
             Personal::Address => "address",
+        }
+    }
+}
+
+impl Personal {
+    /// What a plugin that has it may name in its texts.
+    pub fn fields(self) -> &'static [PersonField] {
+        match self {
+            Personal::Name => &[PersonField::GivenName, PersonField::FamilyName],
+            Personal::Email => &[PersonField::Email],
+            Personal::Phone => &[PersonField::Phone],
+            Personal::Address => &[PersonField::Address],
         }
     }
 }

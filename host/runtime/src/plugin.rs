@@ -240,6 +240,7 @@ impl Plugin {
             limits: &self.limits,
             configuration: &self.configuration,
             shop: &self.shop,
+            personal: &self.about.personal,
         }
     }
 
@@ -376,6 +377,12 @@ fn about(file: &PluginFile, code: &Code, configuration: &str) -> rules::Plugin {
         roles: code.roles.clone(),
         events: manifest.events.clone(),
         facts: manifest.facts.clone(),
+        personal: file
+            .grant
+            .iter()
+            .flat_map(|granted| granted.fields())
+            .copied()
+            .collect(),
         state_version: manifest.state_version,
         segments: owned(OwnedKind::Segments),
         tiers: owned(OwnedKind::Tiers),

@@ -10,6 +10,7 @@ use stampcard_pipeline::calendar::LocalTime;
 use stampcard_pipeline::event as line;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::limits::NUMBER_MAX;
+use stampcard_pipeline::person::PersonField;
 use stampcard_pipeline::rules;
 
 /// Watches the numbers that go in: none may be beyond ±(2^53 − 1), which JavaScript would round
@@ -275,10 +276,25 @@ fn customer(customer: &rules::Customer, n: &mut Numbers) -> wit::Customer {
         // The line keeps no referrals yet.
         referred_by: None,
         referrals: 0,
-        // The line has no personal data to give: what a person is called stays in the store.
-        person: None,
+        person: person(&customer.known),
         attributes: Vec::new(),
     }
+}
+
+/// A stand-in for whatever is known: what a person is called stays in the store, and is put into
+/// the texts that leave.
+fn person(known: &[PersonField]) -> Option<wit::Person> {
+    if known.is_empty() {
+        return None;
+    }
+    let field = |field: PersonField| known.contains(&field).then(|| field.stand_in().to_string());
+    Some(wit::Person {
+        given_name: field(PersonField::GivenName),
+        family_name: field(PersonField::FamilyName),
+        email: field(PersonField::Email),
+        phone: field(PersonField::Phone),
+        address: field(PersonField::Address),
+    })
 }
 
 fn held_offer(offer: &rules::HeldOffer, n: &mut Numbers) -> wit::HeldOffer {

@@ -198,7 +198,7 @@ fn events(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
                 rule_book: row.get(3)?,
                 status: row.get(4)?,
                 event: row::event(&row.get::<_, Vec<u8>>(5)?)?,
-                outcome: row::outcome(&row.get::<_, Vec<u8>>(6)?, row.get(7)?)?,
+                outcome: row::outcome(&row.get::<_, Vec<u8>>(6)?, row.get(7)?)?.hidden(),
             };
             line(out, &event)
         },

@@ -36,7 +36,7 @@ pub(crate) fn number_entries(outcome: &mut Outcome, first: Option<i64>) {
 
 /// The layout of stored explanations, their first byte. They are kept as long as the ledger, so a
 /// program that changes the layout keeps a reader for this one.
-const EXPLANATION_FORMAT: u8 = 1;
+const EXPLANATION_FORMAT: u8 = 2;
 
 pub(crate) fn pack_explanation(explanation: &Explanation) -> Vec<u8> {
     let bytes = vec![EXPLANATION_FORMAT];

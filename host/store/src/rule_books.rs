@@ -203,6 +203,7 @@ fn insert_book(
         device: None,
         staff: None,
         historical: false,
+        identified_by: Vec::new(),
         body: Body::Other(format!("{{\"number\":{number}}}")),
         attributes: Default::default(),
     };

@@ -8,5 +8,6 @@ mod customers;
 mod description;
 mod identity;
 mod keys;
+mod names;
 mod parts;
 mod wire;

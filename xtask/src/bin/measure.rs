@@ -173,6 +173,7 @@ fn rule(pack: &Pack) -> Value {
             birthday: None,
             home_location: None,
             offers: Vec::new(),
+            known: Vec::new(),
         },
         totals: Totals::default(),
         facts: Vec::new(),

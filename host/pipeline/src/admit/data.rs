@@ -274,10 +274,12 @@ fn profile(
             let value = value
                 .map(|text| short(text.trim().to_owned(), &format!("/data/{name}")))
                 .transpose()?;
+            let value = value.filter(|text| !text.is_empty());
             change.changed.push(name.into());
-            common
-                .fields
-                .insert(name.into(), value.filter(|text| !text.is_empty()));
+            if value.is_none() {
+                change.cleared.push(name.into());
+            }
+            common.fields.insert(name.into(), value);
         }
     }
     if let Some(value) = data.birthday {

@@ -9,7 +9,7 @@ use crate::fold::Remembered;
 use crate::limits;
 use crate::line::Context;
 use crate::outcome::PluginView;
-use crate::rules::{After, Call, Failure, Input, Memory, NextReview, Role};
+use crate::rules::{After, Call, Customer, Failure, Input, Memory, NextReview, Role};
 use crate::store::Recorded;
 use std::sync::Arc;
 
@@ -47,11 +47,21 @@ impl Walk<'_> {
             .memory
             .get(&info.name)
             .filter(|memory| memory.state_version == info.state_version);
+        let known = &self.fold.known;
+        let customer = Customer {
+            known: info
+                .personal
+                .iter()
+                .filter(|field| known.contains(field))
+                .copied()
+                .collect(),
+            ..step.customer.clone()
+        };
         let input = Input {
             review: step.causes_for(&info.name),
             local: step.local.clone(),
             place: step.place.clone(),
-            customer: step.customer.clone(),
+            customer,
             totals: self.fold.totals.clone(),
             facts: facts.0,
             facts_truncated: facts.1

@@ -70,6 +70,7 @@ pub fn plugin(name: &str, role: Role) -> Plugin {
         roles: vec![role],
         events: vec!["*".into()],
         facts: vec!["location".into(), "category".into()],
+        personal: Vec::new(),
         state_version: 1,
         segments: Vec::new(),
         tiers: Vec::new(),

@@ -94,6 +94,7 @@ fn event() -> Event {
         device: Some("till-1".into()),
         staff: None,
         historical: false,
+        identified_by: Vec::new(),
         body: Body::Sale(sale),
         attributes: Default::default(),
     }
@@ -128,6 +129,7 @@ fn input() -> Input {
             birthday: None,
             home_location: None,
             offers: Vec::new(),
+            known: Vec::new(),
         },
         totals: Totals::default(),
         facts: Vec::new(),

@@ -106,6 +106,7 @@ pub fn sale(id: &str, lines: usize) -> Arc<Event> {
         device: None,
         staff: None,
         historical: false,
+        identified_by: Vec::new(),
         body: Body::Sale(sale),
         attributes: BTreeMap::new(),
     })
@@ -132,6 +133,7 @@ pub fn input() -> Input {
             birthday: None,
             home_location: None,
             offers: Vec::new(),
+            known: Vec::new(),
         },
         totals: Totals::default(),
         facts: Vec::new(),

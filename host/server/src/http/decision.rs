@@ -9,6 +9,7 @@ use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::{Answered, RecordedCall};
 use stampcard_pipeline::event::{Instant, Points};
 use stampcard_pipeline::outcome::Time;
+use stampcard_pipeline::person::hide;
 use stampcard_pipeline::rules::{After, Amount, Call, Failure, Input, Moment, Plugin, ReviewCause};
 use stampcard_store::reads::ExplanationRow;
 use utoipa::ToSchema;
@@ -172,10 +173,10 @@ fn call_view(call: &RecordedCall, plugin: Option<&Plugin>) -> CallView {
                 let prompts: Vec<Value> = answer
                     .prompts
                     .iter()
-                    .map(|prompt| json!({"kind": prompt.kind, "text": prompt.text}))
+                    .map(|prompt| json!({"kind": prompt.kind, "text": hide(&prompt.text)}))
                     .collect();
                 (
-                    json!({"follow_ups": follow_ups, "prompts": prompts, "receipt": answer.receipt}),
+                    json!({"follow_ups": follow_ups, "prompts": prompts, "receipt": answer.receipt.iter().map(|line| hide(line)).collect::<Vec<_>>()}),
                     &answer.after,
                 )
             }),

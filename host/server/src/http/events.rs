@@ -59,7 +59,7 @@ pub async fn preview(
     given: Body,
 ) -> Result<Json<Outcome>, Problem> {
     match read(&headers, given).await? {
-        Sent::One(event) => Ok(Json(door.merchant.preview(event).await?)),
+        Sent::One(event) => Ok(Json(door.preview(event).await?)),
         Sent::Batch(_) => Err(bad_request(
             "one-at-a-time",
             "a preview is of one event: nothing of a first would be there for a second",
@@ -164,7 +164,7 @@ pub async fn one(
                 event: EventView::of(&found.event, &currency),
                 received_at: Time(found.received_at),
                 customer: found.customer.map(|id| id.0),
-                outcome: found.outcome,
+                outcome: found.outcome.hidden(),
                 explanation: steps(rows, plugins),
             })
         })

@@ -39,6 +39,7 @@ use bytes::Bytes;
 use metrics::Meters;
 use parking_lot::Mutex;
 use problem::Problem;
+use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_store::Reads;
 use std::collections::HashMap;
@@ -107,22 +108,47 @@ impl Door {
     }
 
     /// Takes an event; what it did can be read when this returns.
-    async fn submit(&self, event: Bytes) -> Result<Outcome, Problem> {
+    async fn submit(self: &Arc<Self>, event: Bytes) -> Result<Outcome, Problem> {
         let came = Instant::now();
         let outcome = self.merchant.submit(event).await?;
         if !outcome.points.is_empty() {
             self.meters.award_visible(came.elapsed());
         }
-        Ok(outcome)
+        self.named(outcome).await
     }
 
     /// Takes events one after the other, each a commit of its own.
-    async fn submit_all(&self, events: Vec<Bytes>) -> Vec<Result<Outcome, Problem>> {
+    async fn submit_all(self: &Arc<Self>, events: Vec<Bytes>) -> Vec<Result<Outcome, Problem>> {
         let answers = self.merchant.submit_in_turn(events).await;
-        answers
-            .into_iter()
-            .map(|answer| answer.map_err(Problem::from))
-            .collect()
+        let mut named = Vec::with_capacity(answers.len());
+        for answer in answers {
+            named.push(match answer {
+                Ok(outcome) => self.named(outcome).await,
+                Err(refused) => Err(refused.into()),
+            });
+        }
+        named
+    }
+
+    /// What an event would do; nothing is committed.
+    async fn preview(self: &Arc<Self>, event: Bytes) -> Result<Outcome, Problem> {
+        let outcome = self.merchant.preview(event).await?;
+        self.named(outcome).await
+    }
+
+    /// An answer with what its customer is called, where its texts say so.
+    async fn named(self: &Arc<Self>, mut outcome: Outcome) -> Result<Outcome, Problem> {
+        if !outcome.names_somebody() {
+            return Ok(outcome);
+        }
+        let id = outcome
+            .customer
+            .as_ref()
+            .map(|customer| customer.id.clone());
+        let id = CustomerId(id.unwrap_or_default());
+        let person = self.read(move |reads| Ok(reads.person(&id)?)).await?;
+        outcome.fill(|field| person.value(field));
+        Ok(outcome)
     }
 
     async fn role_of(self: &Arc<Self>, hash: [u8; 32]) -> Result<Role, Problem> {

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::fold::Fold;
-use stampcard_pipeline::outcome::{DiscountView, PromptView, Time};
+use stampcard_pipeline::outcome::{DiscountView, PromptView, Time, fill_data, names_somebody};
 use stampcard_pipeline::rules::Value;
 use stampcard_store::Reads;
-use stampcard_store::reads::OutboxRow;
+use stampcard_store::reads::{OutboxRow, Person};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -77,18 +77,28 @@ pub async fn follow_ups(
 ) -> Result<Json<FollowUps>, Problem> {
     let waiting = asked.waiting.unwrap_or_default().0;
     let id = CustomerId(id);
-    let rows = door
+    let follow_ups = door
         .read(move |reads| {
             record(reads, &id)?;
-            Ok(reads.follow_ups(&id, waiting)?)
+            follow_ups_of(reads, reads.follow_ups(&id, waiting)?)
         })
         .await?;
-    Ok(Json(FollowUps {
-        follow_ups: rows.into_iter().map(follow_up).collect(),
-    }))
+    Ok(Json(FollowUps { follow_ups }))
 }
 
-pub fn follow_up(row: OutboxRow) -> FollowUp {
+/// Follow-ups as whoever sends them needs them: with what their customers are called.
+fn follow_ups_of(reads: &Reads, rows: Vec<OutboxRow>) -> Result<Vec<FollowUp>, Problem> {
+    let named = |mut row: OutboxRow| {
+        if names_somebody(&row.data) {
+            let person = reads.person(&row.customer)?;
+            fill_data(&mut row.data, |field| person.value(field));
+        }
+        Ok(follow_up(row))
+    };
+    rows.into_iter().map(named).collect()
+}
+
+fn follow_up(row: OutboxRow) -> FollowUp {
     FollowUp {
         id: row.id,
         customer: row.customer.0,
@@ -118,7 +128,8 @@ pub async fn outbox(
     let page = door
         .read(move |reads| {
             let found = reads.outbox(after, rows + 1)?;
-            Ok(Page::of(found, rows, |row| (row.due, row.id)).map(follow_up))
+            let page = Page::of(found, rows, |row| (row.due, row.id));
+            page.try_map(|rows| follow_ups_of(reads, rows))
         })
         .await?;
     Ok(Json(page))
@@ -154,12 +165,8 @@ pub async fn next(
     let next = door
         .read(move |reads| {
             let record = record(reads, &id)?;
-            let follow_ups = reads
-                .follow_ups(&id, true)?
-                .into_iter()
-                .map(follow_up)
-                .collect();
-            let prompts = last_prompts(reads, &id)?;
+            let follow_ups = follow_ups_of(reads, reads.follow_ups(&id, true)?)?;
+            let prompts = last_prompts(reads, &id, &reads.person(&id)?)?;
             Ok(Next {
                 follow_ups,
                 prompts,
@@ -200,12 +207,20 @@ fn reviews(head: &Fold) -> Vec<Review> {
 }
 
 /// What the till was told at the customer's last event that was theirs to see.
-pub fn last_prompts(reads: &Reads, id: &CustomerId) -> Result<Vec<PromptView>, Problem> {
-    Ok(reads
+pub fn last_prompts(
+    reads: &Reads,
+    id: &CustomerId,
+    person: &Person,
+) -> Result<Vec<PromptView>, Problem> {
+    let mut prompts = reads
         .timeline(id, None, 1)?
         .pop()
         .map(|row| row.outcome.prompts)
-        .unwrap_or_default())
+        .unwrap_or_default();
+    for prompt in &mut prompts {
+        prompt.fill(|field| person.value(field));
+    }
+    Ok(prompts)
 }
 
 /// A discount that was promised to the customer.

@@ -68,6 +68,16 @@ impl<T> Page<T> {
         Page { items, next }
     }
 
+    pub fn try_map<U, E>(
+        self,
+        view: impl FnOnce(Vec<T>) -> Result<Vec<U>, E>,
+    ) -> Result<Page<U>, E> {
+        Ok(Page {
+            items: view(self.items)?,
+            next: self.next,
+        })
+    }
+
     pub fn map<U>(self, view: impl FnMut(T) -> U) -> Page<U> {
         Page {
             items: self.items.into_iter().map(view).collect(),

@@ -136,7 +136,7 @@ pub async fn card(
                 currency,
                 purchases: purchases(reads, &id)?,
                 offers: usable(head, now),
-                prompts: last_prompts(reads, &id)?,
+                prompts: last_prompts(reads, &id, &person)?,
                 as_of: Time(now),
                 customer: id.0,
             })

@@ -13,6 +13,7 @@ use stampcard_pipeline::event::{
 };
 use stampcard_pipeline::fold::{Fold, Moved};
 use stampcard_pipeline::outcome::{DiscountView, Outcome};
+use stampcard_pipeline::person::PersonField;
 use stampcard_pipeline::rules::Value;
 use stampcard_pipeline::store::StoreError;
 use std::collections::BTreeMap;
@@ -36,6 +37,23 @@ pub struct Person {
     /// `given_name`, `family_name`, `address`, `birth_year` …
     pub fields: BTreeMap<String, String>,
     pub identifiers: Vec<Identifier>,
+}
+
+impl Person {
+    /// What stands for this field in the texts of rules.
+    pub fn value(&self, field: PersonField) -> Option<String> {
+        let identifier = |kind| {
+            let found = self.identifiers.iter().find(|it| it.kind == kind);
+            found.map(|it| it.value.clone())
+        };
+        match field {
+            PersonField::Email => identifier(IdentifierKind::Email),
+            PersonField::Phone => identifier(IdentifierKind::Phone),
+            PersonField::GivenName | PersonField::FamilyName | PersonField::Address => {
+                self.fields.get(field.name()).cloned()
+            }
+        }
+    }
 }
 
 /// By what customers are looked for.

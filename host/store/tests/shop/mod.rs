@@ -192,6 +192,7 @@ impl TestRules {
             roles: vec![role],
             events: vec!["sale.completed".into()],
             facts: vec!["location".into()],
+            personal: Vec::new(),
             state_version: 1,
             segments: Vec::new(),
             tiers: Vec::new(),

@@ -6,6 +6,7 @@ use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::Answered;
 use stampcard_pipeline::event::Event;
 use stampcard_pipeline::outcome::Outcome;
+use stampcard_pipeline::person::hide;
 use stampcard_pipeline::rules::{
     After, Amount, Award, Call, DiscountOffer, DiscountValue, Failure, FollowUpAnswer, Input,
     Moment, Placement, PointAnswer, Recipient, SegmentAnswer, TierAnswer, Usage, WINDOW_DAYS,
@@ -97,12 +98,12 @@ pub fn outcome(shop: &Shop, outcome: &Outcome) -> String {
             .map(|discount| value(shop, &discount.value));
         line(format!(
             "prompt: {}{}",
-            prompt.text,
+            hide(&prompt.text),
             discount.map_or(String::new(), |value| format!(" ({value} off)"))
         ));
     }
     for receipt in &outcome.receipt {
-        line(format!("receipt: {receipt}"));
+        line(format!("receipt: {}", hide(receipt)));
     }
     for note in &outcome.notes {
         line(format!("note: {note}"));
@@ -295,12 +296,12 @@ fn follow_ups(shop: &Shop, answer: &FollowUpAnswer) -> Vec<String> {
             .discount
             .as_ref()
             .map_or(String::new(), |it| format!(", with {}", offer(shop, it)));
-        format!("prompt {:?}{offer}", prompt.text)
+        format!("prompt {:?}{offer}", hide(&prompt.text))
     });
     let receipt = answer
         .receipt
         .iter()
-        .map(|line| format!("receipt {line:?}"));
+        .map(|line| format!("receipt {:?}", hide(line)));
     planned.chain(prompts).chain(receipt).collect()
 }
 
