@@ -1,7 +1,7 @@
 //! Order of arrival, repetition and replay: what must not make a difference.
 
 use jiff::civil::date;
-use serde_json::Value;
+use serde_json::{Value, json};
 use stampcard_tests::generated::{self, Generated, SMALL, shuffled};
 use stampcard_tests::{Shop, binary, event};
 
@@ -124,6 +124,21 @@ fn a_replay_of_the_journal_into_an_empty_database_gives_byte_equal_exports() {
     let events = season_and_day();
     let (early, late) = events.split_at(events.len() / 2);
     let shop = shop();
+    // A profile that admission finds incomplete.
+    let profile = "[profile]\nrequired = [\"given_name\", \"birthday\"]\nmode = \"lenient\"\n";
+    shop.lay_over("merchant.toml", profile);
+    let customer = json!({"customer": {"email": "ana@example.com"}, "given_name": "Ana"});
+    let created = event::event(
+        "customer.created",
+        "ana",
+        "2025-02-01T12:00:00-05:00",
+        customer,
+    );
+    shop.ingest(&[created]);
+    assert!(
+        shop.export("events", &[])
+            .contains("incomplete: missing birthday")
+    );
     // Two sittings with other rules in between, and the second one shuffled: the journal has late
     // events, rule books and timers.
     shop.ingest(early);

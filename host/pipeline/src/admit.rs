@@ -52,8 +52,6 @@ pub struct Admitted {
     pub as_guest: bool,
     /// The shop's clock sent it: only what is due is driven.
     pub due: bool,
-    /// What was odd, for the answer.
-    pub notes: Vec<String>,
 }
 
 pub fn admit(
@@ -152,6 +150,7 @@ fn admit_told(
             staff: common.staff,
             historical: common.historical,
             identified_by: identified_by(&personal),
+            notes: common.notes,
             body,
             attributes: common.attributes,
         }),
@@ -163,7 +162,6 @@ fn admit_told(
         wants_account: common.wants_account,
         as_guest: common.as_guest,
         due: false,
-        notes: common.notes,
     })
 }
 
@@ -198,6 +196,7 @@ fn admit_due(customer: &CustomerId, at: Instant, secret: &Secret, now: Instant) 
             staff: None,
             historical: false,
             identified_by: Vec::new(),
+            notes: Vec::new(),
             body: Body::Review,
             attributes: Default::default(),
         }),
@@ -207,7 +206,6 @@ fn admit_due(customer: &CustomerId, at: Instant, secret: &Secret, now: Instant) 
         wants_account: false,
         as_guest: false,
         due: true,
-        notes: Vec::new(),
     }
 }
 

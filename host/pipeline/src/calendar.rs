@@ -129,6 +129,26 @@ pub fn parse(text: &str) -> Result<Instant, String> {
     Ok(Instant(at.as_millisecond()))
 }
 
+/// An instant inside of other data: RFC 3339 where people read, milliseconds where nobody does.
+pub mod readable {
+    use super::{Instant, parse, text};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(at: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
+        match serializer.is_human_readable() {
+            true => serializer.serialize_str(&text(*at)),
+            false => at.serialize(serializer),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
+        match deserializer.is_human_readable() {
+            true => parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom),
+            false => Instant::deserialize(deserializer),
+        }
+    }
+}
+
 fn first_instant(date: Date, zone: &TimeZone) -> Instant {
     // Where midnight is skipped, `to_zoned` gives the first instant after the gap.
     match date.to_zoned(zone.clone()) {

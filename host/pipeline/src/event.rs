@@ -42,6 +42,9 @@ pub struct Event {
     /// How the customer was told apart from all others; by what is in [`Personal`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identified_by: Vec<IdentifierKind>,
+    /// What admission found worth saying: fields that the shop wants and that are missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub body: Body,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,

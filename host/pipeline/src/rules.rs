@@ -4,7 +4,7 @@
 //! mirrors that contract and is explained there. Everything here is plain data that encodes to
 //! bytes, because the input of each call is recorded and can be run again.
 
-use crate::calendar::LocalTime;
+use crate::calendar::{self, LocalTime};
 use crate::event::{Channel, Consent, Event, Instant, Money, Points};
 use crate::person::PersonField;
 use serde::{Deserialize, Serialize};
@@ -532,6 +532,8 @@ pub enum Value {
     Number(i64),
     Points(Points),
     Money(Money),
+    /// An instant: in JSON as all others, in RFC 3339.
+    #[serde(with = "calendar::readable")]
     At(Instant),
 }
 

@@ -219,6 +219,7 @@ impl<'a> Walk<'a> {
             staff: None,
             historical: false,
             identified_by: Vec::new(),
+            notes: Vec::new(),
             body: Body::Review,
             attributes: Default::default(),
         });
@@ -593,7 +594,7 @@ impl Outcome {
             prompts: Vec::new(),
             receipt: Vec::new(),
             plugins: Vec::new(),
-            notes: admitted.notes.clone(),
+            notes: admitted.event.notes.clone(),
         }
     }
 }

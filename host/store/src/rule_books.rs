@@ -204,6 +204,7 @@ fn insert_book(
         staff: None,
         historical: false,
         identified_by: Vec::new(),
+        notes: Vec::new(),
         body: Body::Other(format!("{{\"number\":{number}}}")),
         attributes: Default::default(),
     };

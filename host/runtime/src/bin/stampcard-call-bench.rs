@@ -95,6 +95,7 @@ fn event() -> Event {
         staff: None,
         historical: false,
         identified_by: Vec::new(),
+        notes: Vec::new(),
         body: Body::Sale(sale),
         attributes: Default::default(),
     }

@@ -107,6 +107,7 @@ pub fn sale(id: &str, lines: usize) -> Arc<Event> {
         staff: None,
         historical: false,
         identified_by: Vec::new(),
+        notes: Vec::new(),
         body: Body::Sale(sale),
         attributes: BTreeMap::new(),
     })
