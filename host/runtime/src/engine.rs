@@ -15,7 +15,7 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 /// Runs the plugins of all shops of one process. It is made once; clones are the same engine.
 ///
@@ -126,6 +126,9 @@ fn slots() -> PoolingAllocationConfig {
         .max_memory_size(MEMORY_BYTES_MOST as usize)
         .table_elements(TABLE_ENTRIES_MAX)
         .linear_memory_keep_resident(RESIDENT_MEMORY_BYTES)
+        // Only the pages that a call wrote to are wiped, by copying what they began with. Without
+        // it they are unmapped, for which every processor of the machine is interrupted.
+        .pagemap_scan(Enabled::Auto)
         .table_keep_resident(RESIDENT_TABLE_BYTES);
     pool
 }

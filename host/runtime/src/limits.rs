@@ -139,7 +139,7 @@ pub const TICK_MS: u64 = 10;
 pub const STACK_BYTES: usize = 512 << 10;
 /// What a slot of the pool keeps in memory between calls, in bytes. A plugin that stays below
 /// costs no system call: it is wiped by copying, not by unmapping.
-pub const RESIDENT_MEMORY_BYTES: usize = 128 << 10;
+pub const RESIDENT_MEMORY_BYTES: usize = 256 << 10;
 /// The same for its tables of functions; QuickJS has about 2,000 entries of 8 bytes.
 pub const RESIDENT_TABLE_BYTES: usize = 16 << 10;
 /// Entries of one table. The largest seen, a Python one, has about 12,000.
