@@ -229,6 +229,7 @@ fn ask(
             };
             let request = match method {
                 "PATCH" => agent.patch(uri),
+                "PUT" => agent.put(uri),
                 _ => agent.post(uri),
             };
             request

@@ -15,7 +15,7 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 /// Runs the plugins of all shops of one process. It is made once; clones are the same engine.
 ///
@@ -125,10 +125,9 @@ fn slots() -> PoolingAllocationConfig {
         .max_tables_per_module(PARTS_PER_COMPONENT.tables)
         .max_memory_size(MEMORY_BYTES_MOST as usize)
         .table_elements(TABLE_ENTRIES_MAX)
+        // Wiped by writing over it. `pagemap_scan` would wipe only what was written to, but leaves
+        // pages that were swapped out as they are for the next call (wasmtime#14357).
         .linear_memory_keep_resident(RESIDENT_MEMORY_BYTES)
-        // Only the pages that a call wrote to are wiped, by copying what they began with. Without
-        // it they are unmapped, for which every processor of the machine is interrupted.
-        .pagemap_scan(Enabled::Auto)
         .table_keep_resident(RESIDENT_TABLE_BYTES);
     pool
 }

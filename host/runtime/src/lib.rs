@@ -37,6 +37,6 @@ pub use code::CodeError;
 pub use compile::{CompileError, child_main};
 pub use component::{ComponentError, Import, Inspection, inspect};
 pub use engine::{Engine, EngineError};
-pub use manifest::{PackPlugin, PluginFile};
+pub use manifest::{PackPlugin, Personal, PluginFile};
 pub use plugin::{Candidate, LoadError};
 pub use rule_book::{CaseError, NotLoaded, RuleBook};

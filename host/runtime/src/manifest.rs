@@ -192,6 +192,12 @@ impl Personal {
 }
 
 impl Personal {
+    /// What was granted to a plugin that may name these fields.
+    pub fn of(fields: &[PersonField]) -> Vec<Personal> {
+        let granted = |one: &Personal| one.fields().iter().all(|field| fields.contains(field));
+        Personal::ALL.into_iter().filter(granted).collect()
+    }
+
     /// What a plugin that has it may name in its texts.
     pub fn fields(self) -> &'static [PersonField] {
         match self {
@@ -373,6 +379,20 @@ impl Manifest {
             limits,
         })
     }
+}
+
+/// `NAME.toml` with what it takes from its pack written out.
+pub(crate) fn without_pack(
+    name: &str,
+    text: &str,
+    packs: &[PackPlugin],
+) -> Result<String, ManifestError> {
+    let mut file = table(text)?;
+    if let Some(pack) = file.remove("pack") {
+        file.entry("name").or_insert_with(|| name.into());
+        file = above(file, &text_of("pack", &pack)?, packs)?;
+    }
+    Ok(file.to_string())
 }
 
 /// The pack's manifest with what the operator's file says above it, key by key.

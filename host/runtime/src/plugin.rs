@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::limits::Limits;
 use crate::manifest::{
-    ManifestError, OwnedKind, PackPlugin, Personal, PluginFile, SchemaSource, pack_of,
+    ManifestError, OwnedKind, PackPlugin, Personal, PluginFile, SchemaSource, pack_of, without_pack,
 };
 use serde_json::Value;
 use stampcard_pipeline::rules::{self, Failure, Role};
@@ -37,15 +37,44 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Says whether files are the same as others: `sha256:…` of them, and of what they take from a
+    /// pack.
+    pub fn made_of(&self, packs: &[PackPlugin]) -> String {
+        self.own_digest(packs).to_string()
+    }
+
+    /// The same with everything written out that it takes from a pack, so that it loads as it does
+    /// now when the program carries another version of that pack. `None` if it cannot be read.
+    pub fn whole(&self, packs: &[PackPlugin]) -> Option<Candidate> {
+        let source = Source::of(self, packs).ok()?;
+        Some(Candidate {
+            name: self.name.clone(),
+            file: without_pack(&self.name, &self.file, packs).ok()?,
+            component: Some(source.component.into_owned()),
+            schema: source.schema.map(Cow::into_owned),
+        })
+    }
+
     /// Everything that a loaded plugin depends on. Equal digests load equal plugins.
     pub(crate) fn digest(&self, shop: &Shop, packs: &[PackPlugin]) -> Digest {
+        let facts = &shop.file;
+        let tiers = facts.tiers.join("\0");
+        Digest::of_parts([
+            &self.own_digest(packs).0[..],
+            facts.currency.as_bytes(),
+            facts.time_zone.as_bytes(),
+            facts.country.as_bytes(),
+            facts.language.as_bytes(),
+            tiers.as_bytes(),
+        ])
+    }
+
+    fn own_digest(&self, packs: &[PackPlugin]) -> Digest {
         // A pack changes only with the program, but a program may hold several packs of a name.
         let pack = pack_of(&self.file);
         let pack = packs
             .iter()
             .find(|carried| Some(carried.name) == pack.as_deref());
-        let facts = &shop.file;
-        let tiers = facts.tiers.join("\0");
         Digest::of_parts([
             self.name.as_bytes(),
             self.file.as_bytes(),
@@ -56,11 +85,6 @@ impl Candidate {
             pack.and_then(|pack| pack.schema)
                 .unwrap_or_default()
                 .as_bytes(),
-            facts.currency.as_bytes(),
-            facts.time_zone.as_bytes(),
-            facts.country.as_bytes(),
-            facts.language.as_bytes(),
-            tiers.as_bytes(),
         ])
     }
 }

@@ -114,6 +114,28 @@ fn count(plugins: &mut BTreeMap<(String, String), PluginFigures>, call: &PluginV
     }
 }
 
+/// Calls in a row that must go well before a failure is history.
+const WELL_AGAIN: u64 = 100;
+
+/// How a plugin does: `unknown` before its first call, `ok`, `recovering` or `failing`. It is as
+/// healthy as its sickest role.
+pub fn health(seen: &[(&str, &PluginFigures)]) -> &'static str {
+    let of_role = |seen: &PluginFigures| match seen.last_failure {
+        None => "ok",
+        Some(_) if seen.well_since >= WELL_AGAIN => "ok",
+        Some(_) if seen.well_since > 0 => "recovering",
+        Some(_) => "failing",
+    };
+    let roles: Vec<&str> = seen.iter().map(|(_, seen)| of_role(seen)).collect();
+    if roles.is_empty() {
+        return "unknown";
+    }
+    ["failing", "recovering"]
+        .into_iter()
+        .find(|state| roles.contains(state))
+        .unwrap_or("ok")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,5 +204,38 @@ mod tests {
                 .map(|last| (last.class.as_str(), last.at)),
             Some(("trap", Instant(5)))
         );
+    }
+
+    fn seen(well_since: u64, failed: bool) -> PluginFigures {
+        let failure = LastFailure {
+            class: "trap".into(),
+            message: String::new(),
+            version: "1".into(),
+            at: Instant(0),
+        };
+        PluginFigures {
+            well_since,
+            last_failure: failed.then_some(failure),
+            ..PluginFigures::default()
+        }
+    }
+
+    #[test]
+    fn a_plugin_is_as_healthy_as_its_sickest_role() {
+        let (never, just, recovering, long_ago) = (
+            seen(5, false),
+            seen(0, true),
+            seen(7, true),
+            seen(WELL_AGAIN, true),
+        );
+        for (roles, expected) in [
+            (vec![], "unknown"),
+            (vec![("a", &never)], "ok"),
+            (vec![("a", &long_ago), ("b", &never)], "ok"),
+            (vec![("a", &never), ("b", &recovering)], "recovering"),
+            (vec![("a", &just), ("b", &recovering)], "failing"),
+        ] {
+            assert_eq!(health(&roles), expected, "{roles:?}");
+        }
     }
 }

@@ -12,6 +12,7 @@ mod keys;
 mod lanes;
 mod log;
 mod merchant;
+mod orders;
 mod pack;
 mod recorded;
 mod reload;

@@ -3,9 +3,10 @@
 //! This is the door through which HTTP, the clock and imports reach the line. It decides nothing.
 
 mod going_live;
+mod inbox;
 
-pub use going_live::{Reloaded, problems};
-use going_live::{load_at_start, record};
+use going_live::at_start;
+pub use going_live::{Installed, NotLive, Reloaded, problems};
 
 use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Folder, ServerFile};
@@ -14,16 +15,19 @@ pub use crate::desk::Live;
 use crate::figures::Figures;
 use crate::keys;
 use crate::lanes::{Lanes, NotTaken, RETRY_AFTER_S, Reply};
+use crate::orders;
+use crate::recorded::RecordedError;
 use crate::reload::{self, Watch};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::refusal::Refusal;
+use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::{Engine, EngineError};
 use stampcard_store::{Birth, Grouping, Settings, SqliteStore};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,6 +72,8 @@ pub struct Merchant {
     lanes: Arc<Lanes>,
     engine: Engine,
     reloads: Mutex<Reloads>,
+    /// Held by whoever brings rules live: one after the other.
+    changing: Mutex<()>,
     clock: Mutex<Option<Clock>>,
     watch: Mutex<Option<Watch>>,
     closing: AtomicBool,
@@ -104,8 +110,8 @@ pub enum OpenError {
     Store(#[from] stampcard_store::OpenError),
     #[error(transparent)]
     Engine(#[from] EngineError),
-    #[error("the rules cannot be recorded: {0}")]
-    Record(StoreError),
+    #[error(transparent)]
+    Rules(#[from] NotLive),
     #[error(transparent)]
     Currency(#[from] CurrencyChanged),
     #[error("the operating system gives no random numbers: {0}")]
@@ -150,6 +156,8 @@ pub struct Reloads {
     pub last_at: Option<Instant>,
     /// What was wrong with the last one; `None` if nothing was.
     pub last_problem: Option<String>,
+    /// Plugins whose files are left alone because another version of them was ordered.
+    pub drift: BTreeSet<String>,
 }
 
 impl Merchant {
@@ -157,7 +165,15 @@ impl Merchant {
     /// clock and the watch over the folder are started by [`Merchant::tend`].
     pub fn open(dir: &Path, options: &Options) -> Result<Arc<Merchant>, OpenError> {
         let folder = Folder::at(dir);
-        let shop = folder.shop()?;
+        // A shop that was open once opens again, whatever became of its file.
+        let (shop, broken) = match folder.shop() {
+            Ok(shop) => (Some(shop), None),
+            Err(ConfigError::NotAShop { path }) => {
+                return Err(ConfigError::NotAShop { path }.into());
+            }
+            Err(broken) if folder.database().exists() => (None, Some(broken)),
+            Err(broken) => return Err(broken.into()),
+        };
         let candidates = folder.candidates()?;
         let engine = Engine::new(&folder.cache()?)?;
         let settings = Settings {
@@ -165,6 +181,18 @@ impl Merchant {
             ..Settings::default()
         };
         let store = open_store(&folder, &settings)?;
+        let shop = match (shop, store.rule_book(), &broken) {
+            (Some(shop), _, _) => shop,
+            (None, Some(last), Some(broken)) => {
+                tracing::error!(problem = %broken, "the last good merchant.toml stays live");
+                Shop::new(last.shop.clone())
+                    .map_err(|error| OpenError::Rules(RecordedError::Shop(error).into()))?
+            }
+            (None, _, _) => {
+                let broken = broken.expect("a file that is not there has a reason");
+                return Err(broken.into());
+            }
+        };
         if let Some(book) = store.rule_book()
             && book.shop.currency != shop.file.currency
         {
@@ -174,8 +202,7 @@ impl Merchant {
             }
             .into());
         }
-        let book = load_at_start(&engine, &store, &shop, candidates.clone());
-        let live = record(&store, shop, book, candidates).map_err(OpenError::Record)?;
+        let (live, drift) = at_start(&engine, &store, shop, candidates)?;
         let desk = Arc::new(Desk::new(store, live));
         Ok(Arc::new(Merchant {
             name: folder.name(),
@@ -187,7 +214,12 @@ impl Merchant {
             folder,
             desk,
             engine,
-            reloads: Mutex::default(),
+            reloads: Mutex::new(Reloads {
+                last_problem: broken.map(|broken| broken.to_string()),
+                drift,
+                ..Reloads::default()
+            }),
+            changing: Mutex::default(),
             clock: Mutex::default(),
             watch: Mutex::default(),
             closing: AtomicBool::new(false),
@@ -201,6 +233,12 @@ impl Merchant {
             Arc::clone(&self.lanes),
         ));
         *self.watch.lock() = reload::watch(self);
+        orders::answer_while_open(self);
+    }
+
+    /// It takes no more events.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 
     pub fn name(&self) -> &str {

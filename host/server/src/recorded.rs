@@ -1,14 +1,13 @@
 //! Rules as the database has them: what goes live is written down with its bytes, and can be made
 //! live again from there alone.
 
-use crate::pack;
 use sha2::{Digest, Sha256};
 use stampcard_pipeline::rules::Plugin;
 use stampcard_pipeline::shop::{Shop, ShopError};
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::limits::TABLE as LIMITS;
-use stampcard_runtime::{Candidate, Engine, PluginFile, RuleBook};
-use stampcard_store::{Artifact, ArtifactKind, Reads};
+use stampcard_runtime::{Candidate, Engine, Personal, PluginFile, RuleBook};
+use stampcard_store::{Artifact, ArtifactKind, PluginFiles, Reads};
 use std::collections::HashMap;
 use toml::{Table, Value};
 
@@ -47,41 +46,32 @@ impl Kept {
     }
 }
 
-/// What candidates are made of, by digest: their components and their configurations.
-pub fn kept(candidates: Vec<Candidate>) -> HashMap<String, Kept> {
-    let packs = pack::packs();
+/// The bytes that a whole candidate brings along, by digest.
+pub fn kept(whole: &Candidate) -> HashMap<String, Kept> {
     let mut kept = HashMap::new();
-    for candidate in candidates {
-        // What cannot be read is not live, and nobody will ask for it.
-        let Ok(file) = PluginFile::read(&candidate.name, &candidate.file, &packs) else {
-            continue;
-        };
-        let carried = packs
-            .iter()
-            .find(|pack| file.pack.as_deref() == Some(pack.name));
-        let component = candidate
-            .component
-            .or(carried.map(|pack| pack.component.to_vec()));
-        if let Some(bytes) = component {
-            kept.insert(
-                digest(&bytes),
-                Kept {
-                    kind: ArtifactKind::Component,
-                    bytes,
-                },
-            );
-        }
-        if let Ok(bytes) = serde_json_canonicalizer::to_vec(&file.config) {
-            kept.insert(
-                digest(&bytes),
-                Kept {
-                    kind: ArtifactKind::Configuration,
-                    bytes,
-                },
-            );
-        }
+    let mut keep = |kind, bytes: Vec<u8>| kept.insert(digest(&bytes), Kept { kind, bytes });
+    if let Some(component) = &whole.component {
+        keep(ArtifactKind::Component, component.clone());
+    }
+    keep(ArtifactKind::Manifest, whole.file.clone().into_bytes());
+    if let Some(schema) = &whole.schema {
+        keep(ArtifactKind::Manifest, schema.clone().into_bytes());
+    }
+    if let Ok(file) = PluginFile::read(&whole.name, &whole.file, &[])
+        && let Ok(bytes) = serde_json_canonicalizer::to_vec(&file.config)
+    {
+        keep(ArtifactKind::Configuration, bytes);
     }
     kept
+}
+
+/// What a rule book says of the files of a whole candidate.
+pub fn files(whole: &Candidate, made_of: String) -> PluginFiles {
+    PluginFiles {
+        made_of,
+        manifest: digest(whole.file.as_bytes()),
+        schema: whole.schema.as_ref().map(|text| digest(text.as_bytes())),
+    }
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -111,6 +101,16 @@ pub fn artifacts(
                     bytes: find(reads, plugin, kind, digest)?,
                 },
             );
+        }
+    }
+    for (plugin, files) in book.plugins.iter().zip(book.files.iter()) {
+        for digest in [Some(&files.manifest), files.schema.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let kind = ArtifactKind::Manifest;
+            let bytes = find(reads, plugin, kind, digest)?;
+            kept.insert(digest.clone(), Kept { kind, bytes });
         }
     }
     Ok(kept)
@@ -153,6 +153,36 @@ pub fn load(
         [] => Ok((Shop::new(book.shop.clone())?, loaded)),
         [first, ..] => Err(RecordedError::Load(first.reason.to_string())),
     }
+}
+
+/// What a plugin of a rule book was loaded from, whole, so that it can go live again.
+pub fn whole(
+    reads: &Reads,
+    book: &stampcard_store::RuleBook,
+    index: usize,
+) -> Result<Candidate, RecordedError> {
+    let plugin = &book.plugins[index];
+    let Some(files) = book.files.get(index) else {
+        return candidate(reads, plugin);
+    };
+    let text = |digest: &str| -> Result<String, RecordedError> {
+        let bytes = find(reads, plugin, ArtifactKind::Manifest, digest)?;
+        String::from_utf8(bytes).map_err(|_| RecordedError::Configuration {
+            plugin: plugin.name.clone(),
+            problem: "it is not UTF-8".into(),
+        })
+    };
+    Ok(Candidate {
+        name: plugin.name.clone(),
+        file: text(&files.manifest)?,
+        component: Some(find(
+            reads,
+            plugin,
+            ArtifactKind::Component,
+            &plugin.digest,
+        )?),
+        schema: files.schema.as_deref().map(text).transpose()?,
+    })
 }
 
 fn candidate(reads: &Reads, plugin: &Plugin) -> Result<Candidate, RecordedError> {
@@ -203,6 +233,10 @@ fn manifest(plugin: &Plugin, configuration: Value) -> Table {
         .iter()
         .map(|role| role.name().to_owned())
         .collect();
+    let personal: Vec<String> = Personal::of(&plugin.personal)
+        .into_iter()
+        .map(|granted| granted.name().to_owned())
+        .collect();
     let limits = LIMITS
         .iter()
         .map(|limit| (limit.name.to_owned(), Value::Integer(limit.most as i64)))
@@ -213,6 +247,8 @@ fn manifest(plugin: &Plugin, configuration: Value) -> Table {
         ("roles".into(), texts(&roles)),
         ("events".into(), texts(&plugin.events)),
         ("facts".into(), texts(&plugin.facts)),
+        ("personal".into(), texts(&personal)),
+        ("grant".into(), texts(&personal)),
         (
             "state_version".into(),
             Value::Integer(i64::from(plugin.state_version)),

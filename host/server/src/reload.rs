@@ -4,7 +4,7 @@
 //! after the other are taken together. What cannot be taken leaves everything as it was.
 
 use crate::config::{MERCHANT_FILE, PLUGINS};
-use crate::merchant::{Merchant, Reloaded};
+use crate::merchant::{Merchant, NotLive, Reloaded};
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use stampcard_pipeline::shop::Reload;
@@ -98,28 +98,33 @@ fn take_when_quiet(merchant: &Weak<Merchant>, told: &Receiver<()>) {
             return;
         };
         if merchant.live().shop.file.reload == Reload::Apply {
-            tracing::info!(
-                "the shop's folder changed; with `reload = \"apply\"` it is taken at the next start"
-            );
+            tracing::info!("the shop's folder changed; `stampcard plugin apply` takes it");
             continue;
         }
         report(merchant.reload());
     }
 }
 
-fn report(taken: Result<Reloaded, String>) {
+fn report(taken: Result<Reloaded, NotLive>) {
     match taken {
         Ok(Reloaded {
             number,
             is_new,
             is_mended,
             problems,
+            drift,
         }) => {
             if is_new || is_mended {
                 tracing::info!(rule_book = number, "the changed folder is live");
             }
             for problem in problems {
                 tracing::error!("not taken: {problem}");
+            }
+            for name in drift {
+                tracing::warn!(
+                    plugin = name,
+                    "another version was ordered, so its files are left alone until they change"
+                );
             }
         }
         Err(problem) => tracing::error!("nothing of the changed folder was taken: {problem}"),

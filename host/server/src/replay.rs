@@ -20,7 +20,7 @@ use stampcard_pipeline::refusal::Refusal;
 use stampcard_pipeline::store::{Committed, StoreError};
 use stampcard_runtime::{Engine, EngineError};
 use stampcard_store::reads::{Find, JournalRow};
-use stampcard_store::{Birth, Grouping, Reads, Settings, SqliteStore};
+use stampcard_store::{Birth, Grouping, NewRuleBook, Reads, Settings, SqliteStore};
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -233,9 +233,17 @@ impl Replay<'_> {
             .map(|(digest, kept)| kept.artifact(digest))
             .collect();
         // As the book has it: the order of its plugins is the order in which they ran.
-        let saved =
-            self.store
-                .save_rule_book(&book.plugins, &book.shop, &artifacts, row.received_at)?;
+        let saved = self.store.save_rule_book(
+            &NewRuleBook {
+                plugins: &book.plugins,
+                shop: &book.shop,
+                files: &book.files,
+                artifacts: &artifacts,
+                by: &book.by,
+                at: row.received_at,
+            },
+            None,
+        )?;
         self.live = Some(Live {
             shop,
             book: Arc::new(rules),

@@ -3,6 +3,7 @@
 //! This is the only room with SQL, and [`commit`] is the one place that changes a customer. It
 //! decides nothing and never calls a plugin. `schema/` is the first thing to read; then [`store`].
 
+mod beside;
 mod cache;
 pub mod check;
 mod codec;
@@ -13,6 +14,7 @@ mod group;
 mod hold;
 mod log;
 mod open;
+mod orders;
 mod people;
 pub mod reads;
 mod row;
@@ -25,8 +27,11 @@ mod writer;
 
 pub use error::OpenError;
 pub use group::{Grouping, Work};
+pub use orders::{Order, OrderDesk};
 pub use reads::Reads;
-pub use rule_books::{Artifact, ArtifactKind, RuleBook};
+pub use rule_books::{
+    Artifact, ArtifactKind, By, Inbox, NewRuleBook, Origin, PluginFiles, RuleBook,
+};
 pub use schema::FORMAT;
 pub use sql::{Recorded, Recording};
-pub use store::{Birth, Preview, Settings, SqliteStore};
+pub use store::{Birth, Preview, Settings, SqliteStore, is_in_use};

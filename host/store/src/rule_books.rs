@@ -7,13 +7,14 @@ use crate::store::Shared;
 use crate::writer::Writer;
 use parking_lot::RwLock;
 use rusqlite::Row;
+use serde::{Deserialize, Serialize};
 use stampcard_pipeline::admit::HOST_SOURCE;
 use stampcard_pipeline::event::{Body, Event, EventName, Instant};
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::rules::Plugin;
 use stampcard_pipeline::shop::ShopFile;
 use stampcard_pipeline::store::StoreError;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Everything that was live at once. It never changes.
@@ -24,8 +25,89 @@ pub struct RuleBook {
     pub created_at: Instant,
     pub plugins: Arc<Vec<Plugin>>,
     pub shop: ShopFile,
+    pub by: By,
+    /// What each plugin was loaded from; empty for rules that came from nowhere.
+    pub files: Arc<Vec<PluginFiles>>,
     /// The row of `plugin_versions` for each plugin.
     pub(crate) versions: Vec<i64>,
+}
+
+/// Why a rule book went live.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    pub origin: Origin,
+    /// Who ordered it; empty for what the folder brought.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub actor: String,
+    /// In their words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// From where a rule book came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The shop's folder.
+    #[default]
+    Folder,
+    Install,
+    Rollback,
+}
+
+impl Origin {
+    const ALL: [Origin; 3] = [Origin::Folder, Origin::Install, Origin::Rollback];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Folder => "folder",
+            Origin::Install => "install",
+            Origin::Rollback => "rollback",
+        }
+    }
+}
+
+/// What a plugin was loaded from, by the digests of its artifacts. The component is the plugin's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginFiles {
+    /// Of the files as they were found.
+    pub made_of: String,
+    pub manifest: String,
+    pub schema: Option<String>,
+}
+
+/// What the folder had for each plugin when it was last looked at, by name.
+pub type Inbox = BTreeMap<String, String>;
+
+/// A rule book that goes live.
+pub struct NewRuleBook<'a> {
+    pub plugins: &'a [Plugin],
+    pub shop: &'a ShopFile,
+    /// One for each plugin, or none at all.
+    pub files: &'a [PluginFiles],
+    /// Bytes that it names and the file may not have yet.
+    pub artifacts: &'a [Artifact<'a>],
+    pub by: &'a By,
+    pub at: Instant,
+}
+
+impl<'a> NewRuleBook<'a> {
+    /// Rules that came from nowhere.
+    pub fn bare(plugins: &'a [Plugin], shop: &'a ShopFile, at: Instant) -> NewRuleBook<'a> {
+        static NOBODY: By = By {
+            origin: Origin::Folder,
+            actor: String::new(),
+            reason: String::new(),
+        };
+        NewRuleBook {
+            plugins,
+            shop,
+            files: &[],
+            artifacts: &[],
+            by: &NOBODY,
+            at,
+        }
+    }
 }
 
 /// Bytes that a rule book names by their digest.
@@ -42,6 +124,7 @@ pub enum ArtifactKind {
     Component,
     /// The canonical JSON of a plugin's configuration.
     Configuration,
+    /// What people wrote beside the component: the manifest, and the schema of the configuration.
     Manifest,
 }
 
@@ -65,7 +148,7 @@ impl Books {
     pub fn load(sql: &Sql) -> Result<Books, Trouble> {
         let mut books = HashMap::new();
         sql.each::<Trouble>(
-            "SELECT number, created_at, plugins, shop FROM rule_books",
+            "SELECT number, created_at, plugins, shop, origin, actor, reason FROM rule_books",
             &[],
             |row| {
                 let book = read_book(sql, row)?;
@@ -89,7 +172,7 @@ impl Books {
     }
 }
 
-/// The columns `number, created_at, plugins, shop`, and the versions that belong to them.
+/// The columns `number, created_at, plugins, shop, origin, actor, reason`, and what belongs to them.
 pub(crate) fn read_book(sql: &Sql, row: &Row) -> Result<RuleBook, Trouble> {
     let number: i64 = row.get(0)?;
     let plugins: Vec<Plugin> =
@@ -100,8 +183,33 @@ pub(crate) fn read_book(sql: &Sql, row: &Row) -> Result<RuleBook, Trouble> {
         created_at: row::instant(row, 1)?,
         plugins: Arc::new(plugins),
         shop,
+        by: By {
+            origin: origin(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?),
+            actor: row.get(5)?,
+            reason: row.get(6)?,
+        },
+        files: Arc::new(files(sql, number)?),
         versions: versions(sql, number)?,
     })
+}
+
+fn origin(name: &str) -> Origin {
+    let known = Origin::ALL.into_iter().find(|origin| origin.name() == name);
+    known.expect("the schema allows no other origin")
+}
+
+fn files(sql: &Sql, book: i64) -> rusqlite::Result<Vec<PluginFiles>> {
+    sql.all(
+        "SELECT made_of, manifest, schema FROM rule_book_files WHERE rule_book = ?1 ORDER BY position",
+        &[&book],
+        |row| {
+            Ok(PluginFiles {
+                made_of: row.get(0)?,
+                manifest: row.get(1)?,
+                schema: row.get(2)?,
+            })
+        },
+    )
 }
 
 fn versions(sql: &Sql, book: i64) -> rusqlite::Result<Vec<i64>> {
@@ -114,72 +222,90 @@ fn versions(sql: &Sql, book: i64) -> rusqlite::Result<Vec<i64>> {
 
 impl Shared {
     /// Makes a rule book the newest, on disk, and returns it. If the newest says the same already,
-    /// that one stays. `at` is when it goes live.
+    /// that one stays. `inbox` is what the folder has now, where it was looked at.
     pub fn save_rule_book(
         &self,
-        plugins: &[Plugin],
-        shop: &ShopFile,
-        artifacts: &[Artifact],
-        at: Instant,
+        new: &NewRuleBook,
+        inbox: Option<&Inbox>,
     ) -> Result<Arc<RuleBook>, StoreError> {
         let mut writer = self.group.lock();
         let newest = self.books.newest();
         if let Some(newest) = newest
             .as_ref()
-            .filter(|book| *book.plugins == plugins && book.shop == *shop)
+            .filter(|book| *book.plugins == new.plugins && book.shop == *new.shop)
+            .filter(|book| new.files.is_empty() || *book.files == new.files)
         {
-            self.keep_artifacts(&mut writer, artifacts)?;
+            self.group.change(&mut writer, |writer| {
+                insert_artifacts(writer, new.artifacts)?;
+                keep_inbox(writer, inbox)
+            })?;
+            self.group.flush(&mut writer)?;
             return Ok(newest.clone());
         }
         let number = newest.map_or(1, |book| book.number + 1);
         let (versions, _) = self.group.change(&mut writer, |writer| {
-            let versions = insert_book(writer, number, plugins, shop, at)?;
-            insert_artifacts(writer, artifacts)?;
+            insert_artifacts(writer, new.artifacts)?;
+            let versions = insert_book(writer, number, new)?;
+            keep_inbox(writer, inbox)?;
             Ok(versions)
         })?;
         self.group.flush(&mut writer)?;
-        let plugins = Arc::new(plugins.to_vec());
         let book = Arc::new(RuleBook {
             number,
-            created_at: at,
-            plugins,
-            shop: shop.clone(),
+            created_at: new.at,
+            plugins: Arc::new(new.plugins.to_vec()),
+            shop: new.shop.clone(),
+            by: new.by.clone(),
+            files: Arc::new(new.files.to_vec()),
             versions,
         });
         self.books.0.write().insert(number, book.clone());
         Ok(book)
     }
-
-    fn keep_artifacts(
-        &self,
-        writer: &mut Writer,
-        artifacts: &[Artifact],
-    ) -> Result<(), StoreError> {
-        if !artifacts.is_empty() {
-            self.group
-                .change(writer, |writer| insert_artifacts(writer, artifacts))?;
-            self.group.flush(writer)?;
-        }
-        Ok(())
-    }
 }
 
-fn insert_book(
-    writer: &mut Writer,
-    number: i64,
-    plugins: &[Plugin],
-    shop: &ShopFile,
-    at: Instant,
-) -> Result<Vec<i64>, Trouble> {
+/// What the folder has now takes the place of what it had.
+fn keep_inbox(writer: &Writer, inbox: Option<&Inbox>) -> Result<(), Trouble> {
+    let Some(inbox) = inbox else {
+        return Ok(());
+    };
+    writer.sql.run("DELETE FROM inbox", &[])?;
+    for (name, made_of) in inbox {
+        writer.sql.run(
+            "INSERT INTO inbox (name, made_of) VALUES (?1, ?2)",
+            &[name, made_of],
+        )?;
+    }
+    Ok(())
+}
+
+fn insert_book(writer: &mut Writer, number: i64, new: &NewRuleBook) -> Result<Vec<i64>, Trouble> {
+    let NewRuleBook {
+        plugins,
+        shop,
+        by,
+        at,
+        ..
+    } = *new;
     writer.sql.run(
-        "INSERT INTO rule_books (number, created_at, plugins, shop) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO rule_books (number, created_at, plugins, shop, origin, actor, reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         &[
             &number,
             &at.0,
             &serde_json::to_string(plugins)?,
             &serde_json::to_string(shop)?,
+            &by.origin.name(),
+            &by.actor,
+            &by.reason,
         ],
     )?;
+    for (position, files) in new.files.iter().enumerate() {
+        writer.sql.run(
+            "INSERT INTO rule_book_files (rule_book, position, made_of, manifest, schema) VALUES (?1, ?2, ?3, ?4, ?5)",
+            &[&number, &(position as i64), &files.made_of, &files.manifest, &files.schema],
+        )?;
+    }
     let mut versions = Vec::with_capacity(plugins.len());
     for (position, plugin) in plugins.iter().enumerate() {
         let version = plugin_version(writer, plugin)?;
@@ -205,7 +331,7 @@ fn insert_book(
         historical: false,
         identified_by: Vec::new(),
         notes: Vec::new(),
-        body: Body::Other(format!("{{\"number\":{number}}}")),
+        body: Body::Other(serde_json::to_string(&Changed { number, by })?),
         attributes: Default::default(),
     };
     let outcome = Outcome {
@@ -230,6 +356,14 @@ fn insert_book(
     )?;
     writer.next.seq += 1;
     Ok(versions)
+}
+
+/// What the journal says of a rule book.
+#[derive(Serialize)]
+struct Changed<'a> {
+    number: i64,
+    #[serde(flatten)]
+    by: &'a By,
 }
 
 fn plugin_version(writer: &Writer, plugin: &Plugin) -> Result<i64, Trouble> {

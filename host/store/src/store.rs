@@ -7,7 +7,7 @@ use crate::hold::Holds;
 use crate::log::{Log, flush_folder_of};
 use crate::open::Conflicts;
 use crate::reads::Reads;
-use crate::rule_books::{Artifact, Books, RuleBook};
+use crate::rule_books::{Books, Inbox, NewRuleBook, RuleBook};
 use crate::schema;
 use crate::sql::{Recording, Sql};
 use crate::writer::Writer;
@@ -16,8 +16,6 @@ use rusqlite::{Connection, OpenFlags};
 use stampcard_pipeline::admit::{Admitted, Secret};
 use stampcard_pipeline::change::Change;
 use stampcard_pipeline::event::Instant;
-use stampcard_pipeline::rules::Plugin;
-use stampcard_pipeline::shop::ShopFile;
 use stampcard_pipeline::store::{Ask, Case, Committed, Durable, Opened, Store, StoreError};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -160,15 +158,14 @@ impl SqliteStore {
         Preview(self)
     }
 
-    /// See [`RuleBook`]. What it returns is on disk.
+    /// See [`RuleBook`]. What it returns is on disk. `inbox` is what the folder has, where it was
+    /// looked at.
     pub fn save_rule_book(
         &self,
-        plugins: &[Plugin],
-        shop: &ShopFile,
-        artifacts: &[Artifact],
-        at: Instant,
+        new: &NewRuleBook,
+        inbox: Option<&Inbox>,
     ) -> Result<Arc<RuleBook>, StoreError> {
-        self.shared.save_rule_book(plugins, shop, artifacts, at)
+        self.shared.save_rule_book(new, inbox)
     }
 
     /// The rule book that is live, if the shop ever had one.
@@ -291,6 +288,11 @@ impl Durable for NothingToWaitFor {
     fn then(self: Box<Self>, done: Box<dyn FnOnce(Result<(), StoreError>) + Send>) {
         done(Ok(()));
     }
+}
+
+/// Whether another program has a file open for writing.
+pub fn is_in_use(path: &Path) -> bool {
+    path.exists() && matches!(lock(path), Err(OpenError::InUse { .. }))
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {

@@ -5,7 +5,7 @@ mod shop;
 use shop::*;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::rules::Rules;
-use stampcard_store::{Settings, SqliteStore};
+use stampcard_store::{NewRuleBook, Settings, SqliteStore};
 
 #[test]
 fn a_replayed_recording_makes_the_same_rows_in_the_same_groups() {
@@ -25,7 +25,10 @@ fn a_replayed_recording_makes_the_same_rows_in_the_same_groups() {
     let path = dir.path().join("again.db");
     let empty = SqliteStore::open(&path, &birth(), &Settings::default()).unwrap();
     empty
-        .save_rule_book(shop.rules.plugins(), &shop_file(), &[], Instant(MAY))
+        .save_rule_book(
+            &NewRuleBook::bare(shop.rules.plugins(), &shop_file(), Instant(MAY)),
+            None,
+        )
         .unwrap();
     drop(empty);
     let connection = SqliteStore::plain_connection(&path).unwrap();

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use shop::*;
 use stampcard_pipeline::rules::Rules;
 use stampcard_store::reads::Reads;
-use stampcard_store::{FORMAT, OpenError, Settings, SqliteStore};
+use stampcard_store::{FORMAT, NewRuleBook, OpenError, Settings, SqliteStore};
 
 fn open(path: &std::path::Path) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(path, &birth(), &Settings::default())
@@ -157,10 +157,12 @@ fn a_rule_book_that_says_the_same_is_the_same_and_another_one_gets_the_next_numb
     let save = |plugins: &[stampcard_pipeline::rules::Plugin]| {
         shop.store
             .save_rule_book(
-                plugins,
-                &shop_file(),
-                &[],
-                stampcard_pipeline::event::Instant(MAY + DAY),
+                &NewRuleBook::bare(
+                    plugins,
+                    &shop_file(),
+                    stampcard_pipeline::event::Instant(MAY + DAY),
+                ),
+                None,
             )
             .unwrap()
     };

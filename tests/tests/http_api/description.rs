@@ -182,7 +182,9 @@ fn every_answer_is_as_the_description_says() {
             .unwrap_or_default();
         let target = format!(
             "{}{query}",
-            path.replace("{id}", &id).replace("{key}", "vip")
+            path.replace("{id}", &id)
+                .replace("{key}", "vip")
+                .replace("{name}", "starter-points")
         );
         let request = match (method.as_str(), path.as_str()) {
             ("get", _) => get(&target),
@@ -191,6 +193,14 @@ fn every_answer_is_as_the_description_says() {
             }
             ("post", "/v1/events") => send("POST", &target, &json!([basket, {"id": 7}])),
             ("post", "/v1/preview") => send("POST", &target, &basket),
+            ("put", "/v1/plugins/{name}") => send(
+                "PUT",
+                &target,
+                &json!({"manifest": "pack = 'starter-points'\n[config]\npoints = 2\nbase = 'total'\n"}),
+            ),
+            ("post", "/v1/plugins/{name}/rollback") => {
+                send("POST", &target, &json!({"reason": "a test"}))
+            }
             ("patch", _) => {
                 send("PATCH", &target, &json!({"language": "es"})).header("if-match", "*")
             }

@@ -3,7 +3,7 @@
 use crate::client::ago;
 use serde_json::{Value, json};
 use stampcard_tests::event::event;
-use stampcard_tests::{Server, Shop, sale};
+use stampcard_tests::{Server, Shop, binary, sale};
 
 const THANKS: &str = r#"
 pack = "starter-follow-ups"
@@ -70,6 +70,17 @@ fn receipts_and_prompts_name_the_customer_as_they_are_called_today() {
     );
     let exported = shop.export("events", &[]);
     assert!(exported.contains("Thanks, {given_name}!") && !exported.contains("Anabel"));
+
+    // A replay asks the rules of then, which may name her too.
+    let copy = shop.dir.with_file_name("replayed");
+    let copy = copy
+        .to_str()
+        .expect("temporary folders have names in UTF-8");
+    server.stop();
+    shop.run("replay", &[copy]).ok();
+    let replayed = binary::run(["export", copy, "events"]).ok();
+    assert_eq!(replayed, exported);
+    let server = shop.serve();
 
     // Whoever is renamed is so in the answer to a till that asks again, and whoever has no name
     // any more is thanked without one the next time.

@@ -13,7 +13,7 @@ use stampcard_pipeline::rules::{Customer, Input, Rules, SoFar, Totals};
 use stampcard_pipeline::shop::{Shop, ShopFile};
 use stampcard_runtime::{Candidate, Engine, PackPlugin, RuleBook, bench, child_main};
 use stampcard_sdk::{PointFormula, Rule, cases};
-use stampcard_store::{Birth, Settings, SqliteStore};
+use stampcard_store::{Birth, NewRuleBook, Settings, SqliteStore};
 use stampcard_tests::binary::root;
 use stampcard_tests::generated::{BUSY, Generated, LOCATIONS, Size};
 use stampcard_tests::sale;
@@ -266,7 +266,10 @@ impl Run {
         let store = SqliteStore::open(&room.path().join("shop.db"), &birth, &Settings::default())
             .expect("a store");
         let number = store
-            .save_rule_book(book.plugins(), &shop.file, &[], birth.at)
+            .save_rule_book(
+                &NewRuleBook::bare(book.plugins(), &shop.file, birth.at),
+                None,
+            )
             .expect("a rule book")
             .number;
         Run {

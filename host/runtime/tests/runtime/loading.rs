@@ -402,7 +402,11 @@ fn an_ordinary_rule_stays_in_what_the_pool_keeps_resident() {
     let call = book.point_formula(0, &sale("a", 10), &input());
     assert_eq!(call.result.unwrap().awards[0].amount, Amount::Base(10));
     // Beyond it every call would cost system calls, and two threads would wait for each other.
-    assert_eq!(call.usage.memory_bytes, RESIDENT_MEMORY_BYTES as u64);
+    assert!(
+        call.usage.memory_bytes <= RESIDENT_MEMORY_BYTES as u64,
+        "{}",
+        call.usage.memory_bytes
+    );
     assert!(
         call.usage.fuel * 100 < call.usage.fuel_limit,
         "{} of {}",

@@ -1,12 +1,14 @@
 //! `stampcard plugin`: what a component is, and how a shop's plugins are.
 
+mod install;
+
 use super::{End, Run, say, say_json};
 use crate::config::Folder;
+use crate::orders::{self, Order};
 use crate::pack;
 use crate::table::{Side, number, table};
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use stampcard_pipeline::rules::Rules;
+use serde_json::Value;
 use stampcard_runtime::{Engine, Inspection, RuleBook, inspect};
 use std::path::PathBuf;
 
@@ -15,16 +17,21 @@ use std::path::PathBuf;
 pub enum Plugin {
     List(List),
     Inspect(Inspect),
+    Install(install::Install),
+    Rollback(install::Rollback),
+    Apply(install::Apply),
 }
 
-/// List the plugins of a shop's folder as they would be loaded now, and what cannot be and why.
+/// List the plugins of a shop: what is live, how it does, and what could not be loaded and why.
 ///
-/// It may run while the shop is open. Exit code 1 if one cannot be loaded.
+/// Of a shop that is open it tells what the server has live; of one that is closed, what its folder
+/// would come to. Exit code 1 if one cannot be loaded.
 #[derive(Args)]
 #[command(after_help = "Example:\n  stampcard plugin list shop")]
 pub struct List {
     /// The shop's folder.
     dir: PathBuf,
+    /// A list of objects.
     #[arg(long)]
     json: bool,
 }
@@ -41,29 +48,6 @@ pub struct Inspect {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Listed {
-    plugins: Vec<Entry>,
-    not_loaded: Vec<Problem>,
-}
-
-#[derive(Serialize)]
-struct Entry {
-    name: String,
-    version: String,
-    roles: Vec<&'static str>,
-    digest: String,
-    configuration: String,
-    events: Vec<String>,
-    owns: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Problem {
-    name: String,
-    reason: String,
-}
-
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be read: {source}", .path.display())]
 struct ReadError {
@@ -78,6 +62,9 @@ impl Plugin {
         match self {
             Plugin::List(list) => list.run(),
             Plugin::Inspect(inspect) => inspect.run(),
+            Plugin::Install(install) => install.run(),
+            Plugin::Rollback(rollback) => rollback.run(),
+            Plugin::Apply(apply) => apply.run(),
         }
     }
 }
@@ -85,39 +72,18 @@ impl Plugin {
 impl List {
     fn run(self) -> Run {
         let folder = Folder::at(&self.dir);
-        let shop = folder.shop()?;
-        let engine = Engine::new(&folder.cache()?)?;
-        let book = RuleBook::load(&engine, &shop, folder.candidates()?, &pack::packs(), None);
-        let plugins = book.plugins().iter().map(|plugin| {
-            let owned = [&plugin.segments, &plugin.tiers, &plugin.tags];
-            Entry {
-                name: plugin.name.clone(),
-                version: plugin.version.clone(),
-                roles: plugin.roles.iter().map(|role| role.name()).collect(),
-                digest: plugin.digest.clone(),
-                configuration: plugin.configuration.clone(),
-                events: plugin.events.clone(),
-                owns: owned
-                    .into_iter()
-                    .flatten()
-                    .map(|(key, _)| key.clone())
-                    .collect(),
-            }
-        });
-        let not_loaded = book.not_loaded().iter().map(|failure| Problem {
-            name: failure.name.clone(),
-            reason: failure.reason.to_string(),
-        });
-        let listed = Listed {
-            plugins: plugins.collect(),
-            not_loaded: not_loaded.collect(),
+        let listed = if stampcard_store::is_in_use(&folder.database()) {
+            orders::give(&folder, &Order::List, None)?
+        } else {
+            of_folder(&folder)?
         };
+        let plugins = listed.as_array().map_or(&[][..], Vec::as_slice);
         if self.json {
             say_json(&listed)?
         } else {
-            say(tell(&listed))?
+            say(tell(plugins))?
         }
-        Ok(if listed.not_loaded.is_empty() {
+        Ok(if plugins.iter().all(|plugin| plugin["state"] == "live") {
             End::Done
         } else {
             End::Attention
@@ -125,24 +91,46 @@ impl List {
     }
 }
 
-fn tell(listed: &Listed) -> String {
-    let row = |plugin: &Entry| {
-        let digest = plugin.digest.get(..19).unwrap_or(&plugin.digest).to_owned();
+/// What the folder of a closed shop would come to.
+fn of_folder(folder: &Folder) -> Result<Value, Box<dyn std::error::Error>> {
+    let shop = folder.shop()?;
+    let engine = Engine::new(&folder.cache()?)?;
+    let book = RuleBook::load(&engine, &shop, folder.candidates()?, &pack::packs(), None);
+    let unknown = |_: &str| orders::Seen::default();
+    Ok(orders::listed(&book, None, unknown))
+}
+
+fn tell(plugins: &[Value]) -> String {
+    let text = |plugin: &Value, field: &str| plugin[field].as_str().unwrap_or("-").to_owned();
+    let all = |plugin: &Value, field: &str| {
+        let words = plugin[field].as_array().map_or(&[][..], Vec::as_slice);
+        let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+        words.join(", ")
+    };
+    let live = plugins.iter().filter(|plugin| plugin["state"] == "live");
+    let row = |plugin: &Value| {
         vec![
-            plugin.name.clone(),
-            plugin.version.clone(),
-            plugin.roles.join(", "),
-            digest,
-            plugin.owns.join(", "),
+            text(plugin, "name"),
+            text(plugin, "version"),
+            all(plugin, "roles"),
+            text(plugin, "digest").chars().take(19).collect(),
+            text(plugin, "health"),
+            all(plugin, "owns"),
         ]
     };
-    let heads = ["plugin", "version", "roles", "digest", "owns"].map(|head| (head, Side::Left));
-    let mut told = table(&heads, &listed.plugins.iter().map(row).collect::<Vec<_>>());
-    for problem in &listed.not_loaded {
-        told.push_str(&format!(
-            "\n\nNot loaded: {}: {}",
-            problem.name, problem.reason
-        ));
+    let heads =
+        ["plugin", "version", "roles", "digest", "health", "owns"].map(|head| (head, Side::Left));
+    let mut told = table(&heads, &live.map(row).collect::<Vec<_>>());
+    for plugin in plugins {
+        let name = text(plugin, "name");
+        if plugin["state"] != "live" {
+            let why = text(&plugin["last_error"], "message");
+            told.push_str(&format!("\n\nNot loaded: {name}: {why}"));
+        } else if plugin["drift"] == true {
+            told.push_str(&format!(
+                "\n\n{name}: its files are not what is live, because another version was ordered; they are taken when they change"
+            ));
+        }
     }
     told
 }

@@ -72,6 +72,8 @@ pub const EDITS: &[Role] = &[Staff, Operator];
 pub const SEES_DECISIONS: &[Role] = &[Pos, Staff, Operator, Agency, Read];
 /// Sees how the rules are doing.
 pub const SEES_RULES: &[Role] = &[Operator, Agency, Read];
+/// Says which rules are live.
+pub const ORDERS_RULES: &[Role] = &[Operator];
 /// Sees what is to be sent to whom.
 pub const SEES_OUTBOX: &[Role] = &[Staff, Operator, Read];
 

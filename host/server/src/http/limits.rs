@@ -10,6 +10,8 @@ pub const BATCH_BYTES_MAX: usize = 8 << 20;
 pub const BATCH_EVENTS_MAX: usize = 1_000;
 /// Any other body, in bytes: a profile with every field filled has under 20 KB.
 pub const BODY_BYTES_MAX: usize = 64 << 10;
+/// A plugin with its component, in bytes: 32 MiB take a third more in Base64.
+pub const INSTALL_BYTES_MAX: usize = 48 << 20;
 /// A body that is too large is let in up to this many bytes, and for this long, so that whoever
 /// sends it learns why it was refused.
 pub const DISCARD_BYTES_MAX: usize = 32 << 20;

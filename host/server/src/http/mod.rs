@@ -12,6 +12,7 @@ mod event_view;
 mod events;
 mod health;
 mod history;
+mod installing;
 mod limits;
 mod listen;
 mod membership;

@@ -1,12 +1,13 @@
 //! The plugins that are live: who they are, how they do, and what could not be loaded.
 
 use super::Door;
-use crate::figures::PluginFigures;
+use crate::figures::{PluginFigures, health};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use stampcard_pipeline::outcome::Time;
 use stampcard_pipeline::rules::{Plugin, Role, Rules};
+use stampcard_store::RuleBook;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -19,9 +20,38 @@ pub struct Plugins {
     pub plugins: Vec<PluginInfo>,
     /// Files of the shop's folder that are not live as they are, and why.
     pub not_loaded: Vec<NotLoaded>,
+    /// Plugins whose files in the folder are not what is live, because another version was ordered.
+    /// They are taken when they change.
+    pub drift: Vec<String>,
+    /// Why this rule book went live.
+    pub by: ByView,
     /// What was wrong with the last change of the folder; absent if it was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_reload_problem: Option<String>,
+}
+
+/// Who brought rules live, and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ByView {
+    /// `folder`, `install` or `rollback`.
+    pub origin: &'static str,
+    /// Empty for what the folder brought.
+    pub actor: String,
+    pub reason: String,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub at: Option<Time>,
+}
+
+impl ByView {
+    fn of(book: Option<&RuleBook>) -> ByView {
+        let by = book.map(|book| book.by.clone()).unwrap_or_default();
+        ByView {
+            origin: by.origin.name(),
+            actor: by.actor,
+            reason: by.reason,
+            at: book.map(|book| Time(book.created_at)),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -90,6 +120,7 @@ pub struct NotLoaded {
 pub async fn plugins(State(door): State<Arc<Door>>) -> Json<Plugins> {
     let live = door.merchant.live();
     let figures = door.merchant.figures().plugins();
+    let reloads = door.merchant.health().reloads;
     let plugins = live.book.plugins().iter().enumerate();
     let not_loaded = live.book.not_loaded().iter().map(|failure| NotLoaded {
         name: failure.name.clone(),
@@ -102,7 +133,9 @@ pub async fn plugins(State(door): State<Arc<Door>>) -> Json<Plugins> {
             .map(|(index, plugin)| plugin_info(plugin, live.book.limits(index).fuel, &figures))
             .collect(),
         not_loaded: not_loaded.collect(),
-        last_reload_problem: door.merchant.health().reloads.last_problem,
+        drift: reloads.drift.into_iter().collect(),
+        by: ByView::of(door.merchant.store().rule_book_at(live.number).as_deref()),
+        last_reload_problem: reloads.last_problem,
     })
 }
 
@@ -146,26 +179,6 @@ fn plugin_info(
     }
 }
 
-/// Calls in a row that must go well before a failure is history.
-const WELL_AGAIN: u64 = 100;
-
-fn health(seen: &[(&str, &PluginFigures)]) -> &'static str {
-    let of_role = |seen: &PluginFigures| match seen.last_failure {
-        None => "ok",
-        Some(_) if seen.well_since >= WELL_AGAIN => "ok",
-        Some(_) if seen.well_since > 0 => "recovering",
-        Some(_) => "failing",
-    };
-    let roles: Vec<&str> = seen.iter().map(|(_, seen)| of_role(seen)).collect();
-    if roles.is_empty() {
-        return "unknown";
-    }
-    ["failing", "recovering"]
-        .into_iter()
-        .find(|state| roles.contains(state))
-        .unwrap_or("ok")
-}
-
 fn calls(role: &str, seen: &PluginFigures, fuel_limit: u64) -> Calls {
     let count = seen.calls.values().sum::<u64>().max(1);
     Calls {
@@ -176,45 +189,5 @@ fn calls(role: &str, seen: &PluginFigures, fuel_limit: u64) -> Calls {
         fuel_limit,
         share_of_limit: seen.fuel_most.saturating_mul(10_000) / fuel_limit.max(1),
         micros_average: seen.micros / count,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::figures::LastFailure;
-    use stampcard_pipeline::event::Instant;
-
-    fn seen(well_since: u64, failed: bool) -> PluginFigures {
-        let failure = LastFailure {
-            class: "trap".into(),
-            message: String::new(),
-            version: "1".into(),
-            at: Instant(0),
-        };
-        PluginFigures {
-            well_since,
-            last_failure: failed.then_some(failure),
-            ..PluginFigures::default()
-        }
-    }
-
-    #[test]
-    fn a_plugin_is_as_healthy_as_its_sickest_role() {
-        let (never, just, recovering, long_ago) = (
-            seen(5, false),
-            seen(0, true),
-            seen(7, true),
-            seen(WELL_AGAIN, true),
-        );
-        for (roles, expected) in [
-            (vec![], "unknown"),
-            (vec![("a", &never)], "ok"),
-            (vec![("a", &long_ago), ("b", &never)], "ok"),
-            (vec![("a", &never), ("b", &recovering)], "recovering"),
-            (vec![("a", &just), ("b", &recovering)], "failing"),
-        ] {
-            assert_eq!(health(&roles), expected, "{roles:?}");
-        }
     }
 }

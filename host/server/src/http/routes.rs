@@ -5,15 +5,17 @@
 
 use super::ask::Nothing;
 use super::auth::{
-    EDITS, MAKES_CUSTOMERS, Role, SEES_CUSTOMERS, SEES_DECISIONS, SEES_OUTBOX, SEES_RULES, SENDS,
+    EDITS, MAKES_CUSTOMERS, ORDERS_RULES, Role, SEES_CUSTOMERS, SEES_DECISIONS, SEES_OUTBOX,
+    SEES_RULES, SENDS,
 };
 use super::page::Paging;
 use super::{
-    Door, customers, events, health, history, membership, metrics, next, openapi, plugins, profile,
-    rules, schema, segments, till,
+    Door, customers, events, health, history, installing, membership, metrics, next, openapi,
+    plugins, profile, rules, schema, segments, till,
 };
+use crate::merchant::Installed;
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, get, patch, post, put};
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa::openapi::path::{Parameter, ParameterIn};
@@ -130,6 +132,14 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/plugins", "listPlugins", plugins::plugins).may(SEES_RULES)
             .about("The plugins that are live, their health and what they use of their limits, and what could not be loaded.")
             .answers::<plugins::Plugins>(),
+        Route::put("/v1/plugins/{name}", "installPlugin", installing::install).may(ORDERS_RULES)
+            .about("Brings a plugin live, in the place of its earlier version. It is loaded and configured first; if it cannot be, nothing changes.")
+            .in_path("name", "The plugin's name, as its manifest has it.").body::<installing::NewPlugin>()
+            .answers::<Installed>().problems(&[413, 415, 422]),
+        Route::post("/v1/plugins/{name}/rollback", "rollBackPlugin", installing::roll_back).may(ORDERS_RULES)
+            .about("Brings back the version of a plugin that was live before this one.")
+            .in_path("name", "The plugin's name.").body::<installing::RollbackAsked>()
+            .answers::<Installed>().problems(&[404, 409, 413, 415, 422]),
         Route::get("/v1/rules/graph", "readRulesGraph", rules::graph).may(SEES_RULES)
             .about("Which events ask which plugins, and what those may do.")
             .answers::<rules::Graph>(),
@@ -163,6 +173,14 @@ impl Route {
         handler: H,
     ) -> Route {
         Route::new("post", path, name, post(handler))
+    }
+
+    fn put<H: Handler<T, Arc<Door>>, T: 'static>(
+        path: &'static str,
+        name: &'static str,
+        handler: H,
+    ) -> Route {
+        Route::new("put", path, name, put(handler))
     }
 
     fn patch<H: Handler<T, Arc<Door>>, T: 'static>(

@@ -1,76 +1,40 @@
-//! What goes live: at the start and when the folder changed. It is written down with everything that
-//! is needed to run it again, and what is wrong leaves what was live before.
+//! What goes live: at the start, when the folder changed, and by order. It is written down with
+//! everything that is needed to run it again, and what is wrong leaves what was live before.
 
+use super::inbox::{self, Choice, Chosen, Files};
 use super::{CurrencyChanged, Live, Merchant};
 use crate::clock;
 use crate::pack;
-use crate::recorded;
+use crate::recorded::{self, Kept, RecordedError};
+use serde::Serialize;
 use stampcard_pipeline::rules::{Plugin, Rules};
 use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::{Candidate, Engine, RuleBook};
-use stampcard_store::{Artifact, SqliteStore};
-use std::collections::HashMap;
+use stampcard_store::{Artifact, By, Inbox, NewRuleBook, Origin, PluginFiles, SqliteStore};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
-impl Merchant {
-    /// Reads the folder again and takes what is new between two events. What is wrong leaves what
-    /// it had before, and is told in the answer.
-    pub fn reload(&self) -> Result<Reloaded, String> {
-        let taken = self.take_folder();
-        let mut reloads = self.reloads.lock();
-        let problem = match &taken {
-            Ok(Reloaded { problems, .. }) if problems.is_empty() => None,
-            Ok(Reloaded { problems, .. }) => Some(problems.join("; ")),
-            Err(problem) => Some(problem.clone()),
-        };
-        let count = if problem.is_none() {
-            &mut reloads.taken
-        } else {
-            &mut reloads.refused
-        };
-        *count += 1;
-        reloads.last_at = Some(clock::now());
-        let was_wrong = std::mem::replace(&mut reloads.last_problem, problem).is_some();
-        taken.map(|taken| Reloaded {
-            is_mended: was_wrong && taken.problems.is_empty(),
-            ..taken
-        })
-    }
-
-    fn take_folder(&self) -> Result<Reloaded, String> {
-        let shop = self.folder.shop().map_err(|error| error.to_string())?;
-        let candidates = self
-            .folder
-            .candidates()
-            .map_err(|error| error.to_string())?;
-        let before = self.live();
-        if before.shop.file.currency != shop.file.currency {
-            let changed = CurrencyChanged {
-                ledger: before.shop.file.currency.clone(),
-                now: shop.file.currency,
-            };
-            return Err(changed.to_string());
-        }
-        let book = RuleBook::load(
-            &self.engine,
-            &shop,
-            candidates.clone(),
-            &pack::packs(),
-            Some(&before.book),
-        );
-        let problems = problems(&book);
-        let live =
-            record(&self.desk.store, shop, book, candidates).map_err(|error| error.to_string())?;
-        let number = live.number;
-        self.desk.swap(live);
-        Ok(Reloaded {
-            number,
-            is_new: number != before.number,
-            is_mended: false,
-            problems,
-        })
-    }
+/// Why nothing went live.
+#[derive(Debug, thiserror::Error)]
+pub enum NotLive {
+    #[error("{0}")]
+    Folder(String),
+    #[error(transparent)]
+    Currency(#[from] CurrencyChanged),
+    #[error("it was not installed: {}", .0.join("; "))]
+    NotLoaded(Vec<String>),
+    #[error("there is no plugin {name}, and there never was one; there are {}", .known.join(", "))]
+    NoPlugin { name: String, known: Vec<String> },
+    #[error(
+        "{name} {version} is the first version of it that was live: there is none to go back to"
+    )]
+    NoEarlier { name: String, version: String },
+    #[error(transparent)]
+    Recorded(#[from] RecordedError),
+    #[error("the rules cannot be recorded: {0}")]
+    Store(#[from] StoreError),
 }
 
 /// What a reload came to.
@@ -84,9 +48,204 @@ pub struct Reloaded {
     pub is_mended: bool,
     /// Plugins that are not live as their files have them, and why.
     pub problems: Vec<String>,
+    /// Files that are left alone because another version was ordered.
+    pub drift: BTreeSet<String>,
 }
 
-/// What is not loaded as the folder has it, each with what is live instead.
+/// A plugin that went live by order.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Installed {
+    pub name: String,
+    pub version: String,
+    /// The number of the rule book that it is live with.
+    pub revision: i64,
+    /// `sha256:…` of the component.
+    pub digest: String,
+    /// `live`.
+    pub state: &'static str,
+}
+
+impl Merchant {
+    /// Reads the folder again and takes what is new between two events. What is wrong leaves what
+    /// it had before, and is told in the answer.
+    pub fn reload(&self) -> Result<Reloaded, NotLive> {
+        let taken = self.take_folder();
+        let mut reloads = self.reloads.lock();
+        let problem = match &taken {
+            Ok(Reloaded { problems, .. }) if problems.is_empty() => None,
+            Ok(Reloaded { problems, .. }) => Some(problems.join("; ")),
+            Err(problem) => Some(problem.to_string()),
+        };
+        let count = if problem.is_none() {
+            &mut reloads.taken
+        } else {
+            &mut reloads.refused
+        };
+        *count += 1;
+        reloads.last_at = Some(clock::now());
+        if let Ok(taken) = &taken {
+            reloads.drift = taken.drift.clone();
+        }
+        let was_wrong = std::mem::replace(&mut reloads.last_problem, problem).is_some();
+        taken.map(|taken| Reloaded {
+            is_mended: was_wrong && taken.problems.is_empty(),
+            ..taken
+        })
+    }
+
+    fn take_folder(&self) -> Result<Reloaded, NotLive> {
+        let _changing = self.changing.lock();
+        let folder = |error: crate::config::ConfigError| NotLive::Folder(error.to_string());
+        let shop = self.folder.shop().map_err(folder)?;
+        let candidates = self.folder.candidates().map_err(folder)?;
+        let before = self.live();
+        if before.shop.file.currency != shop.file.currency {
+            return Err(NotLive::Currency(CurrencyChanged {
+                ledger: before.shop.file.currency.clone(),
+                now: shop.file.currency,
+            }));
+        }
+        let store = &self.desk.store;
+        let Choice {
+            chosen,
+            found,
+            drift,
+        } = inbox::choose(
+            candidates,
+            &pack::packs(),
+            &store.reads().inbox()?,
+            store.rule_book().as_deref(),
+            store.reads(),
+        )?;
+        let going = Going::new(&self.engine, shop, chosen, Some(&before.book));
+        let problems = problems(&going.book);
+        let live = going.record(store, &By::default(), Some(found))?;
+        let number = live.number;
+        self.desk.swap(live);
+        Ok(Reloaded {
+            number,
+            is_new: number != before.number,
+            is_mended: false,
+            problems,
+            drift,
+        })
+    }
+
+    /// Puts a plugin beside those that are live, or in the place of its earlier version. It is
+    /// loaded and configured first; if it cannot be, or another plugin would have to give way to
+    /// it, nothing changes.
+    pub fn install(
+        &self,
+        candidate: Candidate,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Installed, NotLive> {
+        let by = By {
+            origin: Origin::Install,
+            actor: actor.into(),
+            reason: reason.into(),
+        };
+        let chosen = Chosen::new(candidate, &pack::packs());
+        self.put(chosen, &by)
+    }
+
+    /// Brings back the version of a plugin that was live before the one that is, or the last one if
+    /// it is live no more.
+    pub fn roll_back(&self, name: &str, actor: &str, reason: &str) -> Result<Installed, NotLive> {
+        let by = By {
+            origin: Origin::Rollback,
+            actor: actor.into(),
+            reason: reason.into(),
+        };
+        let earlier = self.earlier(name)?;
+        self.put(earlier, &by)
+    }
+
+    fn put(&self, chosen: Chosen, by: &By) -> Result<Installed, NotLive> {
+        let _changing = self.changing.lock();
+        let store = &self.desk.store;
+        let before = self.live();
+        let name = chosen.candidate.name.clone();
+        let mut all = match store.rule_book() {
+            Some(book) => inbox::all_live(&book, store.reads())?,
+            None => Vec::new(),
+        };
+        all.retain(|other| other.candidate.name != name);
+        all.push(chosen);
+        // What the folder has broken stays as it is told: it is not what this order is about.
+        let shop = Shop::new(before.shop.file.clone()).map_err(RecordedError::Shop)?;
+        let going = Going::new(&self.engine, shop, all, Some(&before.book));
+        let problems = problems(&going.book);
+        if !problems.is_empty() {
+            return Err(NotLive::NotLoaded(problems));
+        }
+        let live = going.record(store, by, None)?;
+        let plugins = live.book.plugins();
+        let plugin = plugins
+            .iter()
+            .find(|plugin| plugin.name == name)
+            .expect("what had no problem is loaded");
+        let installed = Installed {
+            name,
+            version: plugin.version.clone(),
+            revision: live.number,
+            digest: plugin.digest.clone(),
+            state: "live",
+        };
+        self.desk.swap(live);
+        Ok(installed)
+    }
+
+    fn earlier(&self, name: &str) -> Result<Chosen, NotLive> {
+        let store = &self.desk.store;
+        let live = self.live();
+        let now = live
+            .book
+            .plugins()
+            .iter()
+            .find(|plugin| plugin.name == name);
+        let same = |one: &Plugin, other: &Plugin| {
+            one.digest == other.digest
+                && one.configuration == other.configuration
+                && one.version == other.version
+        };
+        for number in (1..=live.number).rev() {
+            let Some(book) = store.rule_book_at(number) else {
+                continue;
+            };
+            let found = book.plugins.iter().position(|plugin| plugin.name == name);
+            let Some(index) = found else { continue };
+            if now.is_some_and(|now| same(now, &book.plugins[index])) {
+                continue;
+            }
+            let candidate = recorded::whole(store.reads(), &book, index)?;
+            let files = match book.files.get(index) {
+                Some(files) => Files::AsLive(files.clone()),
+                None => Files::New {
+                    made_of: candidate.made_of(&[]),
+                },
+            };
+            return Ok(Chosen { candidate, files });
+        }
+        Err(match now {
+            Some(now) => NotLive::NoEarlier {
+                name: name.into(),
+                version: now.version.clone(),
+            },
+            None => NotLive::NoPlugin {
+                name: name.into(),
+                known: live
+                    .book
+                    .plugins()
+                    .iter()
+                    .map(|plugin| plugin.name.clone())
+                    .collect(),
+            },
+        })
+    }
+}
+
+/// What is not loaded as it was found, each with what is live instead.
 pub fn problems(book: &RuleBook) -> Vec<String> {
     let sentences = book.not_loaded().iter().map(|failure| match &failure.live {
         Some(version) => format!("{} (version {version} of it stays live)", failure.reason),
@@ -95,63 +254,131 @@ pub fn problems(book: &RuleBook) -> Vec<String> {
     sentences.collect()
 }
 
-/// Loads the folder's plugins. One that cannot be loaded has its last recorded version instead:
-/// a restart must not take away what a reload would have left alone.
-pub(super) fn load_at_start(
+/// What the folder and the database have at the start. A plugin that cannot be loaded from the
+/// folder has its last version instead: a restart must not take away what a reload would have left
+/// alone.
+pub(super) fn at_start(
     engine: &Engine,
     store: &SqliteStore,
-    shop: &Shop,
+    shop: Shop,
     candidates: Vec<Candidate>,
-) -> RuleBook {
-    let book = RuleBook::load(engine, shop, candidates.clone(), &pack::packs(), None);
-    if book.not_loaded().is_empty() {
-        return book;
-    }
-    let Some(last) = store.rule_book() else {
-        return book;
+) -> Result<(Live, BTreeSet<String>), NotLive> {
+    let last = store.rule_book();
+    let choose = || {
+        inbox::choose(
+            candidates.clone(),
+            &pack::packs(),
+            &store.reads().inbox()?,
+            last.as_deref(),
+            store.reads(),
+        )
     };
-    match recorded::load(engine, store.reads(), &last) {
-        Ok((_, last)) => RuleBook::load(engine, shop, candidates, &pack::packs(), Some(&last)),
-        Err(problem) => {
-            tracing::warn!(%problem, "the rules that were live before the restart cannot be loaded");
-            book
-        }
+    let choice = choose()?;
+    let (found, drift) = (choice.found, choice.drift);
+    let mut going = Going::new(engine, shop, choice.chosen, None);
+    if !going.book.not_loaded().is_empty()
+        && let Some(last) = &last
+    {
+        let before = Shop::new(last.shop.clone()).map_err(RecordedError::Shop)?;
+        let before = Going::new(engine, before, inbox::all_live(last, store.reads())?, None);
+        going = Going::new(engine, going.shop, choose()?.chosen, Some(&before.book));
     }
+    Ok((going.record(store, &By::default(), Some(found))?, drift))
 }
 
-/// Writes down what goes live, with everything that is needed to run it again.
-pub(super) fn record(
-    store: &SqliteStore,
+/// Rules on their way to be live: loaded, and not written down yet.
+struct Going {
     shop: Shop,
     book: RuleBook,
-    candidates: Vec<Candidate>,
-) -> Result<Live, StoreError> {
-    let plugins = book.plugins();
-    let last = store.rule_book();
-    let is_known = |plugin: &Plugin| {
-        let mut known = last.iter().flat_map(|last| last.plugins.iter());
-        known.any(|known| {
-            known.digest == plugin.digest && known.configuration == plugin.configuration
+    /// What each plugin was loaded from, by name.
+    chosen: HashMap<String, Chosen>,
+}
+
+impl Going {
+    fn new(engine: &Engine, shop: Shop, chosen: Vec<Chosen>, before: Option<&RuleBook>) -> Going {
+        let candidates = chosen.iter().map(|it| it.candidate.clone()).collect();
+        let book = RuleBook::load(engine, &shop, candidates, &pack::packs(), before);
+        let chosen = chosen.into_iter();
+        Going {
+            chosen: chosen
+                .map(|chosen| (chosen.candidate.name.clone(), chosen))
+                .collect(),
+            shop,
+            book,
+        }
+    }
+
+    /// Writes down what goes live, with everything that is needed to run it again. `found` is what
+    /// the folder has, where it was looked at.
+    fn record(self, store: &SqliteStore, by: &By, found: Option<Inbox>) -> Result<Live, NotLive> {
+        let last = store.rule_book();
+        let mut kept: HashMap<String, Kept> = HashMap::new();
+        let mut files = Vec::with_capacity(self.book.plugins().len());
+        for plugin in self.book.plugins() {
+            let stayed = self.is_refused(&plugin.name);
+            files.push(match self.chosen.get(&plugin.name) {
+                Some(Chosen {
+                    files: Files::New { made_of },
+                    candidate,
+                }) if !stayed => {
+                    // It was loaded, so it can be read.
+                    let whole = candidate.whole(&pack::packs());
+                    let whole = whole.ok_or_else(|| RecordedError::Load(plugin.name.clone()))?;
+                    kept.extend(recorded::kept(&whole));
+                    recorded::files(&whole, made_of.clone())
+                }
+                Some(Chosen {
+                    files: Files::AsLive(files),
+                    ..
+                }) if !stayed => files.clone(),
+                _ => self.files_before(last.as_deref(), &plugin.name)?,
+            });
+        }
+        let artifacts: Vec<Artifact> = kept
+            .iter()
+            .map(|(digest, kept)| kept.artifact(digest))
+            .collect();
+        // What was refused is new again the next time: it may be mended elsewhere.
+        let found = found.map(|mut found| {
+            found.retain(|name, _| !self.is_refused(name));
+            found
+        });
+        let book = NewRuleBook {
+            plugins: self.book.plugins(),
+            shop: &self.shop.file,
+            files: &files,
+            artifacts: &artifacts,
+            by,
+            at: clock::now(),
+        };
+        let number = store.save_rule_book(&book, found.as_ref())?.number;
+        Ok(Live {
+            shop: self.shop,
+            book: Arc::new(self.book),
+            number,
         })
-    };
-    let new: Vec<&Plugin> = plugins.iter().filter(|plugin| !is_known(plugin)).collect();
-    let kept = if new.is_empty() {
-        HashMap::new()
-    } else {
-        recorded::kept(candidates)
-    };
-    let named = new
-        .iter()
-        .flat_map(|plugin| [&plugin.digest, &plugin.configuration]);
-    let artifacts: Vec<Artifact> = named
-        .filter_map(|digest| Some(kept.get(digest)?.artifact(digest)))
-        .collect();
-    let number = store
-        .save_rule_book(plugins, &shop.file, &artifacts, clock::now())?
-        .number;
-    Ok(Live {
-        shop,
-        book: Arc::new(book),
-        number,
-    })
+    }
+
+    fn is_refused(&self, name: &str) -> bool {
+        self.book
+            .not_loaded()
+            .iter()
+            .any(|failure| failure.name == name)
+    }
+
+    /// The files of a plugin that stays live although the folder has something else.
+    fn files_before(
+        &self,
+        last: Option<&stampcard_store::RuleBook>,
+        name: &str,
+    ) -> Result<PluginFiles, NotLive> {
+        let index = |book: &stampcard_store::RuleBook| {
+            let at = book.plugins.iter().position(|plugin| plugin.name == name)?;
+            book.files.get(at).cloned()
+        };
+        let files = last.and_then(index);
+        files.ok_or_else(|| {
+            RecordedError::Load(format!("{name} was live and is not recorded")).into()
+        })
+    }
 }

@@ -4,7 +4,7 @@ use super::Reads;
 use super::shop::{ExplanationRow, explanation_row};
 use crate::error::Trouble;
 use crate::row::instant;
-use crate::rule_books::{RuleBook, read_book};
+use crate::rule_books::{Inbox, RuleBook, read_book};
 use stampcard_pipeline::admit::Secret;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::store::StoreError;
@@ -15,10 +15,20 @@ impl Reads {
     pub fn rule_book(&self, number: i64) -> Result<Option<Arc<RuleBook>>, StoreError> {
         self.read(|sql| {
             sql.find(
-                "SELECT number, created_at, plugins, shop FROM rule_books WHERE number = ?1",
+                "SELECT number, created_at, plugins, shop, origin, actor, reason FROM rule_books WHERE number = ?1",
                 &[&number],
                 |row| Ok(Some(Arc::new(read_book(sql, row)?))),
             )
+        })
+    }
+
+    /// What the folder had for each plugin when it was last looked at.
+    pub fn inbox(&self) -> Result<Inbox, StoreError> {
+        self.read(|sql| {
+            let rows = sql.all("SELECT name, made_of FROM inbox", &[], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+            Ok(rows.into_iter().collect())
         })
     }
 

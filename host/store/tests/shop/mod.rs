@@ -10,7 +10,7 @@ use stampcard_pipeline::refusal::Refusal;
 use stampcard_pipeline::rules::*;
 use stampcard_pipeline::shop::{Shop, ShopFile};
 use stampcard_pipeline::store::{Committed, Store};
-use stampcard_store::{Birth, Settings, SqliteStore};
+use stampcard_store::{Birth, NewRuleBook, Settings, SqliteStore};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -64,7 +64,10 @@ impl TestShop {
         let store = SqliteStore::open(&dir.path().join("shop.db"), &birth(), settings).unwrap();
         let rules = TestRules::new();
         let book = store
-            .save_rule_book(rules.plugins(), &shop_file(), &[], Instant(MAY))
+            .save_rule_book(
+                &NewRuleBook::bare(rules.plugins(), &shop_file(), Instant(MAY)),
+                None,
+            )
             .unwrap()
             .number;
         TestShop {

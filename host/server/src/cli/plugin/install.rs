@@ -1,0 +1,199 @@
+//! `stampcard plugin install`, `rollback` and `apply`: what is live changes by order.
+
+use super::super::{End, Run, say, say_json};
+use super::ReadError;
+use crate::config::Folder;
+use crate::orders::{self, Order};
+use clap::Args;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Bring a plugin live, in the place of its earlier version if there is one.
+///
+/// FILE.toml beside it is its manifest. It is loaded and configured first; if it cannot be, nothing
+/// changes. The shop may be open: the next event has it. The shop's folder stays as it is.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  stampcard plugin install shop double-weekend.wasm --reason 'the spring sale'\n  stampcard plugin install shop double-weekend.wasm --config spring.toml --json"
+)]
+pub struct Install {
+    /// The shop's folder.
+    dir: PathBuf,
+    /// The component; its manifest is the file beside it that ends in .toml.
+    file: PathBuf,
+    /// Its configuration, as TOML or JSON, instead of [config] in the manifest.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Why, for whoever reads the history.
+    #[arg(long, default_value = "")]
+    reason: String,
+    #[arg(long)]
+    json: bool,
+}
+
+/// Bring back the version of a plugin that was live before this one.
+///
+/// The shop may be open. The shop's folder stays as it is: its file is not taken again until it
+/// changes.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  stampcard plugin rollback shop double-weekend --reason 'it doubled refunds'"
+)]
+pub struct Rollback {
+    /// The shop's folder.
+    dir: PathBuf,
+    /// The plugin.
+    name: String,
+    /// Why, for whoever reads the history.
+    #[arg(long, default_value = "")]
+    reason: String,
+    #[arg(long)]
+    json: bool,
+}
+
+/// Take what is new in the shop's folder. With `reload = "apply"` nothing is taken before.
+///
+/// Exit code 1 if something could not be taken.
+#[derive(Args)]
+#[command(after_help = "Example:\n  stampcard plugin apply shop")]
+pub struct Apply {
+    /// The shop's folder.
+    dir: PathBuf,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum BadFile {
+    #[error("{} is not TOML: {problem}", .path.display())]
+    NotToml { path: PathBuf, problem: String },
+    #[error("{} is not JSON: {problem}", .path.display())]
+    NotJson { path: PathBuf, problem: String },
+    #[error("{} has no `name`; a manifest begins with name, version and roles", .path.display())]
+    NoName { path: PathBuf },
+}
+
+impl Install {
+    pub fn run(self) -> Run {
+        let manifest_path = self.file.with_extension("toml");
+        let component = read(&self.file)?;
+        let mut manifest = table(&manifest_path)?;
+        // As it is written, unless something in it is replaced.
+        let mut file = text(&manifest_path)?;
+        if let Some(path) = &self.config {
+            manifest.insert("config".into(), configuration(path)?);
+            file = manifest.to_string();
+        }
+        let name = manifest.get("name").and_then(toml::Value::as_str);
+        let name = name.ok_or_else(|| BadFile::NoName {
+            path: manifest_path.clone(),
+        })?;
+        let schema = manifest
+            .get("configuration")
+            .and_then(toml::Value::as_str)
+            .map(|file| text(&manifest_path.with_file_name(file)))
+            .transpose()?;
+        let order = Order::Install {
+            name: name.to_owned(),
+            file,
+            schema,
+            actor: login(),
+            reason: self.reason,
+        };
+        let done = orders::give(&Folder::at(&self.dir), &order, Some(component))?;
+        tell(&done, self.json)
+    }
+}
+
+impl Rollback {
+    pub fn run(self) -> Run {
+        let order = Order::Rollback {
+            name: self.name,
+            actor: login(),
+            reason: self.reason,
+        };
+        let done = orders::give(&Folder::at(&self.dir), &order, None)?;
+        tell(&done, self.json)
+    }
+}
+
+impl Apply {
+    pub fn run(self) -> Run {
+        let done = orders::give(&Folder::at(&self.dir), &Order::Apply, None)?;
+        let problems = done["problems"].as_array().map_or(&[][..], Vec::as_slice);
+        if self.json {
+            say_json(&done)?;
+        } else {
+            let news = if done["is_new"] == true {
+                "is live now"
+            } else {
+                "is live, as before"
+            };
+            say(format_args!("rule book {} {news}", done["revision"]))?;
+            for problem in problems.iter().filter_map(Value::as_str) {
+                say(format_args!("not taken: {problem}"))?;
+            }
+        }
+        Ok(if problems.is_empty() {
+            End::Done
+        } else {
+            End::Attention
+        })
+    }
+}
+
+fn tell(done: &Value, json: bool) -> Run {
+    if json {
+        say_json(done)?;
+    } else {
+        let text = |field: &str| done[field].as_str().unwrap_or_default().to_owned();
+        say(format_args!(
+            "{} {} is live with rule book {}",
+            text("name"),
+            text("version"),
+            done["revision"]
+        ))?;
+    }
+    Ok(End::Done)
+}
+
+/// Who sits at this machine, for the history.
+fn login() -> String {
+    ["SUDO_USER", "LOGNAME", "USER"]
+        .into_iter()
+        .find_map(|variable| std::env::var(variable).ok())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "somebody at this machine".into())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
+    std::fs::read(path).map_err(|source| ReadError {
+        path: path.into(),
+        source,
+    })
+}
+
+fn text(path: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    Ok(String::from_utf8(read(path)?)?)
+}
+
+fn table(path: &Path) -> Result<toml::Table, Box<dyn std::error::Error>> {
+    let parsed = text(path)?.parse();
+    Ok(parsed.map_err(|error: toml::de::Error| BadFile::NotToml {
+        path: path.into(),
+        problem: error.to_string(),
+    })?)
+}
+
+/// A configuration by itself, or the `[config]` of a file like those in the shop's folder.
+fn configuration(path: &Path) -> Result<toml::Value, Box<dyn std::error::Error>> {
+    if path.extension().is_some_and(|ending| ending == "json") {
+        let bad = |error: serde_json::Error| BadFile::NotJson {
+            path: path.into(),
+            problem: error.to_string(),
+        };
+        return Ok(serde_json::from_str::<toml::Value>(&text(path)?).map_err(bad)?);
+    }
+    let mut file = table(path)?;
+    Ok(file.remove("config").unwrap_or(toml::Value::Table(file)))
+}

@@ -1,0 +1,123 @@
+//! Plugins that go live by order: installed from a request, or rolled back.
+
+use super::ask::{ContentType, body};
+use super::problem::{Problem, bad_request, internal, not_found};
+use super::{Door, limits};
+use crate::merchant::{Installed, Merchant, NotLive};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use stampcard_runtime::Candidate;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Who orders by a key of the API, for the history of the rules.
+const ACTOR: &str = "an operator key";
+
+/// A plugin to bring live.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPlugin {
+    /// The text of its `NAME.toml`: the manifest, with `[config]` and `grant` as the operator wants
+    /// them.
+    manifest: String,
+    /// The component's bytes in Base64; none for a plugin of the starter pack, whose manifest names
+    /// its `pack`.
+    component: Option<String>,
+    /// The JSON Schema that the manifest names as `configuration`.
+    schema: Option<String>,
+    /// Why, for whoever reads the history.
+    #[serde(default)]
+    reason: String,
+}
+
+/// Why a plugin is rolled back.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RollbackAsked {
+    /// Why, for whoever reads the history.
+    reason: String,
+}
+
+/// `PUT /v1/plugins/{name}`
+pub async fn install(
+    State(door): State<Arc<Door>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    given: Body,
+) -> Result<Json<Installed>, Problem> {
+    let new: NewPlugin = read(&headers, given).await?;
+    let component = new.component.map(|text| BASE64.decode(text)).transpose();
+    let component = component.map_err(|error| {
+        bad_request("malformed", format!("component is not Base64: {error}")).at("/component")
+    })?;
+    let candidate = Candidate {
+        name,
+        file: new.manifest,
+        component,
+        schema: new.schema,
+    };
+    order(door, move |merchant| {
+        merchant.install(candidate, ACTOR, &new.reason)
+    })
+    .await
+}
+
+/// `POST /v1/plugins/{name}/rollback`
+pub async fn roll_back(
+    State(door): State<Arc<Door>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    given: Body,
+) -> Result<Json<Installed>, Problem> {
+    let asked: RollbackAsked = read(&headers, given).await?;
+    order(door, move |merchant| {
+        merchant.roll_back(&name, ACTOR, &asked.reason)
+    })
+    .await
+}
+
+/// Compiling takes a while, and nobody's answer may wait for it.
+async fn order(
+    door: Arc<Door>,
+    work: impl FnOnce(&Merchant) -> Result<Installed, NotLive> + Send + 'static,
+) -> Result<Json<Installed>, Problem> {
+    let merchant = Arc::clone(&door.merchant);
+    let done = tokio::task::spawn_blocking(move || work(&merchant)).await;
+    match done {
+        Ok(done) => Ok(Json(done?)),
+        Err(_) => Err(internal()),
+    }
+}
+
+impl From<NotLive> for Problem {
+    fn from(error: NotLive) -> Problem {
+        let detail = error.to_string();
+        match error {
+            NotLive::NotLoaded(_) => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-loaded", detail)
+            }
+            NotLive::NoPlugin { .. } => not_found("no-such-plugin", detail),
+            NotLive::NoEarlier { .. } => {
+                Problem::new(StatusCode::CONFLICT, "no-earlier-version", detail)
+            }
+            NotLive::Store(error) => error.into(),
+            NotLive::Folder(_) | NotLive::Currency(_) | NotLive::Recorded(_) => {
+                tracing::error!(problem = detail, "a plugin could not be brought live");
+                internal()
+            }
+        }
+    }
+}
+
+async fn read<T: DeserializeOwned>(headers: &HeaderMap, given: Body) -> Result<T, Problem> {
+    ContentType::read(headers, &[ContentType::Json])?;
+    let bytes = body(headers, given, limits::INSTALL_BYTES_MAX).await?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| bad_request("malformed", format!("not what this takes: {error}")))
+}

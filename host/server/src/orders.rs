@@ -1,0 +1,263 @@
+//! What a command asks of a shop's rules: to install a plugin, to roll one back, to take the
+//! folder, to tell how the plugins do.
+//!
+//! A shop that is closed does it in the command's own process. One that is open has the file, so
+//! the command leaves an order in it, and the server answers within moments. Whoever may write the
+//! shop's files may order.
+
+use crate::clock;
+use crate::config::Folder;
+use crate::figures::{LastFailure, health};
+use crate::merchant::{Merchant, NotLive, OpenError, Options};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use stampcard_pipeline::calendar;
+use stampcard_pipeline::rules::Rules;
+use stampcard_pipeline::store::StoreError;
+use stampcard_runtime::{Candidate, RuleBook};
+use stampcard_store::{Grouping, OrderDesk};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// How often the server looks for orders. People wait for them, tills do not.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long a command waits: a large component is compiled in this time.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it looks for the answer.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+/// An order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "kebab-case")]
+pub enum Order {
+    /// Its component goes beside it.
+    Install {
+        name: String,
+        /// The text of `NAME.toml`.
+        file: String,
+        schema: Option<String>,
+        actor: String,
+        reason: String,
+    },
+    Rollback {
+        name: String,
+        actor: String,
+        reason: String,
+    },
+    /// Takes what is new in the folder, whatever `reload` says.
+    Apply,
+    List,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDone {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Desk(#[from] stampcard_store::OpenError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Refused(String),
+    #[error(
+        "the server that has the shop open did not answer in {} s; its log says why",
+        PATIENCE.as_secs()
+    )]
+    NoAnswer,
+    #[error("the order cannot be written: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Answer {
+    Done(Value),
+    Refused(String),
+}
+
+/// Has an order carried out, here or by the server that has the shop open.
+pub fn give(folder: &Folder, order: &Order, component: Option<Vec<u8>>) -> Result<Value, NotDone> {
+    let here = Options {
+        lanes: 1,
+        queue: 1,
+        grouping: Grouping::default(),
+    };
+    match Merchant::open(folder.dir(), &here) {
+        Ok(merchant) => {
+            let done = carry_out(&merchant, order.clone(), component);
+            merchant.close()?;
+            done.map_err(|error| NotDone::Refused(error.to_string()))
+        }
+        Err(OpenError::Store(stampcard_store::OpenError::InUse { .. })) => {
+            leave(folder, order, component.as_deref())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn leave(folder: &Folder, order: &Order, component: Option<&[u8]>) -> Result<Value, NotDone> {
+    let desk = OrderDesk::open(&folder.database())?;
+    let number = desk.place(&serde_json::to_string(order)?, component, clock::now())?;
+    let asked = Instant::now();
+    while asked.elapsed() < PATIENCE {
+        if let Some(answer) = desk.answer(number)? {
+            return match serde_json::from_str(&answer)? {
+                Answer::Done(value) => Ok(value),
+                Answer::Refused(problem) => Err(NotDone::Refused(problem)),
+            };
+        }
+        std::thread::sleep(ASK_EVERY);
+    }
+    // Nobody wants it any more, and a server that comes later must not do it.
+    desk.withdraw(number)?;
+    Err(NotDone::NoAnswer)
+}
+
+/// Answers orders for as long as the shop is open.
+pub fn answer_while_open(merchant: &Arc<Merchant>) {
+    let merchant = Arc::downgrade(merchant);
+    std::thread::Builder::new()
+        .name("orders".into())
+        .spawn(move || {
+            while answer_all(&merchant) {
+                std::thread::sleep(LOOK_EVERY);
+            }
+        })
+        .expect("the operating system gives a thread at the start");
+}
+
+/// False when the shop is gone.
+fn answer_all(merchant: &Weak<Merchant>) -> bool {
+    let Some(merchant) = merchant.upgrade() else {
+        return false;
+    };
+    if merchant.is_closing() {
+        return false;
+    }
+    let store = merchant.store();
+    loop {
+        let order = match store.reads().next_order() {
+            Ok(Some(order)) => order,
+            Ok(None) => return true,
+            Err(error) => {
+                tracing::warn!(%error, "orders cannot be read");
+                return true;
+            }
+        };
+        let answer = match serde_json::from_str(&order.body) {
+            Ok(asked) => match carry_out(&merchant, asked, order.component) {
+                Ok(done) => Answer::Done(done),
+                Err(error) => Answer::Refused(error.to_string()),
+            },
+            Err(error) => Answer::Refused(format!("this server does not know the order: {error}")),
+        };
+        let answer = serde_json::to_string(&answer).expect("an answer is plain data");
+        if let Err(error) = store.answer_order(order.number, &answer, clock::now()) {
+            tracing::warn!(%error, "an order cannot be answered");
+            return true;
+        }
+    }
+}
+
+fn carry_out(
+    merchant: &Merchant,
+    order: Order,
+    component: Option<Vec<u8>>,
+) -> Result<Value, NotLive> {
+    let done = match order {
+        Order::Install {
+            name,
+            file,
+            schema,
+            actor,
+            reason,
+        } => {
+            let candidate = Candidate {
+                name,
+                file,
+                component,
+                schema,
+            };
+            json!(merchant.install(candidate, &actor, &reason)?)
+        }
+        Order::Rollback {
+            name,
+            actor,
+            reason,
+        } => json!(merchant.roll_back(&name, &actor, &reason)?),
+        Order::Apply => {
+            let taken = merchant.reload()?;
+            json!({"revision": taken.number, "is_new": taken.is_new, "problems": taken.problems, "drift": taken.drift})
+        }
+        Order::List => list(merchant),
+    };
+    Ok(done)
+}
+
+fn list(merchant: &Merchant) -> Value {
+    let live = merchant.live();
+    let figures = merchant.figures().plugins();
+    let drift = merchant.health().reloads.drift;
+    listed(&live.book, Some(live.number), |name| {
+        let seen: Vec<_> = figures
+            .iter()
+            .filter(|((plugin, _), _)| plugin == name)
+            .map(|((_, role), seen)| (role.as_str(), seen))
+            .collect();
+        let failures = seen
+            .iter()
+            .filter_map(|(_, seen)| seen.last_failure.as_ref());
+        Seen {
+            health: health(&seen),
+            last_failure: failures.max_by_key(|failure| failure.at).cloned(),
+            drift: drift.contains(name),
+        }
+    })
+}
+
+/// What was seen of a plugin since the shop was opened.
+pub struct Seen {
+    pub health: &'static str,
+    pub last_failure: Option<LastFailure>,
+    /// Its files are not what is live.
+    pub drift: bool,
+}
+
+impl Default for Seen {
+    fn default() -> Seen {
+        Seen {
+            health: health(&[]),
+            last_failure: None,
+            drift: false,
+        }
+    }
+}
+
+/// Every plugin that is live or should be, as `stampcard plugin list` tells it.
+pub fn listed(book: &RuleBook, revision: Option<i64>, seen: impl Fn(&str) -> Seen) -> Value {
+    let plugins = book.plugins().iter().map(|plugin| {
+        let seen = seen(&plugin.name);
+        let roles: Vec<&str> = plugin.roles.iter().map(|role| role.name()).collect();
+        let owned = [&plugin.segments, &plugin.tiers, &plugin.tags];
+        let owned: Vec<&String> = owned.into_iter().flatten().map(|(key, _)| key).collect();
+        json!({
+            "name": plugin.name, "version": plugin.version, "revision": revision,
+            "digest": plugin.digest, "configuration": plugin.configuration, "roles": roles,
+            "events": plugin.events, "owns": owned, "state": "live", "drift": seen.drift,
+            "health": seen.health,
+            "last_error": seen.last_failure.map(|failure| json!({
+                "class": failure.class, "message": failure.message, "version": failure.version,
+                "at": calendar::text(failure.at),
+            })),
+        })
+    });
+    let refused = book.not_loaded().iter().map(|failure| {
+        json!({
+            "name": failure.name, "version": failure.live, "revision": null, "digest": null,
+            "state": "refused", "drift": false, "health": health(&[]),
+            "last_error": {"class": "load", "message": failure.reason.to_string()},
+        })
+    });
+    Value::Array(plugins.chain(refused).collect())
+}
