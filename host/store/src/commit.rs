@@ -13,7 +13,7 @@ use crate::rule_books::RuleBook;
 use crate::store::Shared;
 use crate::writer::Writer;
 use outbox::{Plans, cancelled};
-use stampcard_pipeline::change::{Change, CustomerChange};
+use stampcard_pipeline::change::{Change, CustomerChange, Decider};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::outcome::Status;
 use stampcard_pipeline::store::{Case, Committed, StoreError};
@@ -393,6 +393,14 @@ impl Writing<'_> {
             head_bytes: self.encoded.head_bytes,
         };
         self.writer.cache.put(&customer.id.0, hot);
+    }
+
+    /// Who decided something, as the columns `plugin_version` and `actor` have it.
+    fn decider<'a>(&self, by: &'a Decider) -> Result<(Option<i64>, Option<&'a str>), Trouble> {
+        Ok(match by {
+            Decider::Plugin(plugin) => (Some(self.version(*plugin)?), None),
+            Decider::Staff(actor) => (None, Some(actor)),
+        })
     }
 
     /// The row of a plugin that the change names by its index in the rule book.

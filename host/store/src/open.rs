@@ -256,6 +256,7 @@ fn finish(
             leaving: Default::default(),
             later: Vec::new(),
             lots: Vec::new(),
+            open_lots: Vec::new(),
             recorded: Vec::new(),
         },
         Some(read) => {
@@ -275,6 +276,7 @@ fn finish(
                 leaving: read.leaving,
                 later: unpack_later(read.later)?,
                 lots: read.lots,
+                open_lots: read.open_lots,
                 recorded: unpack_recorded(read.recorded, books)?,
             };
             token.hot = Some(read.hot);

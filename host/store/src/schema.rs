@@ -8,7 +8,10 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x5374_6d70;
 
 /// What brings an empty file to format 1, then to 2 …, each as it was released.
-const MIGRATIONS: [&str; 1] = [include_str!("../schema/0001_first.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../schema/0001_first.sql"),
+    include_str!("../schema/0002_acts_of_staff.sql"),
+];
 
 /// The format that this program writes.
 pub const FORMAT: i64 = MIGRATIONS.len() as i64;

@@ -224,7 +224,7 @@ fn a_profile_that_is_there_is_not_made_twice() {
     }
     let answers: Vec<u16> = std::thread::scope(|scope| {
         let server = &server;
-        let asked: Vec<_> = (0..12)
+        let asked: Vec<_> = (0..100)
             .map(|_| {
                 scope.spawn(move || create(server, &json!({"email": "rush@example.com"})).status)
             })

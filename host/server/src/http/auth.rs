@@ -8,7 +8,9 @@ use Role::{Agency, Operator, Pos, Read, Staff};
 use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use stampcard_pipeline::admit::{Sender, SenderKind};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,6 +39,27 @@ impl Role {
             Agency => "agency",
             Read => "read",
         }
+    }
+}
+
+/// Who asks: the key's role, and what people call it.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub role: Role,
+    pub name: Arc<str>,
+}
+
+impl Caller {
+    /// As the line knows it.
+    pub fn sender(&self) -> Sender {
+        let kind = match self.role {
+            Operator => SenderKind::Operator,
+            Staff => SenderKind::Staff,
+            // The others send nothing; what they cannot do, a till cannot do either.
+            Pos | Agency | Read => SenderKind::Pos,
+        };
+        let name = Arc::clone(&self.name);
+        Sender { kind, name }
     }
 }
 

@@ -3,9 +3,11 @@
 
 use super::Door;
 use super::ask::{ContentType, Query, object};
+use super::auth::Caller;
 use super::page::{Page, Paging};
 use super::problem::{Problem, bad_request};
 use super::profile::{Customer, record, view};
+use super::tags::WhoIs;
 use crate::clock;
 use axum::Json;
 use axum::body::Body;
@@ -21,12 +23,13 @@ use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::IdentifierKind;
 use stampcard_pipeline::refusal::Refusal;
 use stampcard_pipeline::shop::Shop;
+use stampcard_store::Reads;
 use stampcard_store::reads::Find;
 use std::sync::Arc;
 use utoipa::IntoParams;
 
 /// The source of the events that this file makes of requests.
-const SOURCE: &str = "stampcard-api";
+pub const SOURCE: &str = "stampcard-api";
 
 /// By what customers are looked for: one of these, or none for all of them.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -94,6 +97,7 @@ pub async fn read(
 
 pub async fn create(
     State(door): State<Arc<Door>>,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -102,7 +106,7 @@ pub async fn create(
     refuse_if_there(&door, &who, data.get("location").and_then(Value::as_str)).await?;
     data.insert("customer".into(), Value::Object(who));
     let outcome = door
-        .submit(event("customer.created", data)?)
+        .submit(event("customer.created", data)?, caller.sender())
         .await
         .map_err(Problem::seen_from_body)?;
     let Some(customer) = outcome.customer else {
@@ -119,6 +123,7 @@ pub async fn create(
 
 pub async fn edit(
     State(door): State<Arc<Door>>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -145,7 +150,7 @@ pub async fn edit(
     }
     who.insert("id".into(), Value::String(id.clone()));
     data.insert("customer".into(), Value::Object(who));
-    door.submit(event("customer.updated", data)?)
+    door.submit(event("customer.updated", data)?, caller.sender())
         .await
         .map_err(Problem::seen_from_body)?;
     Ok(answer(StatusCode::OK, one(&door, CustomerId(id)).await?))
@@ -332,7 +337,7 @@ impl Wanted {
             ),
             "card" => identifier(IdentifierKind::Card, normal_card(&value)),
             "external" => identifier(IdentifierKind::External, Ok(value)),
-            "tag" => Ok(Wanted::Tag(value.trim().to_owned())),
+            "tag" => Ok(Wanted::Tag(shop.tags.key_of(value.trim()).to_owned())),
             "segment" => Ok(Wanted::Segment(value)),
             "tier" => Ok(Wanted::Tier(value)),
             _ => Ok(Wanted::Text(value)),
@@ -348,6 +353,51 @@ impl Wanted {
             Wanted::Tier(tier) => Find::Tier(tier),
             Wanted::Text(text) => Find::Text(text),
         }
+    }
+}
+
+/// One customer by one thing that they go by, in its normal form.
+pub enum Looked {
+    Id(CustomerId),
+    Identifier(IdentifierKind, String),
+}
+
+impl Looked {
+    pub fn of(named: &WhoIs, shop: &Shop) -> Result<Looked, Problem> {
+        let told =
+            |refusal: Refusal| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.code(), refusal.to_string());
+        let identifier = |kind, normal: Result<String, Refusal>| {
+            Ok(Looked::Identifier(kind, normal.map_err(told)?))
+        };
+        match named {
+            WhoIs { id: Some(id), email: None, phone: None, card: None } => {
+                Ok(Looked::Id(CustomerId(id.clone())))
+            }
+            WhoIs { id: None, email: Some(email), phone: None, card: None } => {
+                identifier(IdentifierKind::Email, normal_email(email))
+            }
+            WhoIs { id: None, email: None, phone: Some(phone), card: None } => identifier(
+                IdentifierKind::Phone,
+                normal_phone(phone, &shop.file.country),
+            ),
+            WhoIs { id: None, email: None, phone: None, card: Some(card) } => {
+                identifier(IdentifierKind::Card, normal_card(card))
+            }
+            _ => {
+                let detail = "name a customer by one of id, email, phone and card";
+                Err(bad_request("bad-customer", detail))
+            }
+        }
+    }
+
+    pub fn find(&self, reads: &Reads) -> Result<Option<CustomerId>, Problem> {
+        let found = match self {
+            Looked::Id(id) => reads.customer(id)?,
+            Looked::Identifier(kind, value) => {
+                reads.customers(Find::Identifier(*kind, value), None, 1)?.pop()
+            }
+        };
+        Ok(found.map(|customer| customer.id))
     }
 }
 

@@ -93,6 +93,10 @@ impl Problem {
         self.header(header::RETRY_AFTER, &seconds.to_string())
     }
 
+    pub fn status(&self) -> u16 {
+        self.0.status
+    }
+
     #[cfg(test)]
     pub fn code(&self) -> &str {
         &self.0.code
@@ -251,6 +255,7 @@ impl From<Refusal> for Problem {
             Refusal::UnknownKind { .. }
             | Refusal::NotYetSupported { .. }
             | Refusal::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::Forbidden { .. } => StatusCode::FORBIDDEN,
             Refusal::Conflict { .. } => StatusCode::CONFLICT,
             Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };

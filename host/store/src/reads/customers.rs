@@ -98,7 +98,10 @@ pub struct LedgerRow {
     pub amount: Points,
     pub balance_after: Points,
     pub reason: String,
-    pub plugin: Decider,
+    /// `None` where a person decided.
+    pub plugin: Option<Decider>,
+    /// Who, where no plugin decided.
+    pub actor: Option<String>,
     /// The event that it is for, and when that happened.
     pub event: EventName,
     pub occurred_at: Instant,
@@ -138,7 +141,9 @@ pub struct TierRecord {
     pub since: Instant,
     pub keep_until: Option<Instant>,
     pub reason: String,
-    pub plugin: String,
+    /// `None` where a person decided.
+    pub plugin: Option<String>,
+    pub actor: Option<String>,
 }
 
 /// A follow-up as it stands in the outbox.
@@ -279,8 +284,8 @@ impl Reads {
         self.read(|sql| {
             Ok(sql.all(
                 "SELECT e.number, e.kind, e.amount, e.balance_after, e.reason, v.name, v.version, v.digest, v.configuration,
-                        j.source, j.id, e.occurred_at, c.source, c.id, e.channel, e.location, e.device, e.lot
-                 FROM entries e JOIN plugin_versions v ON v.id = e.plugin_version
+                        j.source, j.id, e.occurred_at, c.source, c.id, e.channel, e.location, e.device, e.lot, e.actor
+                 FROM entries e LEFT JOIN plugin_versions v ON v.id = e.plugin_version
                  JOIN journal j ON j.seq = e.journal JOIN journal c ON c.seq = e.caused_by
                  WHERE e.customer = (SELECT id FROM customers WHERE public = ?1) AND e.number < ?2
                  ORDER BY e.number DESC LIMIT ?3",
@@ -292,12 +297,16 @@ impl Reads {
                         amount: row.get(2)?,
                         balance_after: row.get(3)?,
                         reason: row.get(4)?,
-                        plugin: Decider {
-                            name: row.get(5)?,
-                            version: row.get(6)?,
-                            digest: row.get(7)?,
-                            configuration: row.get(8)?,
+                        plugin: match row.get::<_, Option<String>>(5)? {
+                            Some(name) => Some(Decider {
+                                name,
+                                version: row.get(6)?,
+                                digest: row.get(7)?,
+                                configuration: row.get(8)?,
+                            }),
+                            None => None,
                         },
+                        actor: row.get(18)?,
                         event: EventName { source: row.get(9)?, id: row.get(10)? },
                         occurred_at: instant(row, 11)?,
                         caused_by: EventName { source: row.get(12)?, id: row.get(13)? },
@@ -369,8 +378,8 @@ impl Reads {
     pub fn tiers(&self, id: &CustomerId) -> Result<Vec<TierRecord>, StoreError> {
         self.read(|sql| {
             Ok(sql.all(
-                "SELECT t.from_tier, t.to_tier, t.since, t.keep_until, t.reason, v.name
-                 FROM tiers t JOIN plugin_versions v ON v.id = t.plugin
+                "SELECT t.from_tier, t.to_tier, t.since, t.keep_until, t.reason, v.name, t.actor
+                 FROM tiers t LEFT JOIN plugin_versions v ON v.id = t.plugin
                  WHERE t.customer = (SELECT id FROM customers WHERE public = ?1) ORDER BY t.number DESC",
                 &[&id.0],
                 |row| {
@@ -381,6 +390,7 @@ impl Reads {
                         keep_until: some_instant(row, 3)?,
                         reason: row.get(4)?,
                         plugin: row.get(5)?,
+                        actor: row.get(6)?,
                     })
                 },
             )?)
