@@ -205,6 +205,10 @@ pub struct ProfileChange {
     /// Those of them that were cleared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cleared: Vec<String>,
+    /// Kinds of identifiers of which the customer from now on has only those of this event. What
+    /// they had before still names them, except for cards, which are refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<IdentifierKind>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -375,6 +379,14 @@ impl Event {
         match &self.body {
             Body::Adjustment(adjustment) => (-adjustment.points).max(0),
             _ => 0,
+        }
+    }
+
+    /// The kinds of identifiers that the event puts in the place of older ones.
+    pub fn replaces(&self) -> &[IdentifierKind] {
+        match &self.body {
+            Body::Profile(change) => &change.replaces,
+            _ => &[],
         }
     }
 

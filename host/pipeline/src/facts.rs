@@ -331,6 +331,12 @@ fn edit_profile(fold: &mut Fold, event: &Event, change: &ProfileChange) {
     }
     put(&mut fold.birthday, &change.birthday);
     put(&mut fold.home_location, &change.home_location);
+    if change.replaces.contains(&IdentifierKind::Phone) {
+        // Whoever agreed to be called did so for the number that they had.
+        for purpose in ["sms", "phone"] {
+            fold.consents.remove(purpose);
+        }
+    }
     for consent in &change.consents {
         fold.consents
             .insert(consent.purpose.clone(), consent.clone());

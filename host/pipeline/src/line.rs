@@ -55,6 +55,7 @@ pub fn process_admitted(
             Opened::Seen(seen) => return answer_again(event, *seen),
             Opened::New(mut case) => {
                 check_named(event, &case)?;
+                check_identifiers(event, &case)?;
                 check_act(event, &case, with.shop)?;
                 let change = decide(event, &mut case, with);
                 match debug_span!("commit").in_scope(|| store.commit(*case, change)) {
@@ -85,6 +86,7 @@ pub fn preview(
         Opened::Seen(seen) => Ok(answer_again(&event, *seen)?.outcome),
         Opened::New(mut case) => {
             check_named(&event, &case)?;
+            check_identifiers(&event, &case)?;
             check_act(&event, &case, with.shop)?;
             Ok(decide(&event, &mut case, with).outcome)
         }
@@ -120,6 +122,25 @@ fn check_named(event: &Admitted, case: &Case) -> Result<(), Refusal> {
             format!("there is no customer {}", named.0),
         ),
     }
+}
+
+/// A lost card is nobody's any more, and nobody takes over what somebody else goes by.
+fn check_identifiers(event: &Admitted, case: &Case) -> Result<(), Refusal> {
+    if case.who.shows_revoked_card {
+        return invalid(
+            "card-revoked",
+            "/data/customer/card",
+            "this card was revoked; ask for the new one, or for an e-mail or a phone number",
+        );
+    }
+    if !event.event.replaces().is_empty() && !case.who.suggested.is_empty() {
+        return invalid(
+            "identifier-taken",
+            "/data/customer",
+            "somebody else goes by what would replace the old one; nothing was changed",
+        );
+    }
+    Ok(())
 }
 
 /// What staff does needs somebody whom the shop knows, and takes no more than there is. What there

@@ -67,6 +67,8 @@ pub struct Known {
     pub identifiers: Vec<(Identifier, Option<CustomerId>)>,
     /// The customer that the event names by our own id, if there is such a customer.
     pub named: Option<CustomerId>,
+    /// One of the identifiers is a card that was revoked before the event happened.
+    pub shows_revoked_card: bool,
 }
 
 /// Everything that was read for one event.

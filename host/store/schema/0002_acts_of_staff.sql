@@ -1,4 +1,10 @@
--- Acts of staff. Until now a plugin decided every entry, lot and change of tier; now a person may
+-- Acts of staff, and what they do to identifiers.
+
+-- When the customer got another one in its place. An old e-mail or phone still names them, for what
+-- happened before; an old card is refused. NULL for what they go by.
+ALTER TABLE identifiers ADD COLUMN retired_at INTEGER;
+
+-- Until now a plugin decided every entry, lot and change of tier; now a person may
 -- have. Such a row has no plugin and says who did it instead. SQLite cannot loosen a column, so the
 -- three tables are written anew with all that is in them; what points to them comes along.
 

@@ -329,8 +329,27 @@ impl Writing<'_> {
                 &[&identifier.kind.name(), &identifier.value, &row],
             )?;
         }
+        self.replace(row)?;
         if seq.is_some() && !self.change.personal.fields.is_empty() {
             people::edit(&self.writer.sql, row, &self.change.personal.fields)?;
+        }
+        Ok(())
+    }
+
+    /// Retires what the event's identifiers take the place of; one that comes back is current again.
+    fn replace(&self, row: i64) -> Result<(), Trouble> {
+        let (event, said) = (&self.change.event, &self.change.personal.identifiers);
+        for kind in event.replaces() {
+            self.writer.sql.run(
+                "UPDATE identifiers SET retired_at = ?3 WHERE customer = ?1 AND kind = ?2 AND retired_at IS NULL",
+                &[&row, &kind.name(), &event.at.0],
+            )?;
+            for identifier in said.iter().filter(|it| it.kind == *kind) {
+                self.writer.sql.run(
+                    "UPDATE identifiers SET retired_at = NULL WHERE customer = ?1 AND kind = ?2 AND value = ?3",
+                    &[&row, &kind.name(), &identifier.value],
+                )?;
+            }
         }
         Ok(())
     }

@@ -110,6 +110,9 @@ struct ProfileData {
     /// Fields of the shop's own.
     #[serde(default)]
     fields: Map<String, Value>,
+    /// Identifiers of which the customer has only these from now on.
+    #[serde(default)]
+    replace: Vec<IdentifierKind>,
     method: Option<String>,
     /// A guest sale to claim.
     sale: Option<EventName>,
@@ -239,6 +242,13 @@ fn profile(
     common.historical = data.historical;
     common.customer = Some(data.customer);
     common.attributes = attributes(data.attributes)?;
+    if data.replace.contains(&IdentifierKind::External) {
+        return invalid(
+            "not-replaced",
+            "/data/replace",
+            "accounts elsewhere are added, not replaced; email, phone and card are replaced",
+        );
+    }
     common.note = data
         .note
         .map(|note| bounded(note, limits::NOTE_BYTES_MAX, "/data/note"))
@@ -249,6 +259,7 @@ fn profile(
             .map(|method| short(method, "/data/method"))
             .transpose()?,
         claims: data.sale,
+        replaces: data.replace,
         enrolled: kind == "loyalty.enrolled",
         ..ProfileChange::default()
     };

@@ -121,6 +121,7 @@ impl Store for MemoryStore {
                 .named
                 .clone()
                 .filter(|id| inner.customers.contains_key(id)),
+            shows_revoked_card: false,
         };
         let who = ask.identify(&known);
         let customer = match &who.customer {

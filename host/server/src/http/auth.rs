@@ -90,7 +90,10 @@ pub const SEES_CUSTOMERS: &[Role] = &[Pos, Staff, Operator, Read];
 /// Makes customers by hand.
 pub const MAKES_CUSTOMERS: &[Role] = &[Pos, Staff, Operator];
 /// Edits profiles by hand.
-pub const EDITS: &[Role] = &[Staff, Operator];
+pub const EDITS: &[Role] = &[Pos, Staff, Operator];
+/// The fields of a profile that a till may edit: what people say at a counter. What somebody holds,
+/// agreed to or is tagged with has its own events.
+pub const POS_EDITS: [&str; 5] = ["given_name", "family_name", "email", "phone", "note"];
 /// Sees decisions and segments, which hold nothing that is personal.
 pub const SEES_DECISIONS: &[Role] = &[Pos, Staff, Operator, Agency, Read];
 /// Sees how the rules are doing.

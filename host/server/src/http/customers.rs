@@ -3,7 +3,7 @@
 
 use super::Door;
 use super::ask::{ContentType, Query, object};
-use super::auth::Caller;
+use super::auth::{Caller, POS_EDITS, Role};
 use super::page::{Page, Paging};
 use super::problem::{Problem, bad_request};
 use super::profile::{Customer, record, view};
@@ -50,9 +50,13 @@ pub struct Filter {
     /// Who is in it now.
     pub segment: Option<String>,
     pub tier: Option<String>,
-    /// Beginnings of words of a name, or of an e-mail address.
+    /// Beginnings of words of a name or of an e-mail address, or any four digits of a phone number
+    /// that follow each other.
     #[param(example = "ana ru")]
     pub text: Option<String>,
+    /// The same as `text`.
+    #[param(example = "0100")]
+    pub q: Option<String>,
     /// Whose country reads `phone`.
     pub location: Option<String>,
     /// Rows of this page, from 1 to 500; 50 if it is not given.
@@ -135,6 +139,16 @@ pub async fn edit(
         &[ContentType::MergePatch, ContentType::Json],
     )
     .await?;
+    if caller.role == Role::Pos
+        && let Some(field) = data.keys().find(|it| !POS_EDITS.contains(&it.as_str()))
+    {
+        let detail = format!(
+            "a key of a till edits {} and nothing else; send this with a key of staff",
+            POS_EDITS.join(", ")
+        );
+        let problem = Problem::new(StatusCode::FORBIDDEN, "field-not-open", detail);
+        return Err(problem.at(&format!("/{field}")));
+    }
     let mut who = take_identifiers(&mut data);
     // One edit at a time: between the look at the revision and the event nobody else edits.
     let _turn = door.edits.lock().await;
@@ -148,12 +162,39 @@ pub async fn edit(
             .with("current", current)
             .header(header::ETAG, &etag(now.revision)));
     }
+    let replaced = replaced(&who, &now, &door.merchant.live().shop);
+    if !replaced.is_empty() {
+        data.insert("replace".into(), json!(replaced));
+    }
     who.insert("id".into(), Value::String(id.clone()));
     data.insert("customer".into(), Value::Object(who));
     door.submit(event("customer.updated", data)?, caller.sender())
         .await
         .map_err(Problem::seen_from_body)?;
     Ok(answer(StatusCode::OK, one(&door, CustomerId(id)).await?))
+}
+
+/// The kinds of identifiers that an edit gives another value to. One that is sent as it was is no
+/// change: a customer whose number is only confirmed keeps what they agreed to.
+fn replaced(who: &Map<String, Value>, now: &Customer, shop: &Shop) -> Vec<&'static str> {
+    let text = |name: &str| who.get(name).and_then(Value::as_str);
+    let normal = [
+        ("email", text("email").map(normal_email)),
+        (
+            "phone",
+            text("phone").map(|phone| normal_phone(phone, &shop.file.country)),
+        ),
+        ("card", text("card").map(normal_card)),
+    ];
+    let given = normal.into_iter().filter_map(|(kind, value)| Some((kind, value?.ok()?)));
+    given
+        .filter(|(kind, value)| {
+            let mut same = now.identities.iter().filter(|it| it.kind == *kind);
+            same.all(|it| it.value != *value)
+                && now.identities.iter().any(|it| it.kind == *kind)
+        })
+        .map(|(kind, _)| kind)
+        .collect()
 }
 
 /// One customer, or a 404.
@@ -300,6 +341,7 @@ impl Wanted {
             segment,
             tier,
             text,
+            q,
             location,
             ..
         } = filter;
@@ -312,6 +354,7 @@ impl Wanted {
             ("segment", segment),
             ("tier", tier),
             ("text", text),
+            ("q", q),
         ];
         let mut given = given
             .into_iter()

@@ -252,6 +252,11 @@ impl From<Refusal> for Problem {
         let status = match &refusal {
             Refusal::Malformed { .. } => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+
+            Refusal::Invalid {
+                code: "identifier-taken",
+                ..
+            } => StatusCode::CONFLICT,
             Refusal::UnknownKind { .. }
             | Refusal::NotYetSupported { .. }
             | Refusal::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,

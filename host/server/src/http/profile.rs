@@ -22,6 +22,9 @@ pub struct Customer {
     pub id: String,
     /// E-mail, phone, card and accounts elsewhere, in their normal form.
     pub identities: Vec<Identity>,
+    /// What they went by before: an old address still names them, an old card does not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Identity>,
     pub given_name: Option<String>,
     pub family_name: Option<String>,
     pub address: Option<String>,
@@ -144,6 +147,7 @@ pub fn view(
         address: field("address"),
         birthday: head.birthday.map(|day| birthday(day, field("birth_year"))),
         identities: person.identifiers.iter().cloned().map(identity).collect(),
+        retired: person.retired.iter().cloned().map(identity).collect(),
         tier: head.standing.as_ref().map(|held| held.tier.clone()),
         standing: standing(&head),
         balance,
