@@ -112,6 +112,7 @@ impl Ask for ByCard {
             customer: Whose::Existing(customer),
             links: Vec::new(),
             suggested: Vec::new(),
+            shows_revoked_card: false,
         }
     }
 
