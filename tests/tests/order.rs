@@ -9,18 +9,69 @@ use stampcard_tests::{Shop, binary, event};
 const SHUFFLES: u64 = 10;
 /// Wide enough that nothing of a season is too late to be decided in its place.
 const LATE_WINDOW: &str = "[policies]\nlate_window_days = 150\n";
+/// What staff needs for what it does in [`by_staff`].
+const STAFF: &str = r#"
+tags = [{ key = "spring", means = "Came for the spring collection.", expires_after_days = 20 }]
+
+[policies]
+adjust_below_zero = true
+
+[profile]
+fields = [{ key = "boot_size", type = "number", purpose = "Which boots to bring." }]
+"#;
 
 /// Three stores and nothing in the ledger yet.
 fn shop() -> Shop {
     let shop = Shop::bare(&[]);
     shop.append("merchant.toml", generated::LOCATIONS);
     shop.lay_over("merchant.toml", LATE_WINDOW);
+    shop.lay_over("merchant.toml", STAFF);
+    // Staff does nothing to somebody whom nobody knows.
+    let customer = json!({"customer": {"email": "sam@example.com"}});
+    let created = event::event(
+        "customer.created",
+        "sam",
+        "2025-02-14T12:00:00-05:00",
+        customer,
+    );
+    shop.ingest(&[created]);
     shop
 }
 
 fn season_and_day() -> Vec<Value> {
     let generated = Generated::new(11, date(2025, 5, 17), SMALL);
-    [generated.season, generated.day].concat()
+    [generated.season, generated.day, by_staff()].concat()
+}
+
+/// What Sam bought, and what staff did to them in between.
+fn by_staff() -> Vec<Value> {
+    #[rustfmt::skip]
+    let acts = [
+        ("sale.completed", "02-20", json!({"total": 30_000})),
+        ("points.adjusted", "02-22", json!({"points": 200, "reason": "a broken zip", "expires_at": "2025-04-01T00:00:00-04:00"})),
+        ("points.adjusted", "02-23", json!({"points": -650, "reason": "a mistake"})),
+        ("tag.added", "02-25", json!({"tag": "spring"})),
+        ("tier.overridden", "03-01", json!({"tier": "gold", "reason": "press", "until": "2025-04-20T00:00:00-04:00"})),
+        ("sale.completed", "03-05", json!({"total": 60_000, "tags_to_add": ["spring"]})),
+        ("note.added", "03-06", json!({"note": "Prefers linen."})),
+        ("customer.updated", "03-10", json!({"fields": {"boot_size": "42.5"}})),
+        ("sale.completed", "04-02", json!({"total": 4_500})),
+        ("tag.added", "04-10", json!({"tag": "loud", "until": "2025-05-01T00:00:00-04:00"})),
+        ("tag.removed", "04-12", json!({"tag": "loud"})),
+        ("tier.overridden", "04-25", json!({"tier": "platinum", "reason": "a friend"})),
+        ("sale.completed", "05-02", json!({"total": 9_900})),
+        ("tier.overridden", "05-06", json!({"tier": null, "reason": "no friend any more"})),
+        ("points.adjusted", "05-08", json!({"points": -2_000, "reason": "a long story"})),
+    ];
+    let told = acts.into_iter().enumerate().map(|(index, (kind, day, mut data))| {
+        data["customer"] = json!({"email": "sam@example.com"});
+        if kind == "sale.completed" {
+            data = event::with_goods(data);
+        }
+        let time = format!("2025-{day}T10:00:00-04:00");
+        event::event(kind, &format!("sam-{index}"), &time, data)
+    });
+    told.collect()
 }
 
 /// What a shop comes to, without numbers, our own ids and times of arrival.

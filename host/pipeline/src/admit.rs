@@ -4,12 +4,16 @@
 //! turns identifiers into their normal form, and splits off what is personal. What is refused here
 //! has changed nothing.
 
+mod acts;
 mod canonical;
 mod data;
 mod identifiers;
 mod sale;
+mod sender;
+mod tags;
 
 pub use identifiers::{normal_card, normal_email, normal_phone};
+pub use sender::{Sender, SenderKind};
 
 use crate::calendar;
 use crate::catalogue::{self, Support};
@@ -31,7 +35,7 @@ pub struct Secret(pub [u8; 32]);
 /// What comes to the line.
 pub enum Arrival<'a> {
     /// Somebody told us.
-    Told(&'a [u8]),
+    Told(&'a [u8], &'a Sender),
     /// The shop's clock reached an instant at which something of this customer is due.
     Due { customer: CustomerId, at: Instant },
 }
@@ -62,13 +66,14 @@ pub fn admit(
     now: Instant,
 ) -> Result<Admitted, Refusal> {
     match arrival {
-        Arrival::Told(bytes) => admit_told(bytes, shop, secret, now),
+        Arrival::Told(bytes, by) => admit_told(bytes, by, shop, secret, now),
         Arrival::Due { customer, at } => Ok(admit_due(customer, *at, secret, now)),
     }
 }
 
 fn admit_told(
     bytes: &[u8],
+    by: &Sender,
     shop: &Shop,
     secret: &Secret,
     now: Instant,
@@ -109,6 +114,7 @@ fn admit_told(
             });
         }
     }
+    by.check_may_send(&name.kind, shop)?;
     if name.at.0 > now.0 + limits::AHEAD_MS_REFUSED {
         return invalid(
             "from-the-future",
@@ -124,11 +130,15 @@ fn admit_told(
         return malformed("/data", "data must be a JSON object");
     };
     let mut common = Common::default();
-    let body = data::read(&name.kind, data, &mut common, shop, name.at)?;
+    let body = data::read(&name.kind, data, &mut common, shop, by, name.at)?;
     check_place(&name, &body, &common, shop)?;
     let (personal, named) = identifiers::read(&mut common, shop)?;
     data::check_profile(&name.kind, &body, &personal, shop, &mut common.notes)?;
-    if let Body::Tag(_) | Body::Consent(_) = body
+    if let Body::Tag(_)
+    | Body::Consent(_)
+    | Body::Adjustment(_)
+    | Body::Placement(_)
+    | Body::Note(_) = body
         && personal.identifiers.is_empty()
         && named.is_none()
     {

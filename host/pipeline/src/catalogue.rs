@@ -78,20 +78,24 @@ kinds! {
         r#"{"customer":{"email":"ana@example.com"},"tag":"VIP","actor":"staff-7","reason":"regular"}"#;
     "tag.removed", Processed, "staff, till", "A tag was cleared.",
         r#"{"customer":{"email":"ana@example.com"},"tag":"VIP"}"#;
-    "note.added", NotYet, "staff", "Staff wrote a note about the customer.",
-        r#"{"customer":{"email":"ana@example.com"},"note":"Prefers linen."}"#;
+    "note.added", Processed, "staff, till", "Staff wrote a note about the customer.",
+        r#"{"customer":{"email":"ana@example.com"},"note":"Prefers linen.","actor":"staff-7"}"#;
+    "note.edited", Processed, "staff, till", "A note was written anew, or withdrawn with null; what it said before is kept.",
+        r#"{"customer":{"email":"ana@example.com"},"edits":{"source":"till-1","id":"n-1"},"note":"Prefers linen and wool.","actor":"staff-7"}"#;
+    "tags.assigned", Processed, "staff", "A tag was set or cleared for many customers at once; each of them has an event of their own.",
+        r#"{"tag":"VIP","action":"add","customers":12,"actor":"staff-7","reason":"spring list"}"#;
     "loyalty.enrolled", Processed, "till, web store", "The customer joined the programme.",
         r#"{"customer":{"email":"ana@example.com"},"channel":"pos","location":"soho","staff":"staff-7"}"#;
     "referral.signup", NotYet, "web store", "A referred friend joined.",
         r#"{"customer":{"email":"bo@example.com"},"code":"ANA-10"}"#;
-    "points.adjusted", NotYet, "staff", "Staff gave or took points, with a reason.",
+    "points.adjusted", Processed, "staff", "Staff gave or took points, with a reason.",
         r#"{"customer":{"email":"ana@example.com"},"points":50,"actor":"staff-7","reason":"goodwill"}"#;
     "points.imported", NotYet, "migration", "A balance came over from another programme.",
         r#"{"customer":{"email":"ana@example.com"},"points":350}"#;
     "points.expired", HostOnly, "host", "Points were not used in time.",
         r#"{"customer":{"email":"ana@example.com"},"points":50}"#;
-    "tier.overridden", NotYet, "staff", "Staff placed the customer in a tier.",
-        r#"{"customer":{"email":"ana@example.com"},"tier":"gold","actor":"staff-7","reason":"press"}"#;
+    "tier.overridden", Processed, "staff", "Staff placed the customer in a tier, which no rule changes until then; null gives it back to the rules.",
+        r#"{"customer":{"email":"ana@example.com"},"tier":"gold","until":"2024-12-31T23:59:59-05:00","actor":"staff-7","reason":"press"}"#;
     "redemption.reserved", NotYet, "till, web store", "Points were set aside for a reward.",
         r#"{"customer":{"email":"ana@example.com"},"reward":"5-off"}"#;
     "redemption.confirmed", NotYet, "till, web store", "The reward was given.",

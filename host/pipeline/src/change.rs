@@ -113,8 +113,17 @@ pub struct TierRow {
     pub to: Option<String>,
     pub since: Instant,
     pub keep_until: Option<Instant>,
-    pub plugin: u32,
+    pub by: Decider,
     pub reason: String,
+}
+
+/// Who decided something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decider {
+    /// A plugin, by its index in the rule book.
+    Plugin(u32),
+    /// A person of the shop, by what the event calls them.
+    Staff(String),
 }
 
 /// One event's place in the customer's history and what it moved.
@@ -162,7 +171,7 @@ pub struct NewLot {
     pub key: LotKey,
     /// `None` is the event of this change or a review that it drove.
     pub journal: Option<i64>,
-    pub plugin: u32,
+    pub by: Decider,
     /// The award apportioned to lines (number from 1, points); empty where there are none.
     pub shares: Vec<(u32, Points)>,
 }
@@ -172,9 +181,9 @@ pub struct NewLot {
 pub struct LotKey {
     /// The event's position; a review has an empty source and id.
     pub origin: Position,
-    /// The plugin's name.
+    /// The plugin's name; empty for what staff gave.
     pub plugin: String,
-    pub kind: AwardKind,
+    pub kind: LotKind,
     pub reason: String,
     pub covers: Coverage,
     pub available_from: Option<Instant>,
@@ -184,15 +193,48 @@ pub struct LotKey {
     pub ordinal: u32,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LotKind {
+    Base,
+    Bonus,
+    /// Staff gave them.
+    Adjustment,
+}
+
+impl LotKind {
+    pub const ALL: [LotKind; 3] = [LotKind::Base, LotKind::Bonus, LotKind::Adjustment];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            LotKind::Base => "base",
+            LotKind::Bonus => "bonus",
+            LotKind::Adjustment => "adjustment",
+        }
+    }
+}
+
+impl From<AwardKind> for LotKind {
+    fn from(kind: AwardKind) -> LotKind {
+        match kind {
+            AwardKind::Base => LotKind::Base,
+            AwardKind::Bonus => LotKind::Bonus,
+        }
+    }
+}
+
 /// One ledger entry to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEntry {
-    pub lot: LotRef,
+    /// `None` for points that are taken: `allocations` say from where.
+    pub lot: Option<LotRef>,
+    /// The lots that a debit takes from, and how much, above zero.
+    pub allocations: Vec<(LotRef, Points)>,
     pub kind: EntryKind,
     pub amount: Points,
     pub balance_after: Points,
     pub reason: String,
-    pub plugin: u32,
+    pub by: Decider,
     /// When the event that it is for happened.
     pub occurred_at: Instant,
     /// The journal row of that event; `None` is the event of this change.
@@ -216,6 +258,8 @@ pub enum EntryKind {
     Bonus,
     /// What a refold found different from what was booked.
     Correction,
+    /// Staff gave or took points.
+    Adjustment,
 }
 
 impl EntryKind {
@@ -224,6 +268,7 @@ impl EntryKind {
             EntryKind::Base => "base",
             EntryKind::Bonus => "bonus",
             EntryKind::Correction => "correction",
+            EntryKind::Adjustment => "adjustment",
         }
     }
 }

@@ -86,6 +86,9 @@ pub enum Body {
     Profile(ProfileChange),
     Consent(Consent),
     Tag(TagChange),
+    Adjustment(Adjustment),
+    Placement(StaffPlacement),
+    Note(NoteChange),
     Visit(Visit),
     /// Something was due; each plugin is told why it is asked.
     Review,
@@ -122,6 +125,12 @@ pub struct Sale {
     /// The foreign currency that the till sent, and the rate that turned it into the shop's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub converted: Option<Conversion>,
+    /// Tags that the till sets with the sale, as the shop's registry has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags_to_add: Vec<String>,
+    /// What was asked at the checkout for the profile's own fields, as far as it is not personal.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Edit<String>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
 }
@@ -196,6 +205,10 @@ pub struct ProfileChange {
     /// Those of them that were cleared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cleared: Vec<String>,
+    /// Kinds of identifiers of which the customer from now on has only those of this event. What
+    /// they had before still names them, except for cards, which are refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<IdentifierKind>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -205,6 +218,9 @@ pub struct ProfileChange {
     pub birthday: Option<Edit<MonthDay>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home_location: Option<Edit<String>>,
+    /// The shop's own fields that are not personal.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Edit<String>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consents: Vec<Consent>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -249,6 +265,42 @@ pub struct Consent {
 pub struct TagChange {
     pub tag: String,
     pub added: bool,
+    /// When the host takes it again by itself, where that is not what the shop's registry says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Instant>,
+}
+
+/// Points that staff gave (above zero) or took. It is a fact: no rule decides it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adjustment {
+    pub points: Points,
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Instant>,
+}
+
+/// Staff placed the customer in a tier, whatever the rules say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaffPlacement {
+    /// `None` gives the tier back to the rules.
+    pub tier: Option<String>,
+    /// When the rules decide again by themselves; without it, when staff says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Instant>,
+    pub reason: String,
+}
+
+/// Staff wrote about the customer. The text is in [`Personal::note`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoteChange {
+    /// The event that wrote the note which this one changes; `None` for a new note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<EventName>,
+    /// For staff only: it is in nothing that the customer is given.
+    pub internal: bool,
+    /// It takes the note back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -311,6 +363,36 @@ impl Event {
             Body::Sale(sale) | Body::Checkout(sale) => Some(sale),
             _ => None,
         }
+    }
+
+    /// What staff does to somebody's standing needs somebody who is there: a misspelt address must
+    /// not become a customer with points.
+    pub fn needs_a_known_customer(&self) -> bool {
+        matches!(
+            self.body,
+            Body::Adjustment(_) | Body::Placement(_) | Body::Note(_)
+        )
+    }
+
+    /// Points that the event takes from what the customer has; 0 for nearly all.
+    pub fn points_taken(&self) -> Points {
+        match &self.body {
+            Body::Adjustment(adjustment) => (-adjustment.points).max(0),
+            _ => 0,
+        }
+    }
+
+    /// The kinds of identifiers that the event puts in the place of older ones.
+    pub fn replaces(&self) -> &[IdentifierKind] {
+        match &self.body {
+            Body::Profile(change) => &change.replaces,
+            _ => &[],
+        }
+    }
+
+    /// Who did it, for acts of staff.
+    pub fn actor(&self) -> String {
+        self.staff.clone().unwrap_or_else(|| "staff".into())
     }
 
     pub fn position(&self) -> Position {

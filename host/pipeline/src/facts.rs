@@ -7,7 +7,7 @@ use crate::calendar::LocalTime;
 use crate::event::{
     Body, Channel, Edit, Event, IdentifierKind, Instant, Points, ProfileChange, Sale,
 };
-use crate::fold::{Fold, Group, Moved, window_ms};
+use crate::fold::{DAY_MS, Fold, Group, Moved, window_ms};
 use crate::limits;
 use crate::line::Context;
 use crate::offers;
@@ -65,6 +65,7 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         .maturing
         .retain(|available_from, _| *available_from > now);
     let event = step.event.clone();
+    end_tags(walk, step, now);
     for kind in &event.identified_by {
         let field = match kind {
             IdentifierKind::Email => PersonField::Email,
@@ -77,16 +78,31 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         Body::Sale(sale) => {
             count_sale(&mut walk.fold, &event, sale, &mut step.moved);
             offers::mark_used(&mut walk.fold, sale, now);
+            set_fields(&mut walk.fold, &sale.fields);
+            for tag in &sale.tags_to_add {
+                set_tag(walk, step, tag, true, None);
+            }
             walk.refresh(step);
         }
-        Body::Profile(change) => edit_profile(&mut walk.fold, &event, change),
+        Body::Profile(change) => {
+            edit_profile(&mut walk.fold, &event, change);
+            for tag in &change.tags {
+                set_tag(walk, step, tag, true, None);
+            }
+        }
         Body::Consent(consent) => {
             walk.fold
                 .consents
                 .insert(consent.purpose.clone(), consent.clone());
         }
-        Body::Tag(change) => set_tag(&mut walk.fold, step, &change.tag, change.added),
-        Body::Checkout(_) | Body::Visit(_) | Body::Review | Body::Other(_) => {}
+        Body::Tag(change) => set_tag(walk, step, &change.tag, change.added, change.until),
+        Body::Checkout(_)
+        | Body::Adjustment(_)
+        | Body::Placement(_)
+        | Body::Note(_)
+        | Body::Visit(_)
+        | Body::Review
+        | Body::Other(_) => {}
     }
     if matches!(
         event.body,
@@ -315,32 +331,80 @@ fn edit_profile(fold: &mut Fold, event: &Event, change: &ProfileChange) {
     }
     put(&mut fold.birthday, &change.birthday);
     put(&mut fold.home_location, &change.home_location);
+    if change.replaces.contains(&IdentifierKind::Phone) {
+        // Whoever agreed to be called did so for the number that they had.
+        for purpose in ["sms", "phone"] {
+            fold.consents.remove(purpose);
+        }
+    }
     for consent in &change.consents {
         fold.consents
             .insert(consent.purpose.clone(), consent.clone());
     }
-    for tag in &change.tags {
-        if fold.tags.len() < limits::TAGS_MAX {
-            fold.tags.insert(tag.clone());
-        }
-    }
+    set_fields(fold, &change.fields);
     if change.enrolled {
         fold.enrolled_at.get_or_insert(event.at);
     }
 }
 
-/// Sets or clears a tag; only what really changes is told.
-pub fn set_tag(fold: &mut Fold, step: &mut Step, tag: &str, set: bool) {
-    if set {
-        if fold.tags.len() >= limits::TAGS_MAX && !fold.tags.contains(tag) {
-            step.note(format!(
-                "tag {tag:?} was not set: {} tags are the limit",
-                limits::TAGS_MAX
-            ));
-        } else if fold.tags.insert(tag.to_owned()) {
-            step.so_far.tags_set.push(tag.to_owned());
+fn set_fields(fold: &mut Fold, fields: &BTreeMap<String, Edit<String>>) {
+    for (key, edit) in fields {
+        match edit {
+            Edit::Set(value) => fold.attributes.insert(key.clone(), value.clone()),
+            Edit::Clear => fold.attributes.remove(key),
+        };
+    }
+}
+
+/// Sets or clears a tag; only what really changes is told. A tag that is set again ends anew: at
+/// `until`, or when the registry says.
+pub fn set_tag(walk: &mut Walk, step: &mut Step, tag: &str, set: bool, until: Option<Instant>) {
+    let fold = &mut walk.fold;
+    if !set {
+        fold.tag_ends.remove(tag);
+        if fold.tags.remove(tag) && !forget(&mut step.so_far.tags_set, tag) {
+            step.so_far.tags_cleared.push(tag.to_owned());
         }
-    } else if fold.tags.remove(tag) {
-        step.so_far.tags_cleared.push(tag.to_owned());
+        return;
+    }
+    if fold.tags.len() >= limits::TAGS_MAX && !fold.tags.contains(tag) {
+        step.note(format!(
+            "tag {tag:?} was not set: {} tags are the limit",
+            limits::TAGS_MAX
+        ));
+        return;
+    }
+    let registered = walk.with.shop.tags.find(tag);
+    let days = registered.and_then(|rule| rule.expires_after_days);
+    let by_registry = days.map(|days| Instant(step.event.at.0 + i64::from(days) * DAY_MS));
+    match until.or(by_registry) {
+        Some(end) => fold.tag_ends.insert(tag.to_owned(), end),
+        None => fold.tag_ends.remove(tag),
+    };
+    if fold.tags.insert(tag.to_owned()) && !forget(&mut step.so_far.tags_cleared, tag) {
+        step.so_far.tags_set.push(tag.to_owned());
+    }
+}
+
+/// Set and cleared again within one event is no change that anybody should hear of.
+fn forget(list: &mut Vec<String>, tag: &str) -> bool {
+    let length = list.len();
+    list.retain(|known| known != tag);
+    list.len() < length
+}
+
+/// Takes the tags whose time is over.
+fn end_tags(walk: &mut Walk, step: &mut Step, now: Instant) {
+    let ends = walk.fold.tag_ends.iter();
+    let over: Vec<String> = ends
+        .filter(|(_, end)| **end <= now)
+        .map(|(tag, _)| tag.clone())
+        .collect();
+    for tag in &over {
+        set_tag(walk, step, tag, false, None);
+        step.note(format!("the time of tag {tag:?} is over"));
+    }
+    if !over.is_empty() {
+        walk.refresh(step);
     }
 }

@@ -14,7 +14,7 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// The layout of the stored bytes, their first byte. Whoever adds, moves or changes a field of the
 /// fold counts it up: bytes without field names would be read as something else.
-pub const FOLD_FORMAT: u8 = 2;
+pub const FOLD_FORMAT: u8 = 3;
 
 /// One customer at one place in their history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +32,12 @@ pub struct Fold {
     pub origin: String,
     pub enrolled_at: Option<Instant>,
     pub tags: BTreeSet<String>,
+    /// When the host takes a tag again, for those that end.
+    pub tag_ends: BTreeMap<String, Instant>,
     pub memberships: BTreeMap<String, Member>,
     pub standing: Option<Held>,
+    /// While staff holds the customer in a tier, what the tier rules say does not count.
+    pub placed: Option<Placed>,
     pub next_tier: Option<NextTier>,
     pub totals: Totals,
     /// When the oldest entry leaves each window of [`WINDOW_DAYS`].
@@ -59,6 +63,8 @@ pub struct Fold {
     pub birthday: Option<MonthDay>,
     pub birthday_known_since: Instant,
     pub home_location: Option<String>,
+    /// What the shop's own fields say that is not personal, as texts.
+    pub attributes: BTreeMap<String, String>,
     pub balance: Points,
     /// Part of the balance that can be spent only from a later instant.
     pub maturing: BTreeMap<Instant, Points>,
@@ -82,7 +88,16 @@ pub struct Held {
     pub tier: String,
     pub since: Instant,
     pub keep_until: Option<Instant>,
-    pub plugin: String,
+    /// `None` if staff did.
+    pub plugin: Option<String>,
+    pub reason: String,
+}
+
+/// A tier that staff gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    pub until: Option<Instant>,
+    pub actor: String,
     pub reason: String,
 }
 
@@ -132,7 +147,14 @@ impl Fold {
             .iter()
             .filter_map(|held| held.keep_until)
             .filter(|at| *at > self.clock);
-        reviews.chain(memberships).chain(keep).min()
+        let placed = self.placed.iter().filter_map(|placed| placed.until);
+        let tags = self.tag_ends.values().copied();
+        reviews
+            .chain(memberships)
+            .chain(keep)
+            .chain(placed)
+            .chain(tags)
+            .min()
     }
 
     /// What can be spent at this instant.

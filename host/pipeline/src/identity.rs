@@ -19,6 +19,8 @@ pub struct Who {
     pub links: Vec<Identifier>,
     /// Other customers whom identifiers of this event name, each once, in the order of deciding.
     pub suggested: Vec<CustomerId>,
+    /// The event shows a card that was revoked before it happened.
+    pub shows_revoked_card: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,21 +51,25 @@ pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
             .map(|(id, _)| id.clone())
             .collect()
     };
+    let shows_revoked_card = known.shows_revoked_card;
     match named.split_first() {
         Some((customer, others)) => Who {
             customer: Whose::Existing((*customer).clone()),
             links: unowned(),
             suggested: others.iter().map(|other| (*other).clone()).collect(),
+            shows_revoked_card,
         },
         None if may_create(event, shop) => Who {
             customer: Whose::New(event.new_customer.clone()),
             links: unowned(),
             suggested: Vec::new(),
+            shows_revoked_card,
         },
         None => Who {
             customer: Whose::Nobody,
             links: Vec::new(),
             suggested: Vec::new(),
+            shows_revoked_card,
         },
     }
 }

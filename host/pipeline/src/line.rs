@@ -55,6 +55,8 @@ pub fn process_admitted(
             Opened::Seen(seen) => return answer_again(event, *seen),
             Opened::New(mut case) => {
                 check_named(event, &case)?;
+                check_identifiers(event, &case)?;
+                check_act(event, &case, with.shop)?;
                 let change = decide(event, &mut case, with);
                 match debug_span!("commit").in_scope(|| store.commit(*case, change)) {
                     Err(StoreError::Conflict) => continue,
@@ -84,6 +86,8 @@ pub fn preview(
         Opened::Seen(seen) => Ok(answer_again(&event, *seen)?.outcome),
         Opened::New(mut case) => {
             check_named(&event, &case)?;
+            check_identifiers(&event, &case)?;
+            check_act(&event, &case, with.shop)?;
             Ok(decide(&event, &mut case, with).outcome)
         }
     }
@@ -118,6 +122,55 @@ fn check_named(event: &Admitted, case: &Case) -> Result<(), Refusal> {
             format!("there is no customer {}", named.0),
         ),
     }
+}
+
+/// A lost card is nobody's any more, and nobody takes over what somebody else goes by.
+fn check_identifiers(event: &Admitted, case: &Case) -> Result<(), Refusal> {
+    if case.who.shows_revoked_card {
+        return invalid(
+            "card-revoked",
+            "/data/customer/card",
+            "this card was revoked; ask for the new one, or for an e-mail or a phone number",
+        );
+    }
+    if !event.event.replaces().is_empty() && !case.who.suggested.is_empty() {
+        return invalid(
+            "identifier-taken",
+            "/data/customer",
+            "somebody else goes by what would replace the old one; nothing was changed",
+        );
+    }
+    Ok(())
+}
+
+/// What staff does needs somebody whom the shop knows, and takes no more than there is. What there
+/// is follows arrival, as the ledger does: a refold never undoes what staff did.
+fn check_act(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> {
+    if !event.event.needs_a_known_customer() {
+        return Ok(());
+    }
+    let customer = match (&case.who.customer, &case.customer) {
+        (Whose::Existing(_), Some(customer)) => customer,
+        _ => {
+            return invalid(
+                "unknown-customer",
+                "/data/customer",
+                format!("nobody is known by this; {} makes no customer", event.event.kind),
+            );
+        }
+    };
+    let taken = event.event.points_taken();
+    if taken > customer.balance.max(0) && !shop.file.policies.adjust_below_zero {
+        return invalid(
+            "not-enough-points",
+            "/data/points",
+            format!(
+                "the balance is {}, so {taken} points cannot be taken; policies.adjust_below_zero in merchant.toml allows it",
+                customer.balance
+            ),
+        );
+    }
+    Ok(())
 }
 
 /// What the store asks the line while it reads.

@@ -162,7 +162,12 @@ pub struct EntryView {
     pub state: EntryState,
     pub balance_after: Points,
     pub reason: String,
-    pub plugin: String,
+    /// The plugin that decided it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
+    /// Who of the shop's people did it, where no plugin decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,26 +1,37 @@
 //! Points: what does this event earn, and what does the ledger say to that?
 
-use crate::change::{EntryKind, LotKey, LotRef, NewEntry, NewLot};
-use crate::event::{Body, Event, Instant, Points};
+use crate::change::{Decider, EntryKind, LotKey, LotKind, LotRef, NewEntry, NewLot};
+use crate::event::{Adjustment, Body, Event, Instant, Points};
 use crate::facts;
 use crate::limits;
 use crate::outcome::{EntryState, EntryView};
 use crate::rules::{
-    self, Amount, AwardKind, Coverage, Earned, Failure, OnReturn, Plugin, PointAnswer, Recipient,
+    self, Amount, Coverage, Earned, Failure, OnReturn, Plugin, PointAnswer, Recipient,
     Role,
 };
 use crate::shop::{Combine, Late, Shop};
+use crate::store::OpenLot;
 use crate::walk::{Step, StepOrigin, Walk};
 use std::collections::{BTreeMap, HashMap};
 
 /// An award that is worth something, apportioned to its lines.
 #[derive(Clone, Debug)]
 pub struct Award {
-    pub plugin: usize,
+    pub by: Decider,
     pub key: LotKey,
     pub amount: Points,
     /// Line number from 1 and its points.
     pub shares: Vec<(u32, Points)>,
+}
+
+/// Points that an event takes from what the customer has.
+#[derive(Clone, Debug)]
+pub struct Debit {
+    pub kind: EntryKind,
+    /// Above zero.
+    pub points: Points,
+    pub reason: String,
+    pub by: Decider,
 }
 
 pub fn decide(walk: &mut Walk, step: &mut Step) {
@@ -50,16 +61,50 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
     }
     cap(&mut awards, walk.with.shop, step);
     let sum: Points = awards.iter().map(|award| award.amount).sum();
-    step.so_far.awards = awards
-        .iter()
-        .map(|award| award.as_earned(plugins))
-        .collect();
+    step.so_far.awards = awards.iter().filter_map(Award::as_earned).collect();
     step.so_far.points = sum;
     step.so_far.balance_after = walk.fold.balance + sum;
     // A basket that is not paid yet shows what it would earn, and earns nothing.
     if !matches!(step.event.body, Body::Checkout(_)) {
         earn(walk, step, awards, sum);
     }
+    let event = step.event.clone();
+    if let Body::Adjustment(adjustment) = &event.body {
+        adjust(walk, step, &event, adjustment);
+    }
+}
+
+/// What staff gave is a lot like any other, and what staff took is taken from the lots; neither
+/// was earned, so no tier that counts what was earned is moved by it.
+fn adjust(walk: &mut Walk, step: &mut Step, event: &Event, adjustment: &Adjustment) {
+    let by = Decider::Staff(event.actor());
+    walk.fold.balance += adjustment.points;
+    step.so_far.balance_after = walk.fold.balance;
+    if adjustment.points < 0 {
+        step.debit = Some(Debit {
+            kind: EntryKind::Adjustment,
+            points: -adjustment.points,
+            reason: adjustment.reason.clone(),
+            by,
+        });
+        return;
+    }
+    step.awards.push(Award {
+        by,
+        key: LotKey {
+            origin: event.position(),
+            plugin: String::new(),
+            kind: LotKind::Adjustment,
+            reason: adjustment.reason.clone(),
+            covers: Coverage::Whole,
+            available_from: None,
+            expires_at: adjustment.expires_at,
+            on_return: OnReturn::Keep,
+            ordinal: 0,
+        },
+        amount: adjustment.points,
+        shares: Vec::new(),
+    });
 }
 
 fn earn(walk: &mut Walk, step: &mut Step, awards: Vec<Award>, sum: Points) {
@@ -109,13 +154,18 @@ impl Asked {
 }
 
 impl Award {
-    fn as_earned(&self, plugins: &[Plugin]) -> Earned {
-        Earned {
-            plugin: plugins[self.plugin].name.clone(),
-            kind: self.key.kind,
+    /// What later steps may see of it; nobody earned what staff gave.
+    fn as_earned(&self) -> Option<Earned> {
+        Some(Earned {
+            plugin: self.key.plugin.clone(),
+            kind: match self.key.kind {
+                LotKind::Base => rules::AwardKind::Base,
+                LotKind::Bonus => rules::AwardKind::Bonus,
+                LotKind::Adjustment => return None,
+            },
             amount: self.amount,
             reason: self.key.reason.clone(),
-        }
+        })
     }
 }
 
@@ -220,7 +270,7 @@ fn worth(asked: Vec<Asked>, plugins: &[Plugin], step: &mut Step) -> Vec<Award> {
         let mut key = LotKey {
             origin: event.position(),
             plugin: plugin.clone(),
-            kind: asked.amount.kind(),
+            kind: asked.amount.kind().into(),
             reason: asked.reason,
             covers: asked.covers,
             available_from: asked.available_from,
@@ -232,7 +282,7 @@ fn worth(asked: Vec<Asked>, plugins: &[Plugin], step: &mut Step) -> Vec<Award> {
         key.ordinal = *alike;
         *alike += 1;
         awards.push(Award {
-            plugin: asked.plugin,
+            by: Decider::Plugin(asked.plugin as u32),
             shares: shares(&event, &key.covers, amount),
             key,
             amount,
@@ -319,9 +369,10 @@ pub fn apportion(amount: i64, weights: &[i64]) -> Vec<i64> {
 
 /// Only the plugin with the highest sum awards; the others are told that they lost.
 fn keep_best(awards: &mut Vec<Award>, plugins: &[Plugin], step: &mut Step) {
+    let index = |award: &Award| plugins.iter().position(|it| it.name == award.key.plugin);
     let mut sums: BTreeMap<usize, Points> = BTreeMap::new();
-    for award in awards.iter() {
-        *sums.entry(award.plugin).or_default() += award.amount;
+    for (plugin, award) in awards.iter().filter_map(|it| Some((index(it)?, it))) {
+        *sums.entry(plugin).or_default() += award.amount;
     }
     // Among equals the plugin that is declared first wins.
     let Some(best) = sums
@@ -337,7 +388,7 @@ fn keep_best(awards: &mut Vec<Award>, plugins: &[Plugin], step: &mut Step) {
             plugins[*plugin].name, plugins[best].name, sums[&best]
         ));
     }
-    awards.retain(|award| award.plugin == best);
+    awards.retain(|award| index(award) == Some(best));
 }
 
 /// The cap is taken from the last award backwards, so that base awards go last.
@@ -401,8 +452,9 @@ pub fn book(
         }
         let kind = match award.key.kind {
             _ if origin.was_decided => EntryKind::Correction,
-            AwardKind::Base => EntryKind::Base,
-            AwardKind::Bonus => EntryKind::Bonus,
+            LotKind::Base => EntryKind::Base,
+            LotKind::Bonus => EntryKind::Bonus,
+            LotKind::Adjustment => EntryKind::Adjustment,
         };
         if kind == EntryKind::Correction && !booked.may_correct(amount, late) {
             continue;
@@ -413,7 +465,7 @@ pub fn book(
                 booked.lots.push(NewLot {
                     key: award.key.clone(),
                     journal: origin.journal,
-                    plugin: award.plugin as u32,
+                    by: award.by.clone(),
                     shares: award.shares,
                 });
                 LotRef::New(booked.lots.len() - 1)
@@ -424,7 +476,7 @@ pub fn book(
             kind,
             amount,
             &award.key,
-            award.plugin as u32,
+            award.by,
             Some(&origin),
         );
     }
@@ -432,12 +484,13 @@ pub fn book(
     for (key, (id, earned)) in old {
         if earned != 0 && booked.may_correct(-earned, late) {
             let plugin = plugins.iter().position(|plugin| plugin.name == key.plugin);
+            let by = Decider::Plugin(plugin.unwrap_or(0) as u32);
             booked.enter(
                 LotRef::Existing(id),
                 EntryKind::Correction,
                 -earned,
                 &key,
-                plugin.unwrap_or(0) as u32,
+                by,
                 None,
             );
         }
@@ -464,18 +517,19 @@ impl Booked {
         kind: EntryKind,
         amount: Points,
         key: &LotKey,
-        plugin: u32,
+        by: Decider,
         origin: Option<&StepOrigin>,
     ) {
         self.balance += amount;
         let event = origin.map(|origin| &origin.event);
         self.entries.push(NewEntry {
-            lot,
+            lot: Some(lot),
+            allocations: Vec::new(),
             kind,
             amount,
             balance_after: self.balance,
             reason: key.reason.clone(),
-            plugin,
+            by,
             occurred_at: key.origin.at,
             journal: origin.and_then(|origin| origin.journal),
             channel: event.and_then(|event| event.channel),
@@ -483,7 +537,72 @@ impl Booked {
             device: event.and_then(|event| event.device.clone()),
         });
     }
+
+    /// Takes points from the lots: what expires first goes first, then what was earned first. What
+    /// no lot can give, where the shop lets a balance fall below zero, is owed by nobody's lot.
+    pub fn take(&mut self, debits: Vec<(StepOrigin, Debit)>, open: Vec<OpenLot>) {
+        if debits.is_empty() {
+            return;
+        }
+        let mut lots = self.after_corrections(open);
+        for (origin, debit) in debits {
+            let mut left = debit.points;
+            let mut allocations = Vec::new();
+            for (_, lot, remaining) in &mut lots {
+                let taken = left.min(*remaining);
+                if taken > 0 {
+                    *remaining -= taken;
+                    left -= taken;
+                    allocations.push((*lot, taken));
+                }
+            }
+            self.balance -= debit.points;
+            let event = &origin.event;
+            self.entries.push(NewEntry {
+                lot: None,
+                allocations,
+                kind: debit.kind,
+                amount: -debit.points,
+                balance_after: self.balance,
+                reason: debit.reason,
+                by: debit.by,
+                occurred_at: event.at,
+                journal: origin.journal,
+                channel: event.channel,
+                location: event.location.clone(),
+                device: event.device.clone(),
+            });
+        }
+    }
+
+    /// The lots in the order in which they are taken from, with what is left in each when the
+    /// entries of this change are booked.
+    fn after_corrections(&self, open: Vec<OpenLot>) -> Vec<(LotOrder, LotRef, Points)> {
+        let booked = |lot: LotRef| -> Points {
+            let entries = self.entries.iter().filter(|entry| entry.lot == Some(lot));
+            entries.map(|entry| entry.amount).sum()
+        };
+        let order = |expires_at: Option<Instant>, earned_at, number| {
+            (expires_at.is_none(), expires_at, earned_at, number)
+        };
+        let existing = open.into_iter().map(|lot| {
+            let reference = LotRef::Existing(lot.id);
+            let left = lot.remaining + booked(reference);
+            (order(lot.expires_at, lot.earned_at, lot.id), reference, left)
+        });
+        let new = self.lots.iter().enumerate().map(|(index, lot)| {
+            let reference = LotRef::New(index);
+            let place = order(lot.key.expires_at, lot.key.origin.at, i64::MAX);
+            (place, reference, booked(reference))
+        });
+        let mut lots: Vec<_> = existing.chain(new).collect();
+        lots.sort_by_key(|(order, ..)| *order);
+        lots
+    }
 }
+
+/// Whether it never expires, when it does, when it was earned, and its number.
+type LotOrder = (bool, Option<Instant>, Instant, i64);
 
 /// The entries as the answer shows them; the store fills in their numbers.
 pub fn views(
@@ -496,8 +615,12 @@ pub fn views(
         .iter()
         .map(|entry| {
             let available_from = match entry.lot {
-                LotRef::New(index) => lots[index].key.available_from,
-                LotRef::Existing(_) => None,
+                Some(LotRef::New(index)) => lots[index].key.available_from,
+                Some(LotRef::Existing(_)) | None => None,
+            };
+            let (plugin, actor) = match &entry.by {
+                Decider::Plugin(index) => (plugins.get(*index as usize), None),
+                Decider::Staff(actor) => (None, Some(actor.clone())),
             };
             EntryView {
                 entry: 0,
@@ -510,9 +633,8 @@ pub fn views(
                 },
                 balance_after: entry.balance_after,
                 reason: entry.reason.clone(),
-                plugin: plugins
-                    .get(entry.plugin as usize)
-                    .map_or_else(String::new, |plugin| plugin.name.clone()),
+                plugin: plugin.map(|plugin| plugin.name.clone()),
+                actor,
             }
         })
         .collect()

@@ -27,6 +27,13 @@ pub enum Refusal {
         at: String,
         problem: String,
     },
+    /// Whoever sent it may not.
+    #[error("{problem}")]
+    Forbidden {
+        code: &'static str,
+        at: String,
+        problem: String,
+    },
     /// The name is taken by an event with another body.
     #[error(
         "the event {source_name}/{id} is known with another body; the first one stands. Send a new id if this is a new event"
@@ -44,7 +51,7 @@ impl Refusal {
             Refusal::TooLarge { .. } => "too-large",
             Refusal::UnknownKind { .. } => "unknown-kind",
             Refusal::NotYetSupported { .. } => "not-yet-supported",
-            Refusal::Invalid { code, .. } => code,
+            Refusal::Invalid { code, .. } | Refusal::Forbidden { code, .. } => code,
             Refusal::Conflict { .. } => "conflict",
             Refusal::Store(_) => "store",
         }
@@ -53,7 +60,9 @@ impl Refusal {
     /// Where in the event, as a JSON pointer; empty for the whole of it.
     pub fn pointer(&self) -> &str {
         match self {
-            Refusal::Malformed { at, .. } | Refusal::Invalid { at, .. } => at,
+            Refusal::Malformed { at, .. }
+            | Refusal::Invalid { at, .. }
+            | Refusal::Forbidden { at, .. } => at,
             Refusal::UnknownKind { .. } | Refusal::NotYetSupported { .. } => "/type",
             Refusal::Conflict { .. } => "/id",
             Refusal::TooLarge { .. } | Refusal::Store(_) => "",

@@ -176,6 +176,8 @@ pub struct Customer {
     pub language: Option<String>,
     pub birthday: Option<Birthday>,
     pub home_location: Option<String>,
+    /// What the shop's own fields say that is not personal.
+    pub attributes: Vec<(String, String)>,
     pub offers: Vec<HeldOffer>,
     /// What is known about the person, of what this plugin was granted.
     pub known: Vec<PersonField>,

@@ -5,8 +5,8 @@ use crate::event::Instant;
 use crate::facts::set_tag;
 use crate::fold::Member;
 use crate::limits;
-use crate::rules::{Failure, MembershipChange, Plugin, Role, SegmentAnswer};
-use crate::shop::PointsSee;
+use crate::rules::{Failure, MembershipChange, Plugin, Role, SegmentAnswer, TagSetting};
+use crate::shop::{PointsSee, SetBy, TagPolicy};
 use crate::walk::{Step, Walk};
 
 pub fn decide(walk: &mut Walk, step: &mut Step) {
@@ -24,7 +24,7 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
                     apply(walk, step, plugin, change, until);
                 }
                 for setting in &answer.tags {
-                    set_tag(&mut walk.fold, step, &setting.tag, setting.set);
+                    set(walk, step, plugin, setting);
                 }
                 walk.after(
                     step,
@@ -137,6 +137,29 @@ fn check(
         )),
         None => Ok(ends),
     }
+}
+
+/// A rule sets only tags that the registry gives to rules; one that repeats where something happened
+/// is set, and somebody is told that it need not be.
+fn set(walk: &mut Walk, step: &mut Step, plugin: usize, setting: &TagSetting) {
+    let (shop, tag) = (walk.with.shop, &setting.tag);
+    let name = &walk.with.rules.plugins()[plugin].name;
+    let is_open = match shop.tags.find(tag) {
+        Some(rule) => rule.may_be_set_by(SetBy::Rules),
+        None => shop.file.policies.tags == TagPolicy::Open,
+    };
+    if !is_open {
+        step.note(format!(
+            "{name}: tag {tag:?} was left alone; set_by under [[tags]] of merchant.toml does not give it to rules"
+        ));
+        return;
+    }
+    if let Some(location) = shop.location_named(tag).filter(|_| setting.set) {
+        step.note(format!(
+            "{name}: tag {tag:?} only repeats the location {location:?}, which every event says"
+        ));
+    }
+    set_tag(walk, step, tag, setting.set, None);
 }
 
 fn apply(

@@ -2,6 +2,12 @@
 //!
 //! Reading files is the server's; this file says what the words mean and refuses what cannot be.
 
+mod fields;
+mod tags;
+
+pub use fields::{FieldKind, FieldRule};
+pub use tags::{Registry, SetBy, TagPolicy, TagRule};
+
 use crate::event::{Money, Points};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -45,6 +51,9 @@ pub struct ShopFile {
     pub reload: Reload,
     #[serde(default, rename = "locations")]
     pub locations: Vec<Location>,
+    /// What each tag means, and who may set it.
+    #[serde(default)]
+    pub tags: Vec<TagRule>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,7 +69,16 @@ pub struct Policies {
     pub unknown_customer: UnknownCustomer,
     /// How the awards of several formulas come together.
     pub awards: Combine,
+    /// What happens to tags that are not registered under `[[tags]]`.
+    pub tags: TagPolicy,
+    /// Whether staff may take more points than a customer has.
+    pub adjust_below_zero: bool,
+    /// Acts of staff that a till's key may send as well, of [`ACTS_OF_STAFF`].
+    pub pos_may: Vec<String>,
 }
+
+/// Kinds of events that change what a customer holds because somebody of the shop says so.
+pub const ACTS_OF_STAFF: [&str; 3] = ["points.adjusted", "tier.overridden", "tags.assigned"];
 
 impl Default for Policies {
     fn default() -> Self {
@@ -70,6 +88,9 @@ impl Default for Policies {
             late_window_days: 30,
             unknown_customer: UnknownCustomer::Create,
             awards: Combine::Add,
+            tags: TagPolicy::Open,
+            adjust_below_zero: false,
+            pos_may: Vec::new(),
         }
     }
 }
@@ -137,6 +158,8 @@ pub struct ProfilePolicy {
     /// Of `given_name`, `family_name`, `email`, `phone`, `birthday`, `home_location`.
     pub required: Vec<String>,
     pub mode: ProfileMode,
+    /// Fields of the shop's own.
+    pub fields: Vec<FieldRule>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +207,7 @@ pub struct Shop {
     pub zone: TimeZone,
     /// Minor units in one whole unit of the currency.
     pub minor_units: u32,
+    pub tags: Registry,
     places: HashMap<String, Place>,
 }
 
@@ -223,6 +247,18 @@ pub enum ShopError {
     Kind(String),
     #[error("caps.{0} must not be negative")]
     Cap(&'static str),
+    #[error("tags: {0:?} appears twice among keys and synonyms")]
+    TagTwice(String),
+    #[error("tags: {0:?} is empty or has blanks around it")]
+    TagSpelling(String),
+    #[error("tags: {0:?} needs a sentence in `means`")]
+    TagWithoutMeaning(String),
+    #[error("profile.fields: {key:?}: {problem}")]
+    Field { key: String, problem: String },
+    #[error("profile.fields: {0:?} appears twice")]
+    FieldTwice(String),
+    #[error("policies.pos_may: {kind:?} is not an act of staff; they are {}", ACTS_OF_STAFF.join(", "))]
+    PosMay { kind: String },
 }
 
 impl Shop {
@@ -274,7 +310,22 @@ impl Shop {
         if file.caps.discount_amount.is_some_and(|cap| cap < 0) {
             return Err(ShopError::Cap("discount_amount"));
         }
+        let acts = &file.policies.pos_may;
+        if let Some(kind) = acts
+            .iter()
+            .find(|kind| !ACTS_OF_STAFF.contains(&kind.as_str()))
+        {
+            return Err(ShopError::PosMay { kind: kind.clone() });
+        }
+        for field in &file.profile.fields {
+            field.check()?;
+        }
+        let keys: Vec<String> = file.profile.fields.iter().map(|it| it.key.clone()).collect();
+        if let Some(twice) = first_twice(&keys) {
+            return Err(ShopError::FieldTwice(twice));
+        }
         Ok(Shop {
+            tags: Registry::new(&file)?,
             zone,
             minor_units,
             places,
@@ -296,6 +347,24 @@ impl Shop {
     /// How high a tier ranks; higher is better. `None` for a tier that the shop does not have.
     pub fn rank(&self, tier: &str) -> Option<usize> {
         self.file.tiers.iter().position(|known| known == tier)
+    }
+
+    /// A field that the shop has declared.
+    pub fn field(&self, key: &str) -> Option<&FieldRule> {
+        self.file.profile.fields.iter().find(|it| it.key == key)
+    }
+
+    /// The location that a tag only repeats: events say where they happened, so a tag for it grows
+    /// old and tells a rule nothing.
+    pub fn location_named(&self, tag: &str) -> Option<&str> {
+        let plain = |text: &str| -> String {
+            let letters = text.chars().filter(|letter| letter.is_alphanumeric());
+            letters.flat_map(char::to_lowercase).collect()
+        };
+        let tag = plain(tag);
+        let mut locations = self.file.locations.iter();
+        let found = locations.find(|it| plain(&it.id) == tag || plain(&it.name) == tag);
+        found.map(|location| location.id.as_str())
     }
 
     pub fn location_ids(&self) -> impl Iterator<Item = &str> {

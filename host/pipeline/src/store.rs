@@ -67,6 +67,8 @@ pub struct Known {
     pub identifiers: Vec<(Identifier, Option<CustomerId>)>,
     /// The customer that the event names by our own id, if there is such a customer.
     pub named: Option<CustomerId>,
+    /// One of the identifiers is a card that was revoked before the event happened.
+    pub shows_revoked_card: bool,
 }
 
 /// Everything that was read for one event.
@@ -103,8 +105,21 @@ pub struct CustomerCase {
     pub later: Vec<Later>,
     /// Likewise: the lots of steps after `start.last` with what they earned in the end.
     pub lots: Vec<(i64, LotKey, Points)>,
+    /// The lots that hold points, for an event that takes some (see [`Event::points_taken`]);
+    /// empty for all others.
+    pub open_lots: Vec<OpenLot>,
     /// Likewise: the last recorded decision of each step after `start.last`.
     pub recorded: Vec<Recorded>,
+}
+
+/// A lot from which points can be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenLot {
+    pub id: i64,
+    /// Above zero.
+    pub remaining: Points,
+    pub earned_at: Instant,
+    pub expires_at: Option<Instant>,
 }
 
 /// An event that is known already and comes after the late one.

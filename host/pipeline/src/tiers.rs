@@ -1,14 +1,21 @@
-//! Tiers: which tier now? The rule sees the points that the event has just earned.
+//! Tiers: which tier now? The rule sees the points that the event has just earned. Where staff has
+//! placed the customer, rules are asked as always, and what they say does not count.
 
-use crate::change::TierRow;
-use crate::event::Instant;
-use crate::fold::Held;
+use crate::calendar;
+use crate::change::{Decider, TierRow};
+use crate::event::{Body, Instant, StaffPlacement};
+use crate::fold::{Held, Placed};
 use crate::limits;
 use crate::outcome::TierView;
 use crate::rules::{Failure, Placement, Plugin, Role, TierAnswer, TierChange};
 use crate::walk::{Step, Walk};
 
 pub fn decide(walk: &mut Walk, step: &mut Step) {
+    end_what_is_due(walk, step);
+    let event = step.event.clone();
+    if let Body::Placement(placement) = &event.body {
+        place_by_staff(walk, step, &event.actor(), placement);
+    }
     let mut placed: Option<usize> = None;
     for plugin in walk.wanted(step, Role::TierRule) {
         let call = walk.ask::<TierAnswer>(step, plugin);
@@ -18,11 +25,16 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
             Ok((check(&plugins[plugin], &answer, walk, step)?, answer))
         });
         match checked {
+            Ok((_, answer)) if walk.fold.placed.is_some() => {
+                hold(walk, step, plugin, answer.placement.as_ref());
+                walk.after(step, plugin, Role::TierRule, call.usage, Ok(answer.after));
+            }
             Ok((keep_until, answer)) => {
                 match (answer.placement, placed) {
                     (Some(placement), None) => {
                         placed = Some(plugin);
-                        place(walk, step, plugin, placement, keep_until);
+                        let by = Decider::Plugin(plugin as u32);
+                        place(walk, step, by, placement, keep_until);
                         walk.fold.next_tier = answer.next.clone();
                         step.so_far.next_tier = answer.next;
                     }
@@ -44,6 +56,60 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
             Err(failure) => walk.after(step, plugin, Role::TierRule, call.usage, Err(&failure)),
         }
     }
+}
+
+/// At its time, or at the word of staff, the tier is the rules' again: they are asked in this step.
+fn end_what_is_due(walk: &mut Walk, step: &mut Step) {
+    let now = step.event.at;
+    let placed = walk.fold.placed.as_ref();
+    if placed.is_some_and(|placed| placed.until.is_some_and(|until| until <= now)) {
+        walk.fold.placed = None;
+        step.note("the time for which staff held the tier is over");
+    }
+}
+
+fn place_by_staff(walk: &mut Walk, step: &mut Step, actor: &str, given: &StaffPlacement) {
+    walk.fold.placed = given.tier.as_ref().map(|_| Placed {
+        until: given.until,
+        actor: actor.to_owned(),
+        reason: given.reason.clone(),
+    });
+    let Some(tier) = &given.tier else {
+        // What staff had said about its end is void; the rules say what is kept until when.
+        if let Some(held) = &mut walk.fold.standing {
+            held.keep_until = None;
+            step.customer.tier = walk.standing();
+        }
+        return;
+    };
+    let placement = Placement {
+        tier: Some(tier.clone()),
+        reason: given.reason.clone(),
+        keep_until: None,
+    };
+    let by = Decider::Staff(actor.to_owned());
+    place(walk, step, by, placement, given.until);
+    walk.fold.next_tier = None;
+    step.so_far.next_tier = None;
+}
+
+/// A rule that wants another tier than the one that staff gave is told that it lost.
+fn hold(walk: &Walk, step: &mut Step, plugin: usize, wanted: Option<&Placement>) {
+    let held = walk.fold.standing.as_ref().map(|held| held.tier.as_str());
+    let Some(wanted) = wanted.filter(|wanted| wanted.tier.as_deref() != held) else {
+        return;
+    };
+    let until = walk.fold.placed.as_ref().and_then(|placed| placed.until);
+    step.note(format!(
+        "{} wanted {}; staff holds {}{}",
+        walk.with.rules.plugins()[plugin].name,
+        wanted.tier.as_deref().unwrap_or("no tier"),
+        held.unwrap_or("no tier"),
+        until.map_or(String::new(), |until| format!(
+            " until {}",
+            calendar::text(until)
+        )),
+    ));
 }
 
 /// Until when the tier is kept, if nothing is wrong with the answer.
@@ -98,7 +164,7 @@ fn check(
 fn place(
     walk: &mut Walk,
     step: &mut Step,
-    plugin: usize,
+    by: Decider,
     placement: Placement,
     keep_until: Option<Instant>,
 ) {
@@ -106,9 +172,16 @@ fn place(
     let Placement {
         tier: to, reason, ..
     } = placement;
+    let plugin = match &by {
+        Decider::Plugin(index) => Some(walk.with.rules.plugins()[*index as usize].name.clone()),
+        Decider::Staff(_) => None,
+    };
     if from == to {
         if let Some(held) = &mut walk.fold.standing {
             held.keep_until = keep_until;
+            if plugin.is_none() {
+                (held.plugin, held.reason) = (plugin, reason);
+            }
         }
         return;
     }
@@ -119,7 +192,7 @@ fn place(
         to: to.clone(),
         since: step.event.at,
         keep_until,
-        plugin: plugin as u32,
+        by,
         reason: reason.clone(),
     });
     let shop = walk.with.shop;
@@ -128,7 +201,7 @@ fn place(
         tier,
         since: step.event.at,
         keep_until,
-        plugin: walk.with.rules.plugins()[plugin].name.clone(),
+        plugin,
         reason: reason.clone(),
     });
     step.so_far.tier = Some(TierChange {

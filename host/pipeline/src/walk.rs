@@ -18,7 +18,7 @@ use crate::line::Context;
 use crate::outcome::{
     CustomerNow, FollowUpView, Outcome, SegmentChanges, Status, TagChanges, Time,
 };
-use crate::points::Award;
+use crate::points::{Award, Debit};
 use crate::rules::{Birthday, Customer, Membership, ReviewCause, Role, SoFar, Standing};
 use crate::store::{Case, CustomerCase};
 use crate::{facts, points};
@@ -67,6 +67,7 @@ struct Gathered {
     history: Vec<HistoryRow>,
     follow_ups: Vec<FollowUpRow>,
     awards: Vec<(StepOrigin, Award)>,
+    debits: Vec<(StepOrigin, Debit)>,
     explanations: Vec<Explanation>,
     checkpoints: Vec<Fold>,
     review_items: Vec<ReviewItem>,
@@ -236,6 +237,9 @@ impl<'a> Walk<'a> {
             is_answered,
         );
         step.causes = causes;
+        let placed = self.fold.placed.as_ref();
+        step.asks_every_tier_rule =
+            placed.is_some_and(|placed| placed.until.is_some_and(|until| until <= at));
         step
     }
 
@@ -271,6 +275,10 @@ impl<'a> Walk<'a> {
             .and_then(|id| shop.place(id))
             .map(|place| place.place.clone());
         Step {
+            asks_every_tier_rule: matches!(
+                &event.body,
+                Body::Placement(placement) if placement.tier.is_none()
+            ),
             customer: self.view(),
             moved: Moved {
                 at: event.at,
@@ -292,6 +300,7 @@ impl<'a> Walk<'a> {
             place,
             facts: HashMap::new(),
             awards: Vec::new(),
+            debit: None,
             calls: Vec::new(),
             reused: 0,
             views: Vec::new(),
@@ -317,11 +326,7 @@ impl<'a> Walk<'a> {
             origin: fold.origin.clone(),
             tags: fold.tags.iter().cloned().collect(),
             segments: self.memberships(),
-            tier: fold.standing.as_ref().map(|held| Standing {
-                tier: held.tier.clone(),
-                since: held.since,
-                keep_until: held.keep_until,
-            }),
+            tier: self.standing(),
             balance: fold.balance,
             available: fold.available(fold.clock),
             earned: fold.earned,
@@ -339,6 +344,11 @@ impl<'a> Walk<'a> {
                 }
             }),
             home_location: fold.home_location.clone(),
+            attributes: fold
+                .attributes
+                .iter()
+                .map(|(field, value)| (field.clone(), value.clone()))
+                .collect(),
             offers: fold
                 .offers
                 .iter()
@@ -348,6 +358,14 @@ impl<'a> Walk<'a> {
             // Each plugin is told of what it was granted, where it is asked.
             known: Vec::new(),
         }
+    }
+
+    pub fn standing(&self) -> Option<Standing> {
+        self.fold.standing.as_ref().map(|held| Standing {
+            tier: held.tier.clone(),
+            since: held.since,
+            keep_until: held.keep_until,
+        })
     }
 
     pub fn memberships(&self) -> Vec<Membership> {
@@ -375,6 +393,7 @@ impl<'a> Walk<'a> {
             || !step.so_far.tags_set.is_empty()
             || !step.so_far.tags_cleared.is_empty()
             || !step.awards.is_empty()
+            || step.debit.is_some()
             || !step.tier_rows.is_empty()
             || !step.follow_ups.is_empty()
             || !step.prompts.is_empty()
@@ -415,6 +434,11 @@ impl<'a> Walk<'a> {
         self.out
             .awards
             .extend(step.awards.into_iter().map(|award| (origin.clone(), award)));
+        // What was taken before stays taken: a refold finds its entry in the ledger.
+        let debit = step.debit.filter(|_| !origin.was_decided);
+        self.out
+            .debits
+            .extend(debit.map(|debit| (origin.clone(), debit)));
         self.out.memberships.append(&mut step.membership_rows);
         self.out.tiers.append(&mut step.tier_rows);
         for row in &mut step.follow_ups {
@@ -484,13 +508,15 @@ impl<'a> Walk<'a> {
     pub fn finish(mut self) -> Change {
         let plugins = self.with.rules.plugins();
         let old: Vec<(i64, LotKey, Points)> = std::mem::take(&mut self.case.lots);
-        let booked = points::book(
+        let mut booked = points::book(
             std::mem::take(&mut self.out.awards),
             old,
             self.case.balance,
             plugins,
             self.with.shop,
         );
+        let open = std::mem::take(&mut self.case.open_lots);
+        booked.take(std::mem::take(&mut self.out.debits), open);
         if let Some(points) = booked.reported {
             self.out
                 .review_items

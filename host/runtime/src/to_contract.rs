@@ -6,7 +6,8 @@
 //! Empty `attributes` are what later versions of the line have to say without a new contract.
 
 use crate::bindings as wit;
-use stampcard_pipeline::calendar::LocalTime;
+use serde_json::json;
+use stampcard_pipeline::calendar::{self, LocalTime};
 use stampcard_pipeline::event as line;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::limits::NUMBER_MAX;
@@ -96,8 +97,22 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::Visit(it) => wit::Body::Visit(wit::Visit { count: it.count }),
         // Why it is asked is each plugin's own, so `input` says it.
         line::Body::Review => wit::Body::Review(wit::Review { causes: Vec::new() }),
+        // What came after the contract goes as JSON, in the words of the catalogue.
+        line::Body::Adjustment(it) => other(json!({
+            "points": it.points, "reason": it.reason, "expires_at": it.expires_at.map(calendar::text),
+        })),
+        line::Body::Placement(it) => other(json!({
+            "tier": it.tier, "until": it.until.map(calendar::text), "reason": it.reason,
+        })),
+        line::Body::Note(it) => other(json!({
+            "internal": it.internal, "edits": it.edits, "withdrawn": it.withdrawn,
+        })),
         line::Body::Other(data) => wit::Body::Other(data.clone()),
     }
+}
+
+fn other(data: serde_json::Value) -> wit::Body {
+    wit::Body::Other(data.to_string())
 }
 
 fn sale(sale: &line::Sale, currency: &str, n: &mut Numbers) -> wit::Sale {
@@ -277,7 +292,7 @@ fn customer(customer: &rules::Customer, n: &mut Numbers) -> wit::Customer {
         referred_by: None,
         referrals: 0,
         person: person(&customer.known),
-        attributes: Vec::new(),
+        attributes: customer.attributes.clone(),
     }
 }
 

@@ -15,6 +15,7 @@ use lines::{next_line, time_of};
 use parking_lot::{Condvar, Mutex};
 use refused::Refusals;
 use serde::Serialize;
+use stampcard_pipeline::admit::Sender;
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::limits::AHEAD_MS_MAX;
@@ -124,6 +125,9 @@ pub fn ingest(
     })
 }
 
+/// Who did what an import's acts of staff name nobody for.
+const INGESTS: &str = "ingest";
+
 /// Sends one event to its lane.
 fn take(merchant: &Merchant, told: &Arc<Told>, line: u64, event: Bytes) -> Result<(), IngestError> {
     let at = time_of(&event);
@@ -132,7 +136,10 @@ fn take(merchant: &Merchant, told: &Arc<Told>, line: u64, event: Bytes) -> Resul
     let reply =
         Box::new(move |outcome: Result<Outcome, Refusal>| telling.tell(line, &kept, at, outcome));
     *told.open.lock() += 1;
-    match merchant.lanes().send(event, reply) {
+    match merchant
+        .lanes()
+        .send(event, Sender::operator(INGESTS), reply)
+    {
         Ok(()) => Ok(()),
         Err(NotTaken::Closed | NotTaken::Full) => Err(IngestError::Stopped),
     }

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::desk::Desk;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
-use stampcard_pipeline::admit::Arrival;
+use stampcard_pipeline::admit::{Arrival, Sender};
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::line::{preview, process};
@@ -45,8 +45,8 @@ pub struct Job {
 }
 
 enum What {
-    Told(Bytes),
-    Preview(Bytes),
+    Told(Bytes, Sender),
+    Preview(Bytes, Sender),
     Due { customer: CustomerId, at: Instant },
 }
 
@@ -126,28 +126,34 @@ impl Lanes {
     }
 
     /// Takes an event if its lane has a place.
-    pub fn offer(&self, event: Bytes, reply: Reply) -> Result<(), NotTaken> {
+    pub fn offer(&self, event: Bytes, by: Sender, reply: Reply) -> Result<(), NotTaken> {
         let lane = self.lane_of(customer_of(&event));
-        self.put(lane, What::Told(event), reply, Wait::No)
+        self.put(lane, What::Told(event, by), reply, Wait::No)
     }
 
     /// Takes an event down the lane of `first`, whoever its customer is: events that go along with
     /// the same first one are decided in the order in which they come.
-    pub fn offer_along(&self, first: &[u8], event: Bytes, reply: Reply) -> Result<(), NotTaken> {
+    pub fn offer_along(
+        &self,
+        first: &[u8],
+        event: Bytes,
+        by: Sender,
+        reply: Reply,
+    ) -> Result<(), NotTaken> {
         let lane = self.lane_of(customer_of(first));
-        self.put(lane, What::Told(event), reply, Wait::No)
+        self.put(lane, What::Told(event, by), reply, Wait::No)
     }
 
     /// Takes an event as soon as its lane has a place.
-    pub fn send(&self, event: Bytes, reply: Reply) -> Result<(), NotTaken> {
+    pub fn send(&self, event: Bytes, by: Sender, reply: Reply) -> Result<(), NotTaken> {
         let lane = self.lane_of(customer_of(&event));
-        self.put(lane, What::Told(event), reply, Wait::ForAPlace)
+        self.put(lane, What::Told(event, by), reply, Wait::ForAPlace)
     }
 
     /// Takes an event that is only to be answered, not kept.
-    pub fn offer_preview(&self, event: Bytes, reply: Reply) -> Result<(), NotTaken> {
+    pub fn offer_preview(&self, event: Bytes, by: Sender, reply: Reply) -> Result<(), NotTaken> {
         let lane = self.lane_of(customer_of(&event));
-        self.put(lane, What::Preview(event), reply, Wait::No)
+        self.put(lane, What::Preview(event, by), reply, Wait::No)
     }
 
     /// Lets the shop's clock drive a customer, as soon as the lane has a place.
@@ -320,18 +326,23 @@ fn decide(desk: &Desk, what: What) -> Result<Decided, Refusal> {
     let live = desk.live();
     let context = live.context(&desk.store);
     let committed = match what {
-        What::Told(event) => process(&desk.store, context, &Arrival::Told(&event), clock::now())?,
+        What::Told(event, by) => process(
+            &desk.store,
+            context,
+            &Arrival::Told(&event, &by),
+            clock::now(),
+        )?,
         What::Due { customer, at } => process(
             &desk.store,
             context,
             &Arrival::Due { customer, at },
             clock::now(),
         )?,
-        What::Preview(event) => {
+        What::Preview(event, by) => {
             let outcome = preview(
                 &desk.store.preview(),
                 context,
-                &Arrival::Told(&event),
+                &Arrival::Told(&event, &by),
                 clock::now(),
             )?;
             return Ok(Decided::Preview(Box::new(outcome)));

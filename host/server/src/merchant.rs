@@ -20,6 +20,7 @@ use crate::recorded::RecordedError;
 use crate::reload::{self, Watch};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use stampcard_pipeline::admit::Sender;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::refusal::Refusal;
@@ -271,15 +272,19 @@ impl Merchant {
     }
 
     /// Takes one event down the line. What it did is durable when this returns.
-    pub async fn submit(&self, event: Bytes) -> Result<Outcome, Rejected> {
+    pub async fn submit(&self, event: Bytes, by: Sender) -> Result<Outcome, Rejected> {
         let (reply, answer) = answer();
-        self.lanes.offer(event, reply)?;
+        self.lanes.offer(event, by, reply)?;
         Ok(answer.await.map_err(|_| Rejected::Closing)??)
     }
 
     /// Takes events one after the other, each a commit of its own; the answers are in their order.
     /// The next one is decided while those before it are on their way to the disk.
-    pub async fn submit_in_turn(&self, events: Vec<Bytes>) -> Vec<Result<Outcome, Rejected>> {
+    pub async fn submit_in_turn(
+        &self,
+        events: Vec<Bytes>,
+        by: Sender,
+    ) -> Vec<Result<Outcome, Rejected>> {
         let mut answers = Vec::with_capacity(events.len());
         let mut under_way = VecDeque::with_capacity(IN_TURN_MAX);
         let first = events.first().cloned().unwrap_or_default();
@@ -289,7 +294,10 @@ impl Merchant {
                     answers.extend(told(under_way.pop_front()).await);
                 }
                 let (reply, answer) = answer();
-                match self.lanes.offer_along(&first, event.clone(), reply) {
+                match self
+                    .lanes
+                    .offer_along(&first, event.clone(), by.clone(), reply)
+                {
                     Ok(()) => under_way.push_back(answer),
                     // Places come free while we wait for our own.
                     Err(NotTaken::Full) if !under_way.is_empty() => {
@@ -313,9 +321,9 @@ impl Merchant {
     }
 
     /// What [`Merchant::submit`] would answer, with nothing kept.
-    pub async fn preview(&self, event: Bytes) -> Result<Outcome, Rejected> {
+    pub async fn preview(&self, event: Bytes, by: Sender) -> Result<Outcome, Rejected> {
         let (reply, answer) = answer();
-        self.lanes.offer_preview(event, reply)?;
+        self.lanes.offer_preview(event, by, reply)?;
         Ok(answer.await.map_err(|_| Rejected::Closing)??)
     }
 

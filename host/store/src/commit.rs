@@ -13,7 +13,7 @@ use crate::rule_books::RuleBook;
 use crate::store::Shared;
 use crate::writer::Writer;
 use outbox::{Plans, cancelled};
-use stampcard_pipeline::change::{Change, CustomerChange};
+use stampcard_pipeline::change::{Change, CustomerChange, Decider};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::outcome::Status;
 use stampcard_pipeline::store::{Case, Committed, StoreError};
@@ -329,8 +329,27 @@ impl Writing<'_> {
                 &[&identifier.kind.name(), &identifier.value, &row],
             )?;
         }
+        self.replace(row)?;
         if seq.is_some() && !self.change.personal.fields.is_empty() {
             people::edit(&self.writer.sql, row, &self.change.personal.fields)?;
+        }
+        Ok(())
+    }
+
+    /// Retires what the event's identifiers take the place of; one that comes back is current again.
+    fn replace(&self, row: i64) -> Result<(), Trouble> {
+        let (event, said) = (&self.change.event, &self.change.personal.identifiers);
+        for kind in event.replaces() {
+            self.writer.sql.run(
+                "UPDATE identifiers SET retired_at = ?3 WHERE customer = ?1 AND kind = ?2 AND retired_at IS NULL",
+                &[&row, &kind.name(), &event.at.0],
+            )?;
+            for identifier in said.iter().filter(|it| it.kind == *kind) {
+                self.writer.sql.run(
+                    "UPDATE identifiers SET retired_at = NULL WHERE customer = ?1 AND kind = ?2 AND value = ?3",
+                    &[&row, &kind.name(), &identifier.value],
+                )?;
+            }
         }
         Ok(())
     }
@@ -393,6 +412,14 @@ impl Writing<'_> {
             head_bytes: self.encoded.head_bytes,
         };
         self.writer.cache.put(&customer.id.0, hot);
+    }
+
+    /// Who decided something, as the columns `plugin_version` and `actor` have it.
+    fn decider<'a>(&self, by: &'a Decider) -> Result<(Option<i64>, Option<&'a str>), Trouble> {
+        Ok(match by {
+            Decider::Plugin(plugin) => (Some(self.version(*plugin)?), None),
+            Decider::Staff(actor) => (None, Some(actor)),
+        })
     }
 
     /// The row of a plugin that the change names by its index in the rule book.

@@ -77,10 +77,12 @@ struct EntryLine {
     amount: Points,
     balance_after: Points,
     reason: String,
-    plugin: String,
-    version: String,
-    digest: String,
-    configuration: String,
+    plugin: Option<String>,
+    version: Option<String>,
+    digest: Option<String>,
+    configuration: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
     event: EventName,
     caused_by: EventName,
     occurred_at: Time,
@@ -94,8 +96,9 @@ struct EntryLine {
 fn entries(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
     sql.each::<Trouble>(
         "SELECT e.number, c.public, e.kind, e.amount, e.balance_after, e.reason, v.name, v.version, v.digest, v.configuration,
-                j.source, j.id, b.source, b.id, e.occurred_at, e.channel, e.location, e.device, l.available_from, l.expires_at
-         FROM entries e JOIN customers c ON c.id = e.customer JOIN plugin_versions v ON v.id = e.plugin_version
+                j.source, j.id, b.source, b.id, e.occurred_at, e.channel, e.location, e.device, l.available_from, l.expires_at,
+                e.actor
+         FROM entries e JOIN customers c ON c.id = e.customer LEFT JOIN plugin_versions v ON v.id = e.plugin_version
          JOIN journal j ON j.seq = e.journal JOIN journal b ON b.seq = e.caused_by LEFT JOIN lots l ON l.id = e.lot
          WHERE e.occurred_at <= ?1 ORDER BY e.number",
         &[&view.until()],
@@ -119,6 +122,7 @@ fn entries(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
                 device: row.get(17)?,
                 available_from: some_instant(row, 18)?.map(Time),
                 expires_at: some_instant(row, 19)?.map(Time),
+                actor: row.get(20)?,
             };
             line(out, &entry)
         },
@@ -171,6 +175,41 @@ fn net_points(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble>
          ORDER BY at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, net",
         &[&view.until()],
         |row| line(out, &LotLine::new(row::lot_key(row, 1)?, row.get(0)?)?),
+    )?;
+    debits(sql, view, out)
+}
+
+/// Points that were taken. From which lots follows arrival; how many, when and why does not.
+#[derive(Serialize)]
+struct DebitLine {
+    occurred_at: Time,
+    event: EventName,
+    kind: String,
+    reason: String,
+    actor: Option<String>,
+    points: Points,
+}
+
+fn debits(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
+    sql.each::<Trouble>(
+        "SELECT e.occurred_at, j.source, j.id, e.kind, e.reason, e.actor, e.amount
+         FROM entries e JOIN journal j ON j.seq = e.journal
+         WHERE e.lot IS NULL AND e.occurred_at <= ?1 ORDER BY e.occurred_at, j.source, j.id",
+        &[&view.until()],
+        |row| {
+            let debit = DebitLine {
+                occurred_at: Time(instant(row, 0)?),
+                event: EventName {
+                    source: row.get(1)?,
+                    id: row.get(2)?,
+                },
+                kind: row.get(3)?,
+                reason: row.get(4)?,
+                actor: row.get(5)?,
+                points: row.get(6)?,
+            };
+            line(out, &debit)
+        },
     )
 }
 

@@ -13,7 +13,7 @@ use customer::{Read, hot, read_customer, unpack_later, unpack_recorded};
 use parking_lot::MutexGuard;
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::{Event, EventName, Instant};
+use stampcard_pipeline::event::{Event, EventName, IdentifierKind, Instant};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
 use stampcard_pipeline::store::{
@@ -185,19 +185,29 @@ fn first_of(writer: &Writer, event: &Admitted) -> Result<Option<First>, Trouble>
 
 fn known(writer: &mut Writer, event: &Admitted) -> Result<Known, Trouble> {
     let mut identifiers = Vec::with_capacity(event.personal.identifiers.len());
+    let mut shows_revoked_card = false;
     for identifier in &event.personal.identifiers {
-        let customer = writer.sql.first(
-            "SELECT c.public FROM identifiers i JOIN customers c ON c.id = i.customer WHERE i.kind = ?1 AND i.value = ?2",
+        let found = writer.sql.first(
+            "SELECT c.public, i.retired_at FROM identifiers i JOIN customers c ON c.id = i.customer
+             WHERE i.kind = ?1 AND i.value = ?2",
             &[&identifier.kind.name(), &identifier.value],
-            |row| row.get(0).map(CustomerId),
+            |row| Ok((CustomerId(row.get(0)?), row::some_instant(row, 1)?)),
         )?;
-        identifiers.push((identifier.clone(), customer));
+        let retired_at = found.as_ref().and_then(|(_, retired_at)| *retired_at);
+        shows_revoked_card |= identifier.kind == IdentifierKind::Card
+            && retired_at.is_some_and(|at| at <= event.event.at)
+            && !event.event.replaces().contains(&IdentifierKind::Card);
+        identifiers.push((identifier.clone(), found.map(|(customer, _)| customer)));
     }
     let named = match &event.named {
         Some(id) if hot(writer, id)?.is_some() => Some(id.clone()),
         _ => None,
     };
-    Ok(Known { identifiers, named })
+    Ok(Known {
+        identifiers,
+        named,
+        shows_revoked_card,
+    })
 }
 
 /// A guest sale that this event may claim.
@@ -256,6 +266,7 @@ fn finish(
             leaving: Default::default(),
             later: Vec::new(),
             lots: Vec::new(),
+            open_lots: Vec::new(),
             recorded: Vec::new(),
         },
         Some(read) => {
@@ -275,6 +286,7 @@ fn finish(
                 leaving: read.leaving,
                 later: unpack_later(read.later)?,
                 lots: read.lots,
+                open_lots: read.open_lots,
                 recorded: unpack_recorded(read.recorded, books)?,
             };
             token.hot = Some(read.hot);

@@ -7,13 +7,17 @@
 
 mod again;
 mod customers;
+mod orders;
 mod shop;
+mod staff;
 
 pub use customers::{
     CustomerRecord, Decider, Find, LedgerRow, LotRow, MembershipView, OutboxRow, Person,
     TierRecord, TimelineRow,
 };
+pub use orders::OrderRow;
 pub use shop::{ApiKey, Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};
+pub use staff::{Note, NoteVersion};
 
 pub(crate) use customers::{identifier, not_rebuilt};
 

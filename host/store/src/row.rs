@@ -4,11 +4,11 @@ use crate::codec::{pack, unpack};
 use crate::error::Trouble;
 use rusqlite::Row;
 use serde::Serialize;
-use stampcard_pipeline::change::{Explanation, LotKey};
+use stampcard_pipeline::change::{Explanation, LotKey, LotKind};
 use stampcard_pipeline::event::{Channel, Event, Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved};
 use stampcard_pipeline::outcome::Outcome;
-use stampcard_pipeline::rules::{AwardKind, OnReturn};
+use stampcard_pipeline::rules::OnReturn;
 use stampcard_pipeline::store::StoreError;
 
 pub(crate) fn pack_json(value: &impl Serialize) -> Vec<u8> {
@@ -105,7 +105,7 @@ pub(crate) fn lot_key(row: &Row, index: usize) -> Result<LotKey, Trouble> {
     Ok(LotKey {
         origin: position(row, index)?,
         plugin: row.get(index + 3)?,
-        kind: award_kind(
+        kind: lot_kind(
             row.get_ref(index + 4)?
                 .as_str()
                 .map_err(rusqlite::Error::from)?,
@@ -123,12 +123,9 @@ pub(crate) fn lot_key(row: &Row, index: usize) -> Result<LotKey, Trouble> {
     })
 }
 
-fn award_kind(text: &str) -> Result<AwardKind, Trouble> {
-    match text {
-        "base" => Ok(AwardKind::Base),
-        "bonus" => Ok(AwardKind::Bonus),
-        other => Err(unknown("kind of award", other)),
-    }
+fn lot_kind(text: &str) -> Result<LotKind, Trouble> {
+    let found = LotKind::ALL.into_iter().find(|kind| kind.name() == text);
+    found.ok_or_else(|| unknown("kind of lot", text))
 }
 
 pub(crate) fn on_return_column(on_return: OnReturn) -> String {

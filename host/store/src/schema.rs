@@ -8,9 +8,10 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x5374_6d70;
 
 /// What brings an empty file to format 1, then to 2 …, each as it was released.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../schema/0001_first.sql"),
     include_str!("../schema/0002_revisions.sql"),
+    include_str!("../schema/0003_acts_of_staff.sql"),
 ];
 
 /// The format that this program writes.

@@ -3,7 +3,7 @@
 mod shop;
 
 use shop::*;
-use stampcard_pipeline::admit::{Arrival, admit};
+use stampcard_pipeline::admit::{Arrival, Sender, admit};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
 use stampcard_pipeline::outcome::Status;
@@ -112,6 +112,7 @@ impl Ask for ByCard {
             customer: Whose::Existing(customer),
             links: Vec::new(),
             suggested: Vec::new(),
+            shows_revoked_card: false,
         }
     }
 
@@ -128,7 +129,7 @@ fn a_customer_is_held_until_the_case_is_dropped_and_others_are_not_kept_waiting(
     }
     let admitted = |event: &serde_json::Value| {
         let bytes = serde_json::to_vec(event).unwrap();
-        admit(&Arrival::Told(&bytes), &shop.shop, shop.store.secret(), NOW).unwrap()
+        admit(&Arrival::Told(&bytes, &Sender::operator("till")), &shop.shop, shop.store.secret(), NOW).unwrap()
     };
     let first = admitted(&sale("held", "C-1", MAY + 1, 1_000));
     let Opened::New(case) = shop.store.open(&first, &ByCard).unwrap() else {

@@ -188,3 +188,56 @@ fn a_rule_book_that_says_the_same_is_the_same_and_another_one_gets_the_next_numb
     );
     assert_eq!(store.rule_book().unwrap().number, next.number + 1);
 }
+
+#[test]
+fn a_file_of_the_first_format_keeps_its_ledger_when_it_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.db");
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch(include_str!("../schema/0001_first.sql"))
+        .unwrap();
+    let shop = serde_json::to_string(&shop_file()).unwrap();
+    file.execute("INSERT INTO rule_books VALUES (1, 0, '[]', ?1)", [shop])
+        .unwrap();
+    file.execute_batch(
+        "PRAGMA application_id = 0x53746d70;
+         PRAGMA user_version = 1;
+         INSERT INTO meta VALUES (1, zeroblob(32), 0);
+         INSERT INTO plugin_versions VALUES (1, 'points', '1', 'sha256:a', 'sha256:b');
+         INSERT INTO customers VALUES (1, 'cus_a', 1, 0, 0, NULL, 7, 'gold', x'');
+         INSERT INTO journal VALUES (1, 'till', '1', 'sale.completed', 0, 0, 1, 1, x'', 'applied', 1, 2, x'', x'');
+         INSERT INTO lots VALUES (1, 1, 0, 'till', '1', 'points', 'base', 'a reason', '\"whole\"', NULL, 9, 'keep', 0,
+                                  10, 7, '[]', 1, 1);
+         INSERT INTO entries VALUES (1, 1, 1, 'base', 10, 10, 'a reason', 1, 1, 1, 0, 0, 'soho', NULL);
+         INSERT INTO entries VALUES (2, 1, NULL, 'correction', -3, 7, 'a reason', 1, 1, 1, 0, 0, 'soho', NULL);
+         INSERT INTO allocations VALUES (2, 1, 3);
+         INSERT INTO tiers VALUES (1, 1, NULL, 'gold', 0, NULL, 'a reason', 1);
+         INSERT INTO identifiers VALUES ('card', 'L-1', 1);",
+    )
+    .unwrap();
+    drop(file);
+    drop(open(&path).unwrap());
+    let file = Connection::open(&path).unwrap();
+    let text = |sql: &str| -> String { file.query_row(sql, [], |row| row.get(0)).unwrap() };
+    assert_eq!(
+        text("SELECT group_concat(number || ' ' || amount || ' ' || balance_after || ' ' || location, ', ') FROM entries"),
+        "1 10 10 soho, 2 -3 7 soho"
+    );
+    assert_eq!(
+        text("SELECT kind || ' ' || earned || ' ' || remaining || ' ' || expires_at FROM lots"),
+        "base 10 7 9"
+    );
+    assert_eq!(text("SELECT entry || ' ' || lot || ' ' || amount FROM allocations"), "2 1 3");
+    assert_eq!(text("SELECT to_tier || ' ' || plugin FROM tiers"), "gold 1");
+    assert_eq!(text("SELECT value FROM identifiers WHERE retired_at IS NULL"), "L-1");
+    let loose: i64 = file
+        .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(loose, 0, "everything still points to what it pointed to");
+    for sql in ["UPDATE entries SET amount = 0", "DELETE FROM allocations"] {
+        let error = file.execute(sql, []).expect_err(sql).to_string();
+        assert!(error.contains("append-only"), "{sql}: {error}");
+    }
+    let both = "INSERT INTO entries VALUES (3, 1, 1, 'base', 1, 8, 'r', 1, 'Mia', 1, 1, 0, 0, NULL, NULL)";
+    assert!(file.execute(both, []).is_err(), "either a plugin decided or a person");
+}

@@ -183,7 +183,7 @@ fn every_example_of_the_catalogue_is_taken_and_fits_its_schema() {
         );
         let mut event = kind["example"].clone();
         event["id"] = name.clone();
-        let answer = server.send(&event);
+        let answer = server.post_as(&server.keys.operator, "/v1/events", &event);
         match kind["support"].as_str() {
             Some("processed") => {
                 assert_eq!(answer.status, 200, "{name}: {}", answer.body);
@@ -223,7 +223,7 @@ fn the_fields_that_a_schema_names_are_exactly_those_that_are_taken() {
         let mut event = kind["example"].clone();
         event["id"] = json!("wrong");
         event["data"]["no-such-field"] = json!(1);
-        let answer = server.send(&event);
+        let answer = server.post_as(&server.keys.operator, "/v1/events", &event);
         assert_eq!(
             (answer.status, &answer.body["pointer"]),
             (400, &json!("/data/no-such-field")),

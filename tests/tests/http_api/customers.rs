@@ -224,7 +224,7 @@ fn a_profile_that_is_there_is_not_made_twice() {
     }
     let answers: Vec<u16> = std::thread::scope(|scope| {
         let server = &server;
-        let asked: Vec<_> = (0..12)
+        let asked: Vec<_> = (0..100)
             .map(|_| {
                 scope.spawn(move || create(server, &json!({"email": "rush@example.com"})).status)
             })
@@ -455,4 +455,142 @@ fn an_incomplete_profile_is_taken_where_the_shop_is_lenient_and_says_what_it_lac
             .body["items"],
         json!([])
     );
+}
+
+fn edit_as(server: &Server, key: &str, id: &Value, change: &Value) -> Answer {
+    let path = format!("/v1/customers/{}", id.as_str().expect("an id"));
+    send("PATCH", &path, change)
+        .header("if-match", "*")
+        .key(key)
+        .to(server)
+}
+
+#[test]
+fn a_till_edits_what_people_say_at_a_counter_and_nothing_that_they_hold() {
+    let shop = Shop::new();
+    let server = shop.serve();
+    let id = create(&server, &json!({"email": "ana@example.com"})).ok()["id"].clone();
+    let as_till = |change: Value| edit_as(&server, &server.keys.pos, &id, &change);
+    let change = json!({"given_name": "Ana", "family_name": "Ruiz", "email": "ana@ruiz.example",
+        "phone": "212 555 0100", "note": "Prefers linen."});
+    let edited = as_till(change).ok();
+    assert_eq!(
+        [&edited["given_name"], &edited["family_name"], &edited["identities"][0]["value"]],
+        [&json!("Ana"), &json!("Ruiz"), &json!("ana@ruiz.example")]
+    );
+    for field in ["balance", "tier", "consents", "tags", "card", "fields", "home_location"] {
+        let refused = as_till(json!({"given_name": "Eve", field: null}));
+        assert_eq!((refused.status, refused.problem()), (403, "field-not-open"), "{field}");
+        assert_eq!(refused.body["pointer"], format!("/{field}"));
+    }
+    assert_eq!(one(&server, &id)["given_name"], "Ana", "nothing came of any of them");
+}
+
+fn one(server: &Server, id: &Value) -> Value {
+    server.get(&format!("/v1/customers/{}", id.as_str().expect("an id")))
+}
+
+#[test]
+fn another_email_takes_the_place_of_the_old_one_which_still_names_them() {
+    let shop = Shop::new();
+    let server = shop.serve();
+    let id = create(&server, &json!({"email": "ana@example.com"})).ok()["id"].clone();
+    create(&server, &json!({"email": "bo@example.com"})).ok();
+    let taken = edit(&server, &id, "*", &json!({"email": "bo@example.com", "given_name": "Ana"}));
+    assert_eq!((taken.status, taken.problem()), (409, "identifier-taken"));
+    assert_eq!(one(&server, &id)["given_name"], Value::Null, "nothing was changed");
+
+    let edited = edit(&server, &id, "*", &json!({"email": "ana@ruiz.example"})).ok();
+    assert_eq!(edited["identities"], json!([{"kind": "email", "value": "ana@ruiz.example"}]));
+    assert_eq!(edited["retired"], json!([{"kind": "email", "value": "ana@example.com"}]));
+    // A sale from before that arrives now says the old one.
+    let old = json!({"customer": {"email": "ana@example.com"}, "total": 1_000});
+    let outcome = server.outcome(&sale("late", &ago(60), old));
+    assert_eq!(outcome["customer"]["id"], id);
+    let back = edit(&server, &id, "*", &json!({"email": "ana@example.com"})).ok();
+    assert_eq!(back["identities"], json!([{"kind": "email", "value": "ana@example.com"}]));
+    assert_eq!(back["retired"][0]["value"], "ana@ruiz.example");
+    shop_is_sound(&shop, server);
+}
+
+#[test]
+fn what_was_agreed_to_for_one_number_is_not_carried_over_to_another() {
+    let shop = Shop::new();
+    let server = shop.serve();
+    let consents = json!([{"purpose": "sms", "granted": true}, {"purpose": "email", "granted": true}]);
+    let made = json!({"email": "ana@example.com", "phone": "212 555 0100", "consents": consents});
+    let id = create(&server, &made).ok()["id"].clone();
+    let agreed = |customer: &Value| -> Vec<Value> {
+        let list = customer["consents"].as_array().expect("a list");
+        list.iter().map(|it| it["purpose"].clone()).collect()
+    };
+    let same = edit(&server, &id, "*", &json!({"phone": "+1 (212) 555-0100"})).ok();
+    assert_eq!(agreed(&same), ["email", "sms"], "the same number in another spelling");
+    let other = edit(&server, &id, "*", &json!({"phone": "212 555 0199"})).ok();
+    assert_eq!(agreed(&other), ["email"]);
+    assert_eq!(other["retired"][0]["value"], "+12125550100");
+    let anew = json!({"phone": "212 555 0188", "consents": [{"purpose": "sms", "granted": true}]});
+    assert_eq!(agreed(&edit(&server, &id, "*", &anew).ok()), ["email", "sms"]);
+    shop_is_sound(&shop, server);
+}
+
+#[test]
+fn a_lost_card_is_refused_and_the_new_one_is_the_same_customers() {
+    let shop = Shop::new();
+    let server = shop.serve();
+    let sold = |id: &str, minutes: i64, card: &str| {
+        let data = json!({"customer": {"card": card}, "total": 1_000});
+        server.send(&sale(id, &ago(minutes), data))
+    };
+    let first = sold("1", 60, "L-1");
+    let id = first.body["customer"]["id"].clone();
+    let reissued = json!({"customer": {"id": id, "card": "L-2"}, "replace": ["card"]});
+    let event = stampcard_tests::event::event("customer.updated", "2", &ago(30), reissued);
+    server.outcome(&event);
+    let lost = sold("3", 10, "L-1");
+    assert_eq!(
+        (lost.status, &lost.body["code"], &lost.body["pointer"]),
+        (422, &json!("card-revoked"), &json!("/data/customer/card"))
+    );
+    assert_eq!(sold("4", 5, "L-2").body["customer"]["balance"], 20);
+    let offline = sold("5", 45, "L-1");
+    assert_eq!(offline.body["customer"]["balance"], 30, "it was theirs then");
+    assert!(ids(&server, "card=L-1").is_empty());
+    assert_eq!(ids(&server, "card=L-2"), std::slice::from_ref(&id));
+    // Lost, with no new one yet.
+    let lost = json!({"customer": {"id": id}, "replace": ["card"]});
+    let event = stampcard_tests::event::event("customer.updated", "6", &ago(2), lost);
+    server.outcome(&event);
+    assert_eq!(sold("7", 1, "L-2").body["code"], "card-revoked");
+    assert_eq!(one(&server, &id)["identities"], json!([]));
+    shop_is_sound(&shop, server);
+}
+
+#[test]
+fn a_search_finds_by_parts_of_names_addresses_and_numbers() {
+    let shop = Shop::new();
+    let server = shop.serve();
+    let ana = json!({"email": "ruiz.ana@example.com", "phone": "212 555 0100", "given_name": "Ana"});
+    let ana = create(&server, &ana).ok()["id"].clone();
+    let bo = json!({"email": "bo@example.com", "phone": "212 555 7788", "given_name": "Bo"});
+    let bo = create(&server, &bo).ok()["id"].clone();
+    for (query, found) in [
+        ("an", vec![&ana]),
+        ("ruiz.ana@", vec![&ana]),
+        ("ruiz", vec![&ana]),
+        ("0100", vec![&ana]),
+        ("555 77", vec![&bo]),
+        ("(212) 555", vec![&ana, &bo]),
+        ("zz", vec![]),
+        ("9999", vec![]),
+    ] {
+        let asked = ids(&server, &format!("q={}", quoted(query)));
+        assert_eq!(asked.iter().collect::<Vec<_>>(), found, "{query}");
+    }
+    let page = server.get("/v1/customers?q=555%20&limit=1");
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(0), "three digits are no search");
+    let page = server.get("/v1/customers?q=21255&limit=1");
+    let next = page["next"].as_str().expect("there are two");
+    let rest = server.get(&format!("/v1/customers?q=21255&limit=1&cursor={next}"));
+    assert_eq!(rest["items"][0]["id"], bo);
 }

@@ -161,6 +161,19 @@ fn every_answer_is_as_the_description_says() {
         .as_str()
         .expect("an id")
         .to_owned();
+    let acts = [
+        ("points.adjusted", json!({"points": 50, "reason": "goodwill"})),
+        ("points.adjusted", json!({"points": -20, "reason": "a mistake"})),
+        ("tier.overridden", json!({"tier": "platinum", "reason": "press"})),
+        ("note.added", json!({"note": "Prefers linen."})),
+        ("customer.updated", json!({"replace": ["phone"]})),
+    ];
+    for (index, (kind, mut data)) in acts.into_iter().enumerate() {
+        data["customer"] = json!({"id": id});
+        let act = event(kind, &format!("act-{index}"), &ago(20), data);
+        let told = server.post_as(&server.keys.operator, "/v1/events", &act);
+        assert_eq!(told.status, 200, "{}", told.body);
+    }
     let basket = sale(
         "next",
         &ago(1),
@@ -200,6 +213,10 @@ fn every_answer_is_as_the_description_says() {
             ),
             ("post", "/v1/plugins/{name}/rollback") => {
                 send("POST", &target, &json!({"reason": "a test"}))
+            }
+            ("post", "/v1/tags:bulk") => {
+                let who = json!([{"id": id}, {"email": "nobody@example.com"}]);
+                send("POST", &target, &json!({"key": "k", "action": "add", "tag": "VIP", "customers": who}))
             }
             ("patch", _) => {
                 send("PATCH", &target, &json!({"language": "es"})).header("if-match", "*")

@@ -10,4 +10,6 @@ mod identity;
 mod keys;
 mod names;
 mod parts;
+mod staff;
+mod tags;
 mod wire;

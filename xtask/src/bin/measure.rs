@@ -5,7 +5,7 @@
 //!   of the very same run in the same groups.
 
 use serde_json::{Value, json};
-use stampcard_pipeline::admit::{Arrival, Secret, admit};
+use stampcard_pipeline::admit::{Arrival, Secret, Sender, admit};
 use stampcard_pipeline::calendar::LocalTime;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::line::{self, Context};
@@ -151,7 +151,7 @@ fn rule(pack: &Pack) -> Value {
     );
     let told = told.to_string().into_bytes();
     let shop = shop();
-    let admitted = admit(&Arrival::Told(&told), &shop, &Secret([7; 32]), NOW).expect("a sale");
+    let admitted = admit(&Arrival::Told(&told, &Sender::operator("till")), &shop, &Secret([7; 32]), NOW).expect("a sale");
     let event = &*admitted.event;
     let input = Input {
         review: Vec::new(),
@@ -303,7 +303,7 @@ impl Run {
                 scope.spawn(move || {
                     for event in lane {
                         let committed =
-                            line::process(&self.store, context, &Arrival::Told(event), NOW)
+                            line::process(&self.store, context, &Arrival::Told(event, &Sender::operator("till")), NOW)
                                 .expect("it is taken");
                         let tell = tell.clone();
                         committed

@@ -1,11 +1,15 @@
 //! The `data` of each kind of event: typed, unknown fields refused.
 
+use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
 use super::sale::SaleData;
+use super::sender::Sender;
+use super::tags::{AssignedEvent, TagEvent, tag};
 use super::{identifiers, malformed};
 use crate::calendar;
+use crate::catalogue::distance;
 use crate::event::{
     Body, Channel, Consent, Edit, EventName, IdentifierKind, Instant, MonthDay, Personal,
-    ProfileChange, TagChange, Visit,
+    ProfileChange, Visit,
 };
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
@@ -103,6 +107,12 @@ struct ProfileData {
     consents: Vec<ConsentData>,
     #[serde(default)]
     tags: Vec<String>,
+    /// Fields of the shop's own.
+    #[serde(default)]
+    fields: Map<String, Value>,
+    /// Identifiers of which the customer has only these from now on.
+    #[serde(default)]
+    replace: Vec<IdentifierKind>,
     method: Option<String>,
     /// A guest sale to claim.
     sale: Option<EventName>,
@@ -130,21 +140,6 @@ struct ConsentEvent {
     purpose: String,
     granted: bool,
     at: Option<String>,
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TagEvent {
-    customer: CustomerData,
-    channel: Option<Channel>,
-    location: Option<String>,
-    device: Option<String>,
-    tag: String,
-    /// Who did it and why, for acts of staff.
-    actor: Option<String>,
-    reason: Option<String>,
     #[serde(default)]
     attributes: BTreeMap<String, String>,
 }
@@ -181,15 +176,18 @@ pub(super) fn read(
     data: Map<String, Value>,
     common: &mut Common,
     shop: &Shop,
+    by: &Sender,
     at: Instant,
 ) -> Result<Body, Refusal> {
     match kind {
-        "sale.completed" => Ok(Body::Sale(typed::<SaleData>(data)?.check(common, shop)?)),
+        "sale.completed" => Ok(Body::Sale(
+            typed::<SaleData>(data)?.check(common, shop, by)?,
+        )),
         "checkout.started" | "checkout.updated" => Ok(Body::Checkout(
-            typed::<SaleData>(data)?.check(common, shop)?,
+            typed::<SaleData>(data)?.check(common, shop, by)?,
         )),
         "customer.created" | "customer.updated" | "customer.identified" | "loyalty.enrolled" => {
-            profile(kind, typed(data)?, common, shop, at)
+            profile(kind, typed(data)?, common, shop, by, at)
         }
         "consent.changed" => {
             let event: ConsentEvent = typed(data)?;
@@ -205,22 +203,13 @@ pub(super) fn read(
             Ok(Body::Consent(consent(data, "/data", at)?))
         }
         "tag.added" | "tag.removed" => {
-            let event: TagEvent = typed(data)?;
-            (common.channel, common.location, common.device) =
-                (event.channel, event.location, event.device);
-            common.staff = event.actor;
-            common.customer = Some(event.customer);
-            common.attributes = attributes(event.attributes)?;
-            if let Some(reason) = event.reason {
-                common
-                    .attributes
-                    .insert("reason".into(), short(reason, "/data/reason")?);
-            }
-            Ok(Body::Tag(TagChange {
-                tag: tag(&event.tag, "/data/tag")?,
-                added: kind == "tag.added",
-            }))
+            typed::<TagEvent>(data)?.check(kind == "tag.added", common, shop, by, at)
         }
+        "tags.assigned" => typed::<AssignedEvent>(data)?.check(common, shop, by),
+        "points.adjusted" => typed::<AdjustmentEvent>(data)?.check(common, by, at),
+        "tier.overridden" => typed::<PlacementEvent>(data)?.check(common, shop, by, at),
+        "note.added" => typed::<NoteEvent>(data)?.check(common, by),
+        "note.edited" => typed::<NoteEdit>(data)?.check(common, by),
         "visit.counted" => {
             let event: VisitEvent = typed(data)?;
             common.location = Some(event.location);
@@ -245,6 +234,7 @@ fn profile(
     data: ProfileData,
     common: &mut Common,
     shop: &Shop,
+    by: &Sender,
     at: Instant,
 ) -> Result<Body, Refusal> {
     (common.channel, common.location, common.device, common.staff) =
@@ -252,6 +242,13 @@ fn profile(
     common.historical = data.historical;
     common.customer = Some(data.customer);
     common.attributes = attributes(data.attributes)?;
+    if data.replace.contains(&IdentifierKind::External) {
+        return invalid(
+            "not-replaced",
+            "/data/replace",
+            "accounts elsewhere are added, not replaced; email, phone and card are replaced",
+        );
+    }
     common.note = data
         .note
         .map(|note| bounded(note, limits::NOTE_BYTES_MAX, "/data/note"))
@@ -262,6 +259,7 @@ fn profile(
             .map(|method| short(method, "/data/method"))
             .transpose()?,
         claims: data.sale,
+        replaces: data.replace,
         enrolled: kind == "loyalty.enrolled",
         ..ProfileChange::default()
     };
@@ -319,8 +317,15 @@ fn profile(
     for (index, given) in data.tags.iter().take(limits::LIST_MAX).enumerate() {
         change
             .tags
-            .push(tag(given, &format!("/data/tags/{index}"))?);
+            .push(tag(given, &format!("/data/tags/{index}"), shop, by)?);
     }
+    for name in data.fields.keys() {
+        change.changed.push(own_field(name));
+        if data.fields[name].is_null() {
+            change.cleared.push(own_field(name));
+        }
+    }
+    change.fields = fields(data.fields, common, shop)?;
     Ok(Body::Profile(change))
 }
 
@@ -380,6 +385,51 @@ pub(super) fn check_profile(
     }
 }
 
+/// A field of the shop's own, as the personal room and the lists of changed fields call it.
+fn own_field(key: &str) -> String {
+    format!("fields/{key}")
+}
+
+/// Checks fields of the shop's own. What is personal of them goes to the personal room; the rest is
+/// returned.
+pub(super) fn fields(
+    given: Map<String, Value>,
+    common: &mut Common,
+    shop: &Shop,
+) -> Result<BTreeMap<String, Edit<String>>, Refusal> {
+    let mut open = BTreeMap::new();
+    for (key, value) in given {
+        let at = format!("/data/fields/{}", key.replace('~', "~0").replace('/', "~1"));
+        let Some(rule) = shop.field(&key) else {
+            let declared = shop.file.profile.fields.iter().map(|it| it.key.as_str());
+            let hint = match declared.min_by_key(|known| distance(&key, known)) {
+                Some(nearest) => format!("did you mean {nearest:?}?"),
+                None => "declare it under [[profile.fields]]".into(),
+            };
+            return invalid(
+                "unknown-field",
+                at,
+                format!("{key:?} is not a field of this shop's profiles; {hint}"),
+            );
+        };
+        let value = match value {
+            Value::Null => None,
+            value => match rule.read(&value) {
+                Ok(value) => Some(value),
+                Err(problem) => {
+                    return invalid("field-value", at, format!("{key}: {problem}"));
+                }
+            },
+        };
+        if rule.personal {
+            common.fields.insert(own_field(&key), value);
+        } else {
+            open.insert(key, edit(value));
+        }
+    }
+    Ok(open)
+}
+
 /// Reads typed data; only when that fails, reads once more to know where.
 pub(super) fn typed<T: DeserializeOwned>(data: Map<String, Value>) -> Result<T, Refusal> {
     let data = Value::Object(data);
@@ -409,6 +459,24 @@ fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+}
+
+/// An instant that must be ahead of the event.
+pub(super) fn instant_after(text: &str, event: Instant, at: &str) -> Result<Instant, Refusal> {
+    let instant = calendar::parse(text).or_else(|problem| {
+        malformed(
+            at,
+            format!("{text:?} is not an RFC 3339 time with an offset ({problem})"),
+        )
+    })?;
+    if instant <= event {
+        return invalid(
+            "not-ahead",
+            at,
+            format!("{text} is not after the event's own time"),
+        );
+    }
+    Ok(instant)
 }
 
 fn edit<T>(value: Option<T>) -> Edit<T> {
@@ -487,20 +555,6 @@ fn consent(data: ConsentData, at: &str, now: Instant) -> Result<Consent, Refusal
         granted: data.granted,
         at: given_at,
     })
-}
-
-/// A tag without blanks around it. Upper and lower case are kept, and differ.
-pub(super) fn tag(text: &str, at: &str) -> Result<String, Refusal> {
-    let tag = text.trim();
-    match tag.chars().count() {
-        0 => invalid("empty-tag", at, "a tag is empty"),
-        length if length > limits::TAG_CHARS_MAX => invalid(
-            "long-tag",
-            at,
-            format!("a tag has at most {} characters", limits::TAG_CHARS_MAX),
-        ),
-        _ => Ok(tag.to_owned()),
-    }
 }
 
 pub(super) fn attributes(

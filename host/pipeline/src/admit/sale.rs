@@ -1,7 +1,8 @@
 //! A sale's data and its sums.
 
-use super::data::{AccountIntent, Common, CustomerData, attributes, bounded, intent, short};
-use super::malformed;
+use super::data::{AccountIntent, Common, CustomerData, attributes, bounded, fields, intent, short};
+use super::sender::Sender;
+use super::{malformed, tags};
 use crate::event::{Channel, Conversion, Discount, Line, Money, OrderName, Sale, Tender};
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
@@ -39,6 +40,12 @@ pub(super) struct SaleData {
     payment_state: Option<PaymentState>,
     origin: Option<String>,
     note: Option<String>,
+    /// Tags that the till sets with the sale.
+    #[serde(default)]
+    tags_to_add: Vec<String>,
+    /// Fields of the shop's own that were asked at the checkout.
+    #[serde(default)]
+    fields: serde_json::Map<String, serde_json::Value>,
     #[serde(default)]
     historical: bool,
     #[serde(default)]
@@ -98,7 +105,12 @@ enum PaymentState {
 }
 
 impl SaleData {
-    pub fn check(self, common: &mut Common, shop: &Shop) -> Result<Sale, Refusal> {
+    pub fn check(
+        self,
+        common: &mut Common,
+        shop: &Shop,
+        by: &Sender,
+    ) -> Result<Sale, Refusal> {
         common.channel = Some(self.channel);
         common.historical = self.historical;
         common.location = self
@@ -128,6 +140,7 @@ impl SaleData {
             ("lines", self.lines.len(), limits::LINES_MAX),
             ("discounts", self.discounts.len(), limits::LIST_MAX),
             ("tenders", self.tenders.len(), limits::LIST_MAX),
+            ("tags_to_add", self.tags_to_add.len(), limits::LIST_MAX),
         ] {
             if length > max {
                 return invalid(
@@ -176,6 +189,8 @@ impl SaleData {
             tenders,
             payment_pending: false,
             converted: None,
+            tags_to_add: tags::of_sale(self.tags_to_add, common, shop, by),
+            fields: fields(self.fields, common, shop)?,
             attributes: attributes(self.attributes)?,
         };
         check_signs(&sale)?;

@@ -33,6 +33,9 @@ impl Walk<'_> {
                     || plugin.roles.contains(&role)
                         && !step.asked.is_empty()
                         && step.asked.contains(&(plugin.name.clone(), role))
+                    || role == Role::TierRule
+                        && step.asks_every_tier_rule
+                        && plugin.roles.contains(&role)
             })
             .map(|(index, _)| index)
             .collect()

@@ -7,7 +7,7 @@ use crate::event::{Event, Instant};
 use crate::fold::Moved;
 use crate::limits;
 use crate::outcome::{PluginView, PromptView, TierView};
-use crate::points::Award;
+use crate::points::{Award, Debit};
 use crate::rules::{Customer, Fact, Failure, Moment, Place, ReviewCause, Role, SoFar};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub struct Step {
     pub is_review: bool,
     /// Who asked for this review; they are called whether they subscribe to reviews or not.
     pub asked: BTreeSet<(String, Role)>,
+    /// A tier that staff held comes back to the rules: all of them are asked, whatever they want.
+    pub asks_every_tier_rule: bool,
     /// What else was due.
     pub causes: Vec<ReviewCause>,
     pub journal: Option<i64>,
@@ -33,6 +35,8 @@ pub struct Step {
     pub so_far: SoFar,
     pub moved: Moved,
     pub awards: Vec<Award>,
+    /// Points that the event takes.
+    pub debit: Option<Debit>,
     pub calls: Vec<RecordedCall>,
     pub(super) reused: usize,
     pub views: Vec<PluginView>,

@@ -1,6 +1,7 @@
 //! The line on a store in memory and rules in plain Rust: tables, and an independent model of the
 //! ledger's sums. The real store and real plugins are tested by the rooms that own them.
 
+mod acts;
 mod admission;
 mod memory_store;
 mod native_rules;
@@ -10,7 +11,7 @@ mod steps;
 use memory_store::MemoryStore;
 use native_rules::NativeRules;
 use serde_json::{Value, json};
-use stampcard_pipeline::admit::{Arrival, Secret};
+use stampcard_pipeline::admit::{Arrival, Secret, Sender, SenderKind};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::line::{Context, preview, process};
@@ -48,6 +49,7 @@ impl Bench {
             profile: Default::default(),
             kinds: Default::default(),
             rates: Default::default(),
+            tags: Vec::new(),
             reload: Default::default(),
             locations: ["soho", "pier"]
                 .map(|id| Location {
@@ -81,12 +83,18 @@ impl Bench {
         }
     }
 
+    /// As the operator does.
     pub fn tell(&self, event: &Value) -> Result<Outcome, Refusal> {
+        self.tell_as(SenderKind::Operator, event)
+    }
+
+    /// As somebody whom people call Mia does.
+    pub fn tell_as(&self, kind: SenderKind, event: &Value) -> Result<Outcome, Refusal> {
         let bytes = serde_json::to_vec(event).unwrap();
         process(
             &self.store,
             self.context(),
-            &Arrival::Told(&bytes),
+            &Arrival::Told(&bytes, &Sender::new(kind, "Mia")),
             self.now,
         )
         .map(|committed| committed.outcome)
@@ -97,7 +105,7 @@ impl Bench {
         preview(
             &self.store,
             self.context(),
-            &Arrival::Told(&bytes),
+            &Arrival::Told(&bytes, &Sender::operator("Mia")),
             self.now,
         )
     }

@@ -10,7 +10,7 @@ use stampcard_pipeline::identity::Whose;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::rules::Plugin;
 use stampcard_pipeline::store::{
-    Ask, Case, Committed, CustomerCase, Durable, Hold, Known, Later, Opened, Recorded, Seen,
+    Ask, Case, Committed, CustomerCase, Durable, Hold, Known, Later, OpenLot, Opened, Recorded, Seen,
     SeenBy, Store, StoreError,
 };
 use std::cell::RefCell;
@@ -29,8 +29,10 @@ pub struct Inner {
     pub journal: Vec<(Arc<Event>, [u8; 32], Outcome)>,
     pub customers: BTreeMap<CustomerId, Customer>,
     identifiers: HashMap<Identifier, CustomerId>,
-    /// All entries of the merchant: customer, lot, amount, balance after.
-    pub entries: Vec<(CustomerId, i64, Points, Points)>,
+    /// All entries of the merchant: customer, lot (none for a debit), amount, balance after.
+    pub entries: Vec<(CustomerId, Option<i64>, Points, Points)>,
+    /// What debits took from each lot.
+    pub taken: BTreeMap<i64, Points>,
     lots: i64,
 }
 
@@ -119,6 +121,7 @@ impl Store for MemoryStore {
                 .named
                 .clone()
                 .filter(|id| inner.customers.contains_key(id)),
+            shows_revoked_card: false,
         };
         let who = ask.identify(&known);
         let customer = match &who.customer {
@@ -176,6 +179,7 @@ fn new_case(id: CustomerId) -> CustomerCase {
         leaving: Default::default(),
         later: Vec::new(),
         lots: Vec::new(),
+        open_lots: Vec::new(),
         recorded: Vec::new(),
     }
 }
@@ -239,6 +243,18 @@ impl Inner {
                     .map(|(key, (lot, earned))| (*lot, key.clone(), *earned))
                     .collect()
             },
+            open_lots: customer
+                .lots
+                .iter()
+                .filter(|_| event.event.points_taken() > 0)
+                .map(|(key, (lot, earned))| OpenLot {
+                    id: *lot,
+                    remaining: earned - self.taken.get(lot).copied().unwrap_or_default(),
+                    earned_at: key.origin.at,
+                    expires_at: key.expires_at,
+                })
+                .filter(|lot| lot.remaining > 0)
+                .collect(),
             recorded: if is_head {
                 Vec::new()
             } else {
@@ -340,17 +356,23 @@ impl Inner {
                 self.lots
             })
             .collect();
+        let number = |lot: LotRef| match lot {
+            LotRef::New(index) => new[index],
+            LotRef::Existing(id) => id,
+        };
         for entry in change.entries {
-            let lot = match entry.lot {
-                LotRef::New(index) => new[index],
-                LotRef::Existing(id) => id,
-            };
-            let earned = customer
-                .lots
-                .values_mut()
-                .find(|(id, _)| *id == lot)
-                .expect("the lot is this customer's");
-            earned.1 += entry.amount;
+            let lot = entry.lot.map(number);
+            if let Some(lot) = lot {
+                let earned = customer
+                    .lots
+                    .values_mut()
+                    .find(|(id, _)| *id == lot)
+                    .expect("the lot is this customer's");
+                earned.1 += entry.amount;
+            }
+            for (lot, points) in entry.allocations {
+                *self.taken.entry(number(lot)).or_default() += points;
+            }
             self.entries
                 .push((change.id.clone(), lot, entry.amount, entry.balance_after));
         }

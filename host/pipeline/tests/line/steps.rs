@@ -272,9 +272,9 @@ fn shares_of_the_base_are_worked_out_when_all_formulas_have_answered() {
     let amounts: Vec<_> = outcome
         .points
         .iter()
-        .map(|entry| (entry.amount, entry.plugin.as_str()))
+        .map(|entry| (entry.amount, entry.plugin.as_deref()))
         .collect();
-    assert_eq!(amounts, [(37, "points"), (37, "double")]);
+    assert_eq!(amounts, [(37, Some("points")), (37, Some("double"))]);
 }
 
 #[test]

@@ -129,6 +129,7 @@ fn input() -> Input {
             language: Some("en".into()),
             birthday: None,
             home_location: None,
+            attributes: Vec::new(),
             offers: Vec::new(),
             known: Vec::new(),
         },

@@ -133,6 +133,7 @@ pub fn input() -> Input {
             language: None,
             birthday: None,
             home_location: None,
+            attributes: Vec::new(),
             offers: Vec::new(),
             known: Vec::new(),
         },

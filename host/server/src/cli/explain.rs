@@ -340,7 +340,10 @@ fn tell_customer(
                     number(entry.balance_after),
                     entry.kind.clone(),
                     entry.reason.clone(),
-                    entry.plugin.name.clone(),
+                    match (&entry.plugin, &entry.actor) {
+                        (Some(plugin), _) => plugin.name.clone(),
+                        (None, actor) => actor.clone().unwrap_or_default(),
+                    },
                     format!("{}/{}", entry.event.source, entry.event.id),
                 ]
             })
@@ -353,7 +356,7 @@ fn tell_customer(
             ("balance", Right),
             ("kind", Left),
             ("reason", Left),
-            ("plugin", Left),
+            ("by", Left),
             ("event", Left),
         ];
         told.push_str(&format!(

@@ -100,7 +100,7 @@ impl Init {
         let store = open_store(&folder, &Settings::default())?;
         let key = |role: Role| -> Result<String, Box<dyn std::error::Error>> {
             let key = keys::make(role)?;
-            store.add_key(&hash(&key), role.name(), "made by init", clock::now())?;
+            store.add_key(&hash(&key), role.name(), role.name(), clock::now())?;
             Ok(key)
         };
         Ok(Made {
@@ -257,6 +257,14 @@ late_window_days = 30
 unknown_customer = "create"
 # When several formulas award points: "add" them up, or take the "best".
 awards = "add"
+# Tags that are not under [[tags]]: "open" lets staff and rules set them (tills never may),
+# "registered" lets nobody.
+tags = "open"
+# Whether staff may take more points than a customer has.
+adjust_below_zero = false
+# What the key of a till may do that only staff may: "points.adjusted", "tier.overridden",
+# "tags.assigned".
+pos_may = []
 
 # What no rule gets past.
 [caps]
@@ -270,6 +278,24 @@ awards = "add"
 [profile]
 required = []
 mode = "lenient"
+
+# Fields of your own. type is text, number, boolean, date or choice; what is personal is kept with
+# names and addresses, and no plugin sees it.
+# [[profile.fields]]
+# key = "boot_size"
+# type = "number"
+# purpose = "Which boots to bring from the back."
+# min = 1
+# max = 60
+
+# What each tag means, and which of "rules", "pos" and "staff" may set it. A campaign's tag ends by
+# itself.
+# [[tags]]
+# key = "VIP"
+# means = "Greeted by name; spends a lot."
+# set_by = ["staff", "pos"]
+# synonyms = ["vip", "V.I.P."]
+# expires_after_days = 90
 
 # Every store, by the id that its tills send. A sale at a till names one of them.
 # [[locations]]

@@ -68,6 +68,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "rates",
             "reload",
             "locations",
+            "tags",
         ],
     ),
     (
@@ -78,13 +79,24 @@ pub const MERCHANT_KEYS: &Keys = &[
             "late_window_days",
             "unknown_customer",
             "awards",
+            "tags",
+            "adjust_below_zero",
+            "pos_may",
         ],
     ),
     (
         "caps",
         &["points_per_event", "discount_amount", "discount_share"],
     ),
-    ("profile", &["required", "mode"]),
+    ("profile", &["required", "mode", "fields"]),
+    (
+        "fields",
+        &["key", "type", "purpose", "personal", "choices", "min", "max"],
+    ),
+    (
+        "tags",
+        &["key", "means", "set_by", "synonyms", "expires_after_days"],
+    ),
     (
         "locations",
         &[
@@ -231,6 +243,7 @@ mod tests {
         let text = "kinds = { \"x.a\" = \"A\" }\nrates = { EUR = 1 }\n";
         let shop: ShopFile = toml::from_str(&format!(
             "{GOOD}{text}[caps]\npoints_per_event = 1\ndiscount_amount = 1\ndiscount_share = 1\n\
+             [[tags]]\nkey = \"A\"\nmeans = \"A.\"\nexpires_after_days = 1\n\
              [[locations]]\nid = \"a\"\nname = \"A\"\ncountry = \"US\"\ntime_zone = \"UTC\"\nopened = \"2024-01-01\"\nclosed = \"2024-01-02\"\n"
         ))
         .unwrap();

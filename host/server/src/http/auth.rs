@@ -8,7 +8,9 @@ use Role::{Agency, Operator, Pos, Read, Staff};
 use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use stampcard_pipeline::admit::{Sender, SenderKind};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,6 +42,27 @@ impl Role {
     }
 }
 
+/// Who asks: the key's role, and what people call it.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub role: Role,
+    pub name: Arc<str>,
+}
+
+impl Caller {
+    /// As the line knows it.
+    pub fn sender(&self) -> Sender {
+        let kind = match self.role {
+            Operator => SenderKind::Operator,
+            Staff => SenderKind::Staff,
+            // The others send nothing; what they cannot do, a till cannot do either.
+            Pos | Agency | Read => SenderKind::Pos,
+        };
+        let name = Arc::clone(&self.name);
+        Sender { kind, name }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a role; they are pos, staff, operator, agency and read")]
 pub struct UnknownRole(String);
@@ -67,7 +90,10 @@ pub const SEES_CUSTOMERS: &[Role] = &[Pos, Staff, Operator, Read];
 /// Makes customers by hand.
 pub const MAKES_CUSTOMERS: &[Role] = &[Pos, Staff, Operator];
 /// Edits profiles by hand.
-pub const EDITS: &[Role] = &[Staff, Operator];
+pub const EDITS: &[Role] = &[Pos, Staff, Operator];
+/// The fields of a profile that a till may edit: what people say at a counter. What somebody holds,
+/// agreed to or is tagged with has its own events.
+pub const POS_EDITS: [&str; 5] = ["given_name", "family_name", "email", "phone", "note"];
 /// Sees decisions and segments, which hold nothing that is personal.
 pub const SEES_DECISIONS: &[Role] = &[Pos, Staff, Operator, Agency, Read];
 /// Sees how the rules are doing.

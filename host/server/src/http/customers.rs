@@ -3,9 +3,11 @@
 
 use super::Door;
 use super::ask::{ContentType, Query, object};
+use super::auth::{Caller, POS_EDITS, Role};
 use super::page::{Page, Paging};
 use super::problem::{Problem, bad_request};
 use super::profile::{Customer, record, view};
+use super::tags::WhoIs;
 use crate::clock;
 use axum::Json;
 use axum::body::Body;
@@ -21,12 +23,13 @@ use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::IdentifierKind;
 use stampcard_pipeline::refusal::Refusal;
 use stampcard_pipeline::shop::Shop;
+use stampcard_store::Reads;
 use stampcard_store::reads::Find;
 use std::sync::Arc;
 use utoipa::IntoParams;
 
 /// The source of the events that this file makes of requests.
-const SOURCE: &str = "stampcard-api";
+pub const SOURCE: &str = "stampcard-api";
 
 /// By what customers are looked for: one of these, or none for all of them.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -47,9 +50,13 @@ pub struct Filter {
     /// Who is in it now.
     pub segment: Option<String>,
     pub tier: Option<String>,
-    /// Beginnings of words of a name, or of an e-mail address.
+    /// Beginnings of words of a name or of an e-mail address, or any four digits of a phone number
+    /// that follow each other.
     #[param(example = "ana ru")]
     pub text: Option<String>,
+    /// The same as `text`.
+    #[param(example = "0100")]
+    pub q: Option<String>,
     /// Whose country reads `phone`.
     pub location: Option<String>,
     /// Rows of this page, from 1 to 500; 50 if it is not given.
@@ -94,6 +101,7 @@ pub async fn read(
 
 pub async fn create(
     State(door): State<Arc<Door>>,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -102,7 +110,7 @@ pub async fn create(
     refuse_if_there(&door, &who, data.get("location").and_then(Value::as_str)).await?;
     data.insert("customer".into(), Value::Object(who));
     let outcome = door
-        .submit(event("customer.created", data)?)
+        .submit(event("customer.created", data)?, caller.sender())
         .await
         .map_err(Problem::seen_from_body)?;
     let Some(customer) = outcome.customer else {
@@ -119,6 +127,7 @@ pub async fn create(
 
 pub async fn edit(
     State(door): State<Arc<Door>>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -130,6 +139,16 @@ pub async fn edit(
         &[ContentType::MergePatch, ContentType::Json],
     )
     .await?;
+    if caller.role == Role::Pos
+        && let Some(field) = data.keys().find(|it| !POS_EDITS.contains(&it.as_str()))
+    {
+        let detail = format!(
+            "a key of a till edits {} and nothing else; send this with a key of staff",
+            POS_EDITS.join(", ")
+        );
+        let problem = Problem::new(StatusCode::FORBIDDEN, "field-not-open", detail);
+        return Err(problem.at(&format!("/{field}")));
+    }
     let mut who = take_identifiers(&mut data);
     // One edit at a time: between the look at the revision and the event nobody else edits.
     let _turn = door.edits.lock().await;
@@ -143,12 +162,39 @@ pub async fn edit(
             .with("current", current)
             .header(header::ETAG, &etag(now.revision)));
     }
+    let replaced = replaced(&who, &now, &door.merchant.live().shop);
+    if !replaced.is_empty() {
+        data.insert("replace".into(), json!(replaced));
+    }
     who.insert("id".into(), Value::String(id.clone()));
     data.insert("customer".into(), Value::Object(who));
-    door.submit(event("customer.updated", data)?)
+    door.submit(event("customer.updated", data)?, caller.sender())
         .await
         .map_err(Problem::seen_from_body)?;
     Ok(answer(StatusCode::OK, one(&door, CustomerId(id)).await?))
+}
+
+/// The kinds of identifiers that an edit gives another value to. One that is sent as it was is no
+/// change: a customer whose number is only confirmed keeps what they agreed to.
+fn replaced(who: &Map<String, Value>, now: &Customer, shop: &Shop) -> Vec<&'static str> {
+    let text = |name: &str| who.get(name).and_then(Value::as_str);
+    let normal = [
+        ("email", text("email").map(normal_email)),
+        (
+            "phone",
+            text("phone").map(|phone| normal_phone(phone, &shop.file.country)),
+        ),
+        ("card", text("card").map(normal_card)),
+    ];
+    let given = normal.into_iter().filter_map(|(kind, value)| Some((kind, value?.ok()?)));
+    given
+        .filter(|(kind, value)| {
+            let mut same = now.identities.iter().filter(|it| it.kind == *kind);
+            same.all(|it| it.value != *value)
+                && now.identities.iter().any(|it| it.kind == *kind)
+        })
+        .map(|(kind, _)| kind)
+        .collect()
 }
 
 /// One customer, or a 404.
@@ -295,6 +341,7 @@ impl Wanted {
             segment,
             tier,
             text,
+            q,
             location,
             ..
         } = filter;
@@ -307,6 +354,7 @@ impl Wanted {
             ("segment", segment),
             ("tier", tier),
             ("text", text),
+            ("q", q),
         ];
         let mut given = given
             .into_iter()
@@ -332,7 +380,7 @@ impl Wanted {
             ),
             "card" => identifier(IdentifierKind::Card, normal_card(&value)),
             "external" => identifier(IdentifierKind::External, Ok(value)),
-            "tag" => Ok(Wanted::Tag(value.trim().to_owned())),
+            "tag" => Ok(Wanted::Tag(shop.tags.key_of(value.trim()).to_owned())),
             "segment" => Ok(Wanted::Segment(value)),
             "tier" => Ok(Wanted::Tier(value)),
             _ => Ok(Wanted::Text(value)),
@@ -348,6 +396,51 @@ impl Wanted {
             Wanted::Tier(tier) => Find::Tier(tier),
             Wanted::Text(text) => Find::Text(text),
         }
+    }
+}
+
+/// One customer by one thing that they go by, in its normal form.
+pub enum Looked {
+    Id(CustomerId),
+    Identifier(IdentifierKind, String),
+}
+
+impl Looked {
+    pub fn of(named: &WhoIs, shop: &Shop) -> Result<Looked, Problem> {
+        let told =
+            |refusal: Refusal| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.code(), refusal.to_string());
+        let identifier = |kind, normal: Result<String, Refusal>| {
+            Ok(Looked::Identifier(kind, normal.map_err(told)?))
+        };
+        match named {
+            WhoIs { id: Some(id), email: None, phone: None, card: None } => {
+                Ok(Looked::Id(CustomerId(id.clone())))
+            }
+            WhoIs { id: None, email: Some(email), phone: None, card: None } => {
+                identifier(IdentifierKind::Email, normal_email(email))
+            }
+            WhoIs { id: None, email: None, phone: Some(phone), card: None } => identifier(
+                IdentifierKind::Phone,
+                normal_phone(phone, &shop.file.country),
+            ),
+            WhoIs { id: None, email: None, phone: None, card: Some(card) } => {
+                identifier(IdentifierKind::Card, normal_card(card))
+            }
+            _ => {
+                let detail = "name a customer by one of id, email, phone and card";
+                Err(bad_request("bad-customer", detail))
+            }
+        }
+    }
+
+    pub fn find(&self, reads: &Reads) -> Result<Option<CustomerId>, Problem> {
+        let found = match self {
+            Looked::Id(id) => reads.customer(id)?,
+            Looked::Identifier(kind, value) => {
+                reads.customers(Find::Identifier(*kind, value), None, 1)?.pop()
+            }
+        };
+        Ok(found.map(|customer| customer.id))
     }
 }
 

@@ -83,7 +83,23 @@ fn data(body: &Body, currency: &str) -> Value {
         Body::Consent(consent) => {
             json!({"purpose": consent.purpose, "granted": consent.granted, "at": calendar::text(consent.at)})
         }
-        Body::Tag(change) => json!({"tag": change.tag}),
+        Body::Tag(change) => match change.until {
+            Some(until) => json!({"tag": change.tag, "until": calendar::text(until)}),
+            None => json!({"tag": change.tag}),
+        },
+        Body::Adjustment(adjustment) => json!({
+            "points": adjustment.points,
+            "reason": adjustment.reason,
+            "expires_at": adjustment.expires_at.map(calendar::text),
+        }),
+        Body::Placement(placement) => json!({
+            "tier": placement.tier,
+            "until": placement.until.map(calendar::text),
+            "reason": placement.reason,
+        }),
+        Body::Note(note) => {
+            json!({"edits": note.edits, "internal": note.internal, "withdrawn": note.withdrawn})
+        }
         Body::Visit(visit) => json!({"count": visit.count}),
         Body::Review => json!({}),
         Body::Other(text) => serde_json::from_str(text).unwrap_or_else(|_| json!({})),
@@ -100,6 +116,9 @@ fn of_sale(sale: &Sale, currency: &str) -> Value {
         if let Some(shown) = shown.as_object_mut() {
             shown.remove("measured");
         }
+    }
+    if !sale.fields.is_empty() {
+        data["fields"] = own_fields(&sale.fields);
     }
     if let Some(data) = data.as_object_mut()
         && let Some(pending) = data.remove("payment_pending")
@@ -148,6 +167,9 @@ fn of_profile(change: &ProfileChange) -> Value {
         Some(Edit::Clear) => put("birthday", Value::Null),
         None => None,
     };
+    if !change.fields.is_empty() {
+        put("fields", own_fields(&change.fields));
+    }
     if !change.consents.is_empty() {
         let of = |consent: &Consent| json!({"purpose": consent.purpose, "granted": consent.granted, "at": calendar::text(consent.at)});
         put("consents", change.consents.iter().map(of).collect());
@@ -162,6 +184,18 @@ fn of_profile(change: &ProfileChange) -> Value {
         put("sale", json!(sale));
     }
     Value::Object(data)
+}
+
+/// The shop's own fields that are not personal; null is one that was cleared.
+fn own_fields(fields: &BTreeMap<String, Edit<String>>) -> Value {
+    let shown = fields.iter().map(|(key, edit)| {
+        let value = match edit {
+            Edit::Set(text) => text.as_str().into(),
+            Edit::Clear => Value::Null,
+        };
+        (key.clone(), value)
+    });
+    Value::Object(shown.collect())
 }
 
 fn text_of(edit: &Option<Edit<String>>) -> Option<Value> {

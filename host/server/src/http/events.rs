@@ -2,6 +2,7 @@
 
 use super::Door;
 use super::ask::{ContentType, Query, body};
+use super::auth::Caller;
 use super::decision::{Step, steps};
 use super::event_view::EventView;
 use super::limits;
@@ -33,14 +34,15 @@ pub enum BatchItem {
 /// `POST /v1/events`
 pub async fn take(
     State(door): State<Arc<Door>>,
+    caller: Caller,
     headers: HeaderMap,
     given: Body,
 ) -> Result<Response, Problem> {
     match read(&headers, given).await? {
-        Sent::One(event) => Ok(Json(door.submit(event).await?).into_response()),
+        Sent::One(event) => Ok(Json(door.submit(event, caller.sender()).await?).into_response()),
         Sent::Batch(events) => {
             let answers = door
-                .submit_all(events)
+                .submit_all(events, caller.sender())
                 .await
                 .into_iter()
                 .map(|answer| match answer {
@@ -55,11 +57,12 @@ pub async fn take(
 /// `POST /v1/preview`
 pub async fn preview(
     State(door): State<Arc<Door>>,
+    caller: Caller,
     headers: HeaderMap,
     given: Body,
 ) -> Result<Json<Outcome>, Problem> {
     match read(&headers, given).await? {
-        Sent::One(event) => Ok(Json(door.preview(event).await?)),
+        Sent::One(event) => Ok(Json(door.preview(event, caller.sender()).await?)),
         Sent::Batch(_) => Err(bad_request(
             "one-at-a-time",
             "a preview is of one event: nothing of a first would be there for a second",

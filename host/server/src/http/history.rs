@@ -72,11 +72,15 @@ pub struct LedgerEntry {
     /// Its number, without gaps over all customers of the shop.
     pub entry: i64,
     pub amount: Points,
-    /// `base`, `bonus` or `correction`.
+    /// `base`, `bonus`, `correction` or `adjustment`.
     pub kind: String,
     pub balance_after: Points,
     pub reason: String,
-    pub plugin: DecidedBy,
+    /// The plugin that decided it; null where a person did.
+    pub plugin: Option<DecidedBy>,
+    /// Who of the shop's people did it, where no plugin decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// The event that it is for, and when that happened.
     pub event: Named,
     #[schema(value_type = String, format = DateTime)]
@@ -124,12 +128,13 @@ fn ledger_entry(row: LedgerRow) -> LedgerEntry {
         kind: row.kind,
         balance_after: row.balance_after,
         reason: row.reason,
-        plugin: DecidedBy {
-            name: row.plugin.name,
-            version: row.plugin.version,
-            digest: row.plugin.digest,
-            configuration: row.plugin.configuration,
-        },
+        plugin: row.plugin.map(|plugin| DecidedBy {
+            name: plugin.name,
+            version: plugin.version,
+            digest: plugin.digest,
+            configuration: plugin.configuration,
+        }),
+        actor: row.actor,
         event: row.event.into(),
         occurred_at: Time(row.occurred_at),
         caused_by: row.caused_by.into(),

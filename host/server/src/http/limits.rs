@@ -41,6 +41,13 @@ pub const CARD_ITEMS: usize = 20;
 pub const CARD_EVENTS: u32 = 100;
 /// Events that are looked through for the locations of one customer: ten years of a sale a day.
 pub const LOCATION_EVENTS: usize = 4_000;
+/// Customers of one bulk assignment of a tag: at a thousand events a second it is answered well
+/// within [`ANSWER_TIME_MAX`], and the journal keeps the whole list in one event.
+pub const BULK_CUSTOMERS_MAX: usize = 5_000;
+/// Its body, in bytes: as many e-mail addresses of 100 letters each.
+pub const BULK_BYTES_MAX: usize = 1 << 20;
+/// What names such a job, in bytes: customers' events are named after it.
+pub const BULK_KEY_BYTES_MAX: usize = 128;
 /// A request id that a caller may choose, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 /// The time after which an overloaded server may be asked again, in seconds.

@@ -18,7 +18,9 @@ mod listen;
 mod membership;
 mod metrics;
 mod next;
+mod notes;
 mod openapi;
+mod orders;
 mod page;
 mod plugins;
 mod problem;
@@ -27,19 +29,22 @@ mod routes;
 mod rules;
 mod schema;
 mod segments;
+mod tags;
 mod till;
 
 use crate::clock;
 use crate::merchant::Merchant;
-use auth::Role;
+use auth::{Caller, Role};
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use metrics::Meters;
 use parking_lot::Mutex;
 use problem::Problem;
+use stampcard_pipeline::admit::Sender;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_store::Reads;
@@ -65,7 +70,7 @@ pub struct Door {
     meters: Meters,
     ids: around::Ids,
     /// Keys that were looked up not long ago. Only keys that work get in, so it stays small.
-    known_keys: Mutex<HashMap<[u8; 32], (Role, Instant)>>,
+    known_keys: Mutex<HashMap<[u8; 32], (Caller, Instant)>>,
     reading: Arc<Semaphore>,
     /// Held while a profile is edited by hand.
     edits: tokio::sync::Mutex<()>,
@@ -109,9 +114,9 @@ impl Door {
     }
 
     /// Takes an event; what it did can be read when this returns.
-    async fn submit(self: &Arc<Self>, event: Bytes) -> Result<Outcome, Problem> {
+    async fn submit(self: &Arc<Self>, event: Bytes, by: Sender) -> Result<Outcome, Problem> {
         let came = Instant::now();
-        let outcome = self.merchant.submit(event).await?;
+        let outcome = self.merchant.submit(event, by).await?;
         if !outcome.points.is_empty() {
             self.meters.award_visible(came.elapsed());
         }
@@ -119,8 +124,12 @@ impl Door {
     }
 
     /// Takes events one after the other, each a commit of its own.
-    async fn submit_all(self: &Arc<Self>, events: Vec<Bytes>) -> Vec<Result<Outcome, Problem>> {
-        let answers = self.merchant.submit_in_turn(events).await;
+    async fn submit_all(
+        self: &Arc<Self>,
+        events: Vec<Bytes>,
+        by: Sender,
+    ) -> Vec<Result<Outcome, Problem>> {
+        let answers = self.merchant.submit_in_turn(events, by).await;
         let mut named = Vec::with_capacity(answers.len());
         for answer in answers {
             named.push(match answer {
@@ -132,8 +141,8 @@ impl Door {
     }
 
     /// What an event would do; nothing is committed.
-    async fn preview(self: &Arc<Self>, event: Bytes) -> Result<Outcome, Problem> {
-        let outcome = self.merchant.preview(event).await?;
+    async fn preview(self: &Arc<Self>, event: Bytes, by: Sender) -> Result<Outcome, Problem> {
+        let outcome = self.merchant.preview(event, by).await?;
         self.named(outcome).await
     }
 
@@ -152,23 +161,28 @@ impl Door {
         Ok(outcome)
     }
 
-    async fn role_of(self: &Arc<Self>, hash: [u8; 32]) -> Result<Role, Problem> {
+    async fn caller_of(self: &Arc<Self>, hash: [u8; 32]) -> Result<Caller, Problem> {
         let now = Instant::now();
-        let known = self.known_keys.lock().get(&hash).copied();
-        if let Some((role, since)) = known
+        let known = self.known_keys.lock().get(&hash).cloned();
+        if let Some((caller, since)) = known
             && now.duration_since(since) < KEY_KNOWN_FOR
         {
-            return Ok(role);
+            return Ok(caller);
         }
         let key = self.read(move |reads| Ok(reads.key(&hash)?)).await?;
-        let role = key
+        let caller = key
             .filter(|key| key.revoked_at.is_none_or(|at| at > clock::now()))
-            .and_then(|key| key.role.parse().ok());
-        match role {
-            Some(role) => self.known_keys.lock().insert(hash, (role, now)),
+            .and_then(|key| {
+                Some(Caller {
+                    role: key.role.parse().ok()?,
+                    name: key.label.into(),
+                })
+            });
+        match &caller {
+            Some(caller) => self.known_keys.lock().insert(hash, (caller.clone(), now)),
             None => self.known_keys.lock().remove(&hash),
         };
-        role.ok_or_else(auth::unknown_key)
+        caller.ok_or_else(auth::unknown_key)
     }
 }
 
@@ -195,19 +209,32 @@ fn router(door: Arc<Door>) -> Router {
 /// Lets a request through whose key has one of the roles.
 async fn only_for(
     State((door, may)): State<(Arc<Door>, &'static [Role])>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let shown = match auth::shown(request.headers()) {
         Ok(shown) => shown,
         Err(problem) => return problem.into_response(),
     };
-    match door
-        .role_of(shown)
-        .await
-        .and_then(|role| auth::allow(role, may))
-    {
-        Ok(()) => next.run(request).await,
+    let caller = match door.caller_of(shown).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    match auth::allow(caller.role, may) {
+        Ok(()) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
+    }
+}
+
+/// Who asks, on the routes that need a key.
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Caller, Problem> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        caller.ok_or_else(problem::internal)
     }
 }

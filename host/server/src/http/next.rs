@@ -154,7 +154,9 @@ pub struct Review {
     pub at: Time,
     /// What comes due: a plugin that asked for it, the end of a membership, the end of a tier.
     pub why: String,
-    pub plugin: String,
+    /// The plugin that it is of; absent for what the host or staff does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
 }
 
 pub async fn next(
@@ -184,24 +186,32 @@ fn reviews(head: &Fold) -> Vec<Review> {
         Review {
             at: Time(*at),
             why,
-            plugin: plugin.clone(),
+            plugin: Some(plugin.clone()),
         }
     });
     let memberships = head.memberships.iter().filter_map(|(segment, member)| {
         Some(Review {
             at: Time(member.until?),
             why: format!("the membership in {segment} ends"),
-            plugin: member.plugin.clone(),
+            plugin: Some(member.plugin.clone()),
         })
     });
     let tier = head.standing.iter().filter_map(|held| {
         Some(Review {
             at: Time(held.keep_until?),
-            why: format!("the tier {} is kept until then", held.tier),
+            why: match &head.placed {
+                Some(placed) => format!("{} holds the tier {} until then", placed.actor, held.tier),
+                None => format!("the tier {} is kept until then", held.tier),
+            },
             plugin: held.plugin.clone(),
         })
     });
-    let mut reviews: Vec<Review> = asked.chain(memberships).chain(tier).collect();
+    let tags = head.tag_ends.iter().map(|(tag, at)| Review {
+        at: Time(*at),
+        why: format!("the tag {tag} ends"),
+        plugin: None,
+    });
+    let mut reviews: Vec<Review> = asked.chain(memberships).chain(tier).chain(tags).collect();
     reviews.sort_by_key(|review| review.at);
     reviews
 }

@@ -93,6 +93,10 @@ impl Problem {
         self.header(header::RETRY_AFTER, &seconds.to_string())
     }
 
+    pub fn status(&self) -> u16 {
+        self.0.status
+    }
+
     #[cfg(test)]
     pub fn code(&self) -> &str {
         &self.0.code
@@ -248,9 +252,15 @@ impl From<Refusal> for Problem {
         let status = match &refusal {
             Refusal::Malformed { .. } => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+
+            Refusal::Invalid {
+                code: "identifier-taken",
+                ..
+            } => StatusCode::CONFLICT,
             Refusal::UnknownKind { .. }
             | Refusal::NotYetSupported { .. }
             | Refusal::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::Forbidden { .. } => StatusCode::FORBIDDEN,
             Refusal::Conflict { .. } => StatusCode::CONFLICT,
             Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };

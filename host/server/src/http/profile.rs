@@ -2,6 +2,7 @@
 
 use super::problem::{Problem, not_found};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{
     Consent, Identifier, IdentifierKind, Instant, Money, MonthDay, Points,
@@ -21,6 +22,9 @@ pub struct Customer {
     pub id: String,
     /// E-mail, phone, card and accounts elsewhere, in their normal form.
     pub identities: Vec<Identity>,
+    /// What they went by before: an old address still names them, an old card does not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Identity>,
     pub given_name: Option<String>,
     pub family_name: Option<String>,
     pub address: Option<String>,
@@ -31,6 +35,9 @@ pub struct Customer {
     pub language: Option<String>,
     /// The location that the customer calls theirs.
     pub home_location: Option<String>,
+    /// The fields that this shop has declared, each in its type.
+    #[schema(value_type = Object)]
+    pub fields: Map<String, Value>,
     pub tier: Option<String>,
     /// Since when and why the tier is held, and what the next one wants.
     pub standing: Standing,
@@ -83,6 +90,9 @@ pub struct Standing {
     pub keep_until: Option<Time>,
     pub reason: Option<String>,
     pub next: Option<NextTier>,
+    /// Who of the shop's people holds the customer in this tier, whatever the rules say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -136,7 +146,8 @@ pub fn view(
         family_name: field("family_name"),
         address: field("address"),
         birthday: head.birthday.map(|day| birthday(day, field("birth_year"))),
-        identities: person.identifiers.into_iter().map(identity).collect(),
+        identities: person.identifiers.iter().cloned().map(identity).collect(),
+        retired: person.retired.iter().cloned().map(identity).collect(),
         tier: head.standing.as_ref().map(|held| held.tier.clone()),
         standing: standing(&head),
         balance,
@@ -154,11 +165,26 @@ pub fn view(
         missing,
         created_at: Time(head.created_at),
         enrolled_at: head.enrolled_at.map(Time),
+        fields: own_fields(&head, Some(&person), shop),
         language: head.language,
         home_location: head.home_location,
         origin: head.origin,
         revision,
     })
+}
+
+/// What is known of the shop's own fields; those that are personal only with the person.
+pub fn own_fields(head: &Fold, person: Option<&Person>, shop: &Shop) -> Map<String, Value> {
+    let declared = shop.file.profile.fields.iter();
+    let known = declared.filter_map(|field| {
+        let kept = match (field.personal, person) {
+            (false, _) => head.attributes.get(&field.key),
+            (true, Some(person)) => person.fields.get(&format!("fields/{}", field.key)),
+            (true, None) => None,
+        };
+        Some((field.key.clone(), field.shown(kept?)))
+    });
+    known.collect()
 }
 
 fn identity(identifier: Identifier) -> Identity {
@@ -179,6 +205,7 @@ pub fn standing(head: &Fold) -> Standing {
             missing: next.missing,
             unit: next.unit,
         }),
+        held_by: head.placed.as_ref().map(|placed| placed.actor.clone()),
     }
 }
 

@@ -10,8 +10,8 @@ use super::auth::{
 };
 use super::page::Paging;
 use super::{
-    Door, customers, events, health, history, installing, membership, metrics, next, openapi,
-    plugins, profile, rules, schema, segments, till,
+    Door, customers, events, health, history, installing, membership, metrics, next, notes, openapi,
+    orders, plugins, profile, rules, schema, segments, tags, till,
 };
 use crate::merchant::Installed;
 use axum::handler::Handler;
@@ -122,6 +122,20 @@ pub fn all() -> Vec<Route> {
             .about("What the customer bought at each location.")
             .of_customer().answers::<history::Locations>(),
 
+        Route::get("/v1/customers/{id}/orders", "readOrders", orders::orders).may(SEES_CUSTOMERS)
+            .about("What the customer bought, in stores and online, in one order of time, with its points.")
+            .of_customer().asks::<orders::OrdersAsked>().answers_pages_of::<orders::Order>(),
+        Route::get("/v1/customers/{id}/notes", "readNotes", notes::notes).may(SEES_CUSTOMERS)
+            .about("What staff wrote about the customer, and what each note said before.")
+            .of_customer().asks::<notes::NotesAsked>().answers::<notes::Notes>(),
+
+        Route::get("/v1/tags", "listTags", tags::tags).may(SEES_DECISIONS)
+            .about("Every tag: what it means, who may set it, how many customers have it, and what may want tidying up.")
+            .answers::<tags::Tags>(),
+        Route::post("/v1/tags:bulk", "assignTag", tags::bulk).may(SENDS)
+            .about("Sets or clears a tag for a list of customers or for everybody whom a query finds: an event for each of them, and one for the job. Sent again with the same key it does nothing twice.")
+            .body::<tags::TagsBulk>()
+            .answers::<tags::BulkDone>().problems(&[409, 413, 415, 422]),
         Route::get("/v1/segments", "listSegments", segments::segments).may(SEES_DECISIONS)
             .about("Every segment, what it means, and how many are in it.")
             .answers::<segments::Segments>(),

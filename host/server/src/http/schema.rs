@@ -53,6 +53,11 @@ pub fn name_of_data(kind: &str) -> &'static str {
         }
         "consent.changed" => "ConsentData",
         "tag.added" | "tag.removed" => "TagData",
+        "tags.assigned" => "TagsAssignedData",
+        "points.adjusted" => "AdjustmentData",
+        "tier.overridden" => "PlacementData",
+        "note.added" => "NoteData",
+        "note.edited" => "NoteEditData",
         "visit.counted" => "VisitData",
         _ => "OtherData",
     }

@@ -5,12 +5,13 @@ use super::event_view::Named;
 use super::limits;
 use super::next::{Offer, last_prompts, usable};
 use super::problem::Problem;
-use super::profile::{Standing, record, standing};
+use super::profile::{Standing, own_fields, record, standing};
 use super::schema;
 use crate::clock;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{Channel, Line, Money, Points};
 use stampcard_pipeline::outcome::{PromptView, Time};
@@ -84,6 +85,9 @@ pub struct Card {
     pub available: Points,
     pub segments: Vec<String>,
     pub tags: Vec<String>,
+    /// What the shop's own fields say that is not personal: sizes, preferences.
+    #[schema(value_type = Object)]
+    pub preferences: Map<String, Value>,
     /// Of the purchases' totals.
     #[schema(example = "USD")]
     pub currency: String,
@@ -118,6 +122,7 @@ pub async fn card(
 ) -> Result<Json<Card>, Problem> {
     let id = CustomerId(id);
     let currency = door.currency();
+    let live = door.merchant.live();
     let card = door
         .read(move |reads| {
             let now = clock::now();
@@ -133,6 +138,7 @@ pub async fn card(
                 available: head.available(now),
                 segments: head.memberships.keys().cloned().collect(),
                 tags: head.tags.iter().cloned().collect(),
+                preferences: own_fields(head, None, &live.shop),
                 currency,
                 purchases: purchases(reads, &id)?,
                 offers: usable(head, now),

@@ -121,6 +121,22 @@ fn lots(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Tr
             Ok(())
         },
     )?;
+    sql.each::<Trouble>(
+        "SELECT e.number, e.amount, coalesce(sum(a.amount), 0) FROM entries e JOIN allocations a ON a.entry = e.number
+         WHERE e.customer = ?1 GROUP BY e.number HAVING e.lot IS NOT NULL OR sum(a.amount) > -e.amount",
+        &[&customer.row],
+        |row| {
+            let (number, amount, taken): (i64, Points, Points) =
+                (row.get(0)?, row.get(1)?, row.get(2)?);
+            findings.differ(
+                Some(&customer.id),
+                format!("entry {number}: taken from lots"),
+                format!("at most {}", -amount),
+                taken.to_string(),
+            );
+            Ok(())
+        },
+    )?;
     for (lot, points) in booked {
         findings.differ(
             Some(&customer.id),

@@ -113,9 +113,10 @@ impl Writing<'_> {
 
     pub(super) fn tiers(&self, row: i64, customer: &CustomerChange) -> Result<(), Trouble> {
         for tier in &customer.tiers {
+            let (plugin, actor) = self.decider(&tier.by)?;
             self.writer.sql.run(
-                "INSERT INTO tiers (customer, number, from_tier, to_tier, since, keep_until, reason, plugin)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO tiers (customer, number, from_tier, to_tier, since, keep_until, reason, plugin, actor)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 &[
                     &row,
                     &tier.number,
@@ -124,7 +125,8 @@ impl Writing<'_> {
                     &tier.since.0,
                     &tier.keep_until.map(|at| at.0),
                     &tier.reason,
-                    &self.version(tier.plugin)?,
+                    &plugin,
+                    &actor,
                 ],
             )?;
         }

@@ -108,6 +108,9 @@ struct Now {
     language: Option<String>,
     birthday: Option<MonthDay>,
     home_location: Option<String>,
+    /// The shop's own fields that are not personal.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<String, String>,
 }
 
 /// The rest of what any order of arrival must end in.
@@ -153,7 +156,9 @@ struct TierLine {
     to: Option<String>,
     keep_until: Option<Time>,
     reason: String,
-    plugin: String,
+    plugin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
 }
 
 fn customer(sql: &Sql, view: View, row: CustomerRow) -> Result<CustomerLine, Trouble> {
@@ -208,6 +213,7 @@ fn as_now(row: &CustomerRow, head: Fold, canonical: bool) -> CustomerLine {
             language: head.language,
             birthday: head.birthday,
             home_location: head.home_location,
+            fields: head.attributes,
         }),
         canonical: canonical.then(|| Canonical {
             memberships: Vec::new(),
@@ -267,7 +273,7 @@ fn as_of(sql: &Sql, row: &CustomerRow, at: Instant) -> Result<CustomerLine, Trou
         },
     )?;
     let sums = sql.first(
-        "SELECT coalesce(sum(amount), 0), coalesce(sum(amount) FILTER (WHERE lot IS NOT NULL), 0)
+        "SELECT coalesce(sum(amount), 0), coalesce(sum(amount) FILTER (WHERE lot IS NOT NULL AND kind <> 'adjustment'), 0)
          FROM entries WHERE customer = ?1 AND occurred_at <= ?2",
         &[&row.id, &at.0],
         |sums| Ok((sums.get(0)?, sums.get(1)?)),
@@ -326,8 +332,8 @@ fn memberships(sql: &Sql, customer: i64, view: View) -> Result<Vec<MembershipLin
 
 fn tiers(sql: &Sql, customer: i64, view: View) -> Result<Vec<TierLine>, Trouble> {
     Ok(sql.all(
-        "SELECT t.from_tier, t.to_tier, t.since, t.keep_until, t.reason, v.name
-         FROM tiers t JOIN plugin_versions v ON v.id = t.plugin
+        "SELECT t.from_tier, t.to_tier, t.since, t.keep_until, t.reason, v.name, t.actor
+         FROM tiers t LEFT JOIN plugin_versions v ON v.id = t.plugin
          WHERE t.customer = ?1 AND t.since <= ?2 ORDER BY t.number",
         &[&customer, &view.until()],
         |row| {
@@ -338,6 +344,7 @@ fn tiers(sql: &Sql, customer: i64, view: View) -> Result<Vec<TierLine>, Trouble>
                 keep_until: some_instant(row, 3)?.map(Time),
                 reason: row.get(4)?,
                 plugin: row.get(5)?,
+                actor: row.get(6)?,
             })
         },
     )?)

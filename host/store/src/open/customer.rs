@@ -11,7 +11,7 @@ use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::{CustomerId, Explanation, LotKey};
 use stampcard_pipeline::event::{Instant, Points, Position};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
-use stampcard_pipeline::store::{Ask, Later, Recorded, StoreError};
+use stampcard_pipeline::store::{Ask, Later, OpenLot, Recorded, StoreError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ pub(super) struct Read {
     pub leaving: [VecDeque<Moved>; 4],
     pub later: Vec<(i64, Vec<u8>)>,
     pub lots: Vec<(i64, LotKey, Points)>,
+    pub open_lots: Vec<OpenLot>,
     pub recorded: Vec<RecordedRow>,
 }
 
@@ -54,6 +55,10 @@ pub(super) fn read_customer(
             && claimed.is_none_or(|claimed| fold.is_before(&claimed.event.position()))
     };
     let end = event.event.at.max(hot.clock);
+    let open_lots = match event.event.points_taken() {
+        0 => Vec::new(),
+        _ => open_lots(writer, hot.row)?,
+    };
     if let Some(head) = hot.head.clone().filter(|head| can_start(head)) {
         let leaving = leaving(writer, hot.row, &head, end)?;
         return Ok(Read {
@@ -62,6 +67,7 @@ pub(super) fn read_customer(
             leaving,
             later: Vec::new(),
             lots: Vec::new(),
+            open_lots,
             recorded: Vec::new(),
         });
     }
@@ -70,6 +76,7 @@ pub(super) fn read_customer(
         leaving: leaving(writer, hot.row, &start, end)?,
         later: later(writer, hot.row, &start.last)?,
         lots: lots(writer, hot.row, &start)?,
+        open_lots,
         recorded: recorded(writer, hot.row, &start)?,
         start: Some(Arc::new(start)),
         hot,
@@ -176,6 +183,22 @@ fn lots(
         },
     )?;
     Ok(lots)
+}
+
+/// The lots from which points can be taken.
+fn open_lots(writer: &Writer, customer: i64) -> Result<Vec<OpenLot>, Trouble> {
+    Ok(writer.sql.all(
+        "SELECT id, remaining, at, expires_at FROM lots WHERE customer = ?1 AND remaining > 0",
+        &[&customer],
+        |row| {
+            Ok(OpenLot {
+                id: row.get(0)?,
+                remaining: row.get(1)?,
+                earned_at: instant(row, 2)?,
+                expires_at: row::some_instant(row, 3)?,
+            })
+        },
+    )?)
 }
 
 fn recorded(writer: &Writer, customer: i64, start: &Fold) -> Result<Vec<RecordedRow>, Trouble> {

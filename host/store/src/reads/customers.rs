@@ -36,7 +36,10 @@ pub struct CustomerRecord {
 pub struct Person {
     /// `given_name`, `family_name`, `address`, `birth_year` …
     pub fields: BTreeMap<String, String>,
+    /// What they go by.
     pub identifiers: Vec<Identifier>,
+    /// What they went by before.
+    pub retired: Vec<Identifier>,
 }
 
 impl Person {
@@ -98,7 +101,10 @@ pub struct LedgerRow {
     pub amount: Points,
     pub balance_after: Points,
     pub reason: String,
-    pub plugin: Decider,
+    /// `None` where a person decided.
+    pub plugin: Option<Decider>,
+    /// Who, where no plugin decided.
+    pub actor: Option<String>,
     /// The event that it is for, and when that happened.
     pub event: EventName,
     pub occurred_at: Instant,
@@ -138,7 +144,9 @@ pub struct TierRecord {
     pub since: Instant,
     pub keep_until: Option<Instant>,
     pub reason: String,
-    pub plugin: String,
+    /// `None` where a person decided.
+    pub plugin: Option<String>,
+    pub actor: Option<String>,
 }
 
 /// A follow-up as it stands in the outbox.
@@ -190,7 +198,11 @@ impl Reads {
                 &[&id.0],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
-            Ok(Person { fields: fields.into_iter().collect(), identifiers: identifiers(sql, id)? })
+            Ok(Person {
+                fields: fields.into_iter().collect(),
+                identifiers: identifiers(sql, id, false)?,
+                retired: identifiers(sql, id, true)?,
+            })
         })
     }
 
@@ -211,7 +223,8 @@ impl Reads {
                 Find::All => records(sql, &which("WHERE id > ?1"), &[&after]),
                 Find::Identifier(kind, value) => records(
                     sql,
-                    &which("WHERE id = (SELECT customer FROM identifiers WHERE kind = ?2 AND value = ?3) AND id > ?1"),
+                    &which("WHERE id = (SELECT customer FROM identifiers WHERE kind = ?2 AND value = ?3
+                            AND (kind <> 'card' OR retired_at IS NULL)) AND id > ?1"),
                     &[&after, &kind.name(), &value],
                 ),
                 Find::Tag(tag) => records(
@@ -279,8 +292,8 @@ impl Reads {
         self.read(|sql| {
             Ok(sql.all(
                 "SELECT e.number, e.kind, e.amount, e.balance_after, e.reason, v.name, v.version, v.digest, v.configuration,
-                        j.source, j.id, e.occurred_at, c.source, c.id, e.channel, e.location, e.device, e.lot
-                 FROM entries e JOIN plugin_versions v ON v.id = e.plugin_version
+                        j.source, j.id, e.occurred_at, c.source, c.id, e.channel, e.location, e.device, e.lot, e.actor
+                 FROM entries e LEFT JOIN plugin_versions v ON v.id = e.plugin_version
                  JOIN journal j ON j.seq = e.journal JOIN journal c ON c.seq = e.caused_by
                  WHERE e.customer = (SELECT id FROM customers WHERE public = ?1) AND e.number < ?2
                  ORDER BY e.number DESC LIMIT ?3",
@@ -292,12 +305,16 @@ impl Reads {
                         amount: row.get(2)?,
                         balance_after: row.get(3)?,
                         reason: row.get(4)?,
-                        plugin: Decider {
-                            name: row.get(5)?,
-                            version: row.get(6)?,
-                            digest: row.get(7)?,
-                            configuration: row.get(8)?,
+                        plugin: match row.get::<_, Option<String>>(5)? {
+                            Some(name) => Some(Decider {
+                                name,
+                                version: row.get(6)?,
+                                digest: row.get(7)?,
+                                configuration: row.get(8)?,
+                            }),
+                            None => None,
                         },
+                        actor: row.get(18)?,
                         event: EventName { source: row.get(9)?, id: row.get(10)? },
                         occurred_at: instant(row, 11)?,
                         caused_by: EventName { source: row.get(12)?, id: row.get(13)? },
@@ -369,8 +386,8 @@ impl Reads {
     pub fn tiers(&self, id: &CustomerId) -> Result<Vec<TierRecord>, StoreError> {
         self.read(|sql| {
             Ok(sql.all(
-                "SELECT t.from_tier, t.to_tier, t.since, t.keep_until, t.reason, v.name
-                 FROM tiers t JOIN plugin_versions v ON v.id = t.plugin
+                "SELECT t.from_tier, t.to_tier, t.since, t.keep_until, t.reason, v.name, t.actor
+                 FROM tiers t LEFT JOIN plugin_versions v ON v.id = t.plugin
                  WHERE t.customer = (SELECT id FROM customers WHERE public = ?1) ORDER BY t.number DESC",
                 &[&id.0],
                 |row| {
@@ -381,6 +398,7 @@ impl Reads {
                         keep_until: some_instant(row, 3)?,
                         reason: row.get(4)?,
                         plugin: row.get(5)?,
+                        actor: row.get(6)?,
                     })
                 },
             )?)
@@ -480,10 +498,11 @@ fn row_of(sql: &Sql, id: &CustomerId) -> rusqlite::Result<Option<i64>> {
     )
 }
 
-pub(crate) fn identifiers(sql: &Sql, id: &CustomerId) -> Result<Vec<Identifier>, Trouble> {
+fn identifiers(sql: &Sql, id: &CustomerId, retired: bool) -> Result<Vec<Identifier>, Trouble> {
     let mut identifiers = sql.all(
-        "SELECT i.kind, i.value FROM identifiers i JOIN customers c ON c.id = i.customer WHERE c.public = ?1",
-        &[&id.0],
+        "SELECT i.kind, i.value FROM identifiers i JOIN customers c ON c.id = i.customer
+         WHERE c.public = ?1 AND (i.retired_at IS NOT NULL) = ?2",
+        &[&id.0, &retired],
         identifier,
     )?;
     identifiers.sort_unstable();
@@ -504,7 +523,7 @@ pub(crate) fn identifier(row: &Row) -> rusqlite::Result<Identifier> {
 }
 
 /// Each word must be the beginning of a word of the name; a text with an @ is the beginning of an
-/// e-mail address.
+/// e-mail address, and one of digits is a part of a phone number.
 fn by_text(sql: &Sql, text: &str, after: i64, limit: u32) -> Result<Vec<CustomerRecord>, Trouble> {
     if text.contains('@') {
         let beginning = text.trim().to_lowercase();
@@ -517,6 +536,17 @@ fn by_text(sql: &Sql, text: &str, after: i64, limit: u32) -> Result<Vec<Customer
             &[&after, &beginning, &beyond(&beginning)],
         );
     }
+    if let Some(digits) = phone_digits(text) {
+        // Every number is looked at: nobody types the beginning of one, and people wait for it.
+        return records(
+            sql,
+            &format!(
+                "WHERE id IN (SELECT customer FROM identifiers WHERE kind = 'phone' AND instr(value, ?2) > 0)
+                 AND id > ?1 ORDER BY id LIMIT {limit}"
+            ),
+            &[&after, &digits],
+        );
+    }
     let beginnings = words(text);
     if beginnings.is_empty() {
         return Ok(Vec::new());
@@ -526,8 +556,10 @@ fn by_text(sql: &Sql, text: &str, after: i64, limit: u32) -> Result<Vec<Customer
     let mut bound: Vec<&dyn ToSql> = vec![&after];
     for (word, end) in beginnings.iter().zip(&ends) {
         let first = bound.len() + 1;
+        // A word may also begin the address of somebody whose name nobody has written down.
         which.push_str(&format!(
-            " AND id IN (SELECT customer FROM names WHERE word >= ?{first} AND word < ?{})",
+            " AND (id IN (SELECT customer FROM names WHERE word >= ?{first} AND word < ?{0})
+              OR id IN (SELECT customer FROM identifiers WHERE kind = 'email' AND value >= ?{first} AND value < ?{0}))",
             first + 1
         ));
         bound.push(word);
@@ -535,6 +567,15 @@ fn by_text(sql: &Sql, text: &str, after: i64, limit: u32) -> Result<Vec<Customer
     }
     which.push_str(&format!(" ORDER BY id LIMIT {limit}"));
     records(sql, &which, &bound)
+}
+
+/// The digits of a text that can only be meant for a phone number: at least four of them, and
+/// nothing but what people write between them.
+fn phone_digits(text: &str) -> Option<String> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let others = text.chars().filter(|it| !it.is_ascii_digit());
+    let is_number = others.into_iter().all(|it| " +-.()/".contains(it));
+    (is_number && digits.len() >= 4).then_some(digits)
 }
 
 /// The end of all texts with this beginning.

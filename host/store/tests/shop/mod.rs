@@ -1,7 +1,7 @@
 //! A small shop for the store's tests: real files, the real line, and rules in plain Rust.
 #![allow(dead_code)]
 
-use stampcard_pipeline::admit::Arrival;
+use stampcard_pipeline::admit::{Arrival, Sender};
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{Event, Instant};
 use stampcard_pipeline::line::{self, Context};
@@ -109,7 +109,7 @@ impl TestShop {
         event: &serde_json::Value,
     ) -> Result<Committed, Refusal> {
         let bytes = serde_json::to_vec(event).unwrap();
-        line::process(store, self.context(), &Arrival::Told(&bytes), NOW)
+        line::process(store, self.context(), &Arrival::Told(&bytes, &Sender::operator("till")), NOW)
     }
 
     /// Sends an event and waits until it is on disk.

@@ -4,7 +4,7 @@ use super::state;
 use crate::table::{money, number};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::Answered;
-use stampcard_pipeline::event::Event;
+use stampcard_pipeline::event::{Body, Event};
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::person::hide;
 use stampcard_pipeline::rules::{
@@ -32,6 +32,15 @@ pub fn event(shop: &Shop, event: &Event) -> String {
     }
     if let Some(channel) = event.channel {
         told.push_str(&format!(" ({})", channel.name()));
+    }
+    if event.needs_a_known_customer() || matches!(event.body, Body::Tag(_)) {
+        let reason = match &event.body {
+            Body::Adjustment(adjustment) => Some(&adjustment.reason),
+            Body::Placement(placement) => Some(&placement.reason),
+            _ => event.attributes.get("reason"),
+        };
+        let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
+        told.push_str(&format!("\n  by {}{why}", event.actor()));
     }
     if let Some(basket) = event.basket() {
         let lines = basket.lines.len();
@@ -72,7 +81,7 @@ pub fn outcome(shop: &Shop, outcome: &Outcome) -> String {
             entry.amount,
             state(entry.state),
             entry.reason,
-            entry.plugin
+            entry.plugin.as_ref().or(entry.actor.as_ref()).map_or("nobody", String::as_str)
         ));
     }
     if let Some(tier) = &outcome.tier {
@@ -83,6 +92,12 @@ pub fn outcome(shop: &Shop, outcome: &Outcome) -> String {
             name(&tier.to),
             tier.reason
         ));
+    }
+    for tag in &outcome.tags.set {
+        line(format!("tag {tag} was set"));
+    }
+    for tag in &outcome.tags.cleared {
+        line(format!("tag {tag} was cleared"));
     }
     for follow_up in &outcome.follow_ups {
         let at = calendar::text(follow_up.send_at.0);

@@ -1,0 +1,226 @@
+//! Acts of staff: points given and taken, tiers placed, notes written. Each has an actor and, where
+//! it changes what somebody holds, a reason.
+
+use super::data::{Common, CustomerData, attributes, bounded, instant_after, short};
+use super::malformed;
+use super::sender::Sender;
+use crate::catalogue::distance;
+use crate::event::{
+    Adjustment, Body, Channel, EventName, Instant, NoteChange, Points, StaffPlacement,
+};
+use crate::limits;
+use crate::refusal::{Refusal, invalid};
+use crate::shop::Shop;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdjustmentEvent {
+    customer: CustomerData,
+    channel: Option<Channel>,
+    location: Option<String>,
+    device: Option<String>,
+    points: Points,
+    reason: String,
+    actor: Option<String>,
+    expires_at: Option<String>,
+    #[serde(default)]
+    historical: bool,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+}
+
+impl AdjustmentEvent {
+    pub fn check(self, common: &mut Common, by: &Sender, at: Instant) -> Result<Body, Refusal> {
+        (common.channel, common.location, common.device) =
+            (self.channel, self.location, self.device);
+        common.historical = self.historical;
+        common.customer = Some(self.customer);
+        common.attributes = attributes(self.attributes)?;
+        common.staff = Some(actor(self.actor, by)?);
+        if self.points == 0 {
+            return invalid("no-points", "/data/points", "0 points change nothing");
+        }
+        let expires_at = match &self.expires_at {
+            Some(_) if self.points < 0 => {
+                return invalid(
+                    "expiry-without-points",
+                    "/data/expires_at",
+                    "points that are taken do not expire",
+                );
+            }
+            Some(text) => Some(instant_after(text, at, "/data/expires_at")?),
+            None => None,
+        };
+        Ok(Body::Adjustment(Adjustment {
+            points: self.points,
+            reason: reason(self.reason)?,
+            expires_at,
+        }))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlacementEvent {
+    customer: CustomerData,
+    channel: Option<Channel>,
+    location: Option<String>,
+    device: Option<String>,
+    /// Must be said, so that a tier is not given back by leaving it out.
+    #[serde(deserialize_with = "Option::deserialize")]
+    tier: Option<String>,
+    until: Option<String>,
+    reason: String,
+    actor: Option<String>,
+    #[serde(default)]
+    historical: bool,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+}
+
+impl PlacementEvent {
+    pub fn check(
+        self,
+        common: &mut Common,
+        shop: &Shop,
+        by: &Sender,
+        at: Instant,
+    ) -> Result<Body, Refusal> {
+        (common.channel, common.location, common.device) =
+            (self.channel, self.location, self.device);
+        common.historical = self.historical;
+        common.customer = Some(self.customer);
+        common.attributes = attributes(self.attributes)?;
+        common.staff = Some(actor(self.actor, by)?);
+        if let Some(tier) = &self.tier
+            && shop.rank(tier).is_none()
+        {
+            let tiers = &shop.file.tiers;
+            let nearest = tiers.iter().min_by_key(|known| distance(tier, known));
+            let hint = nearest.map_or("the shop has none".to_owned(), |nearest| {
+                format!("did you mean {nearest:?}?")
+            });
+            return invalid(
+                "unknown-tier",
+                "/data/tier",
+                format!("{tier:?} is not a tier of merchant.toml; {hint}"),
+            );
+        }
+        let until = match &self.until {
+            Some(_) if self.tier.is_none() => {
+                return invalid(
+                    "until-without-tier",
+                    "/data/until",
+                    "a tier that goes back to the rules goes at once",
+                );
+            }
+            Some(text) => Some(instant_after(text, at, "/data/until")?),
+            None => None,
+        };
+        Ok(Body::Placement(StaffPlacement {
+            tier: self.tier,
+            until,
+            reason: reason(self.reason)?,
+        }))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoteEvent {
+    customer: CustomerData,
+    channel: Option<Channel>,
+    location: Option<String>,
+    device: Option<String>,
+    note: String,
+    /// For staff only, unless it says otherwise.
+    #[serde(default = "yes")]
+    internal: bool,
+    actor: Option<String>,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoteEdit {
+    customer: CustomerData,
+    channel: Option<Channel>,
+    location: Option<String>,
+    device: Option<String>,
+    /// The event that wrote the note.
+    edits: EventName,
+    /// `null` withdraws it. It must be said, so that nothing is withdrawn by leaving it out.
+    #[serde(deserialize_with = "Option::deserialize")]
+    note: Option<String>,
+    #[serde(default = "yes")]
+    internal: bool,
+    actor: Option<String>,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+}
+
+impl NoteEvent {
+    pub fn check(self, common: &mut Common, by: &Sender) -> Result<Body, Refusal> {
+        (common.channel, common.location, common.device) =
+            (self.channel, self.location, self.device);
+        common.customer = Some(self.customer);
+        common.attributes = attributes(self.attributes)?;
+        common.staff = Some(actor(self.actor, by)?);
+        common.note = Some(text(self.note)?);
+        Ok(Body::Note(NoteChange {
+            edits: None,
+            internal: self.internal,
+            withdrawn: false,
+        }))
+    }
+}
+
+impl NoteEdit {
+    pub fn check(self, common: &mut Common, by: &Sender) -> Result<Body, Refusal> {
+        (common.channel, common.location, common.device) =
+            (self.channel, self.location, self.device);
+        common.customer = Some(self.customer);
+        common.attributes = attributes(self.attributes)?;
+        common.staff = Some(actor(self.actor, by)?);
+        common.note = self.note.map(text).transpose()?;
+        Ok(Body::Note(NoteChange {
+            edits: Some(self.edits),
+            internal: self.internal,
+            withdrawn: common.note.is_none(),
+        }))
+    }
+}
+
+fn text(note: String) -> Result<String, Refusal> {
+    if note.trim().is_empty() {
+        return invalid("empty-note", "/data/note", "a note needs some words");
+    }
+    bounded(note, limits::NOTE_BYTES_MAX, "/data/note")
+}
+
+fn reason(given: String) -> Result<String, Refusal> {
+    if given.trim().is_empty() {
+        return invalid(
+            "reason-required",
+            "/data/reason",
+            "say why: whoever reads the ledger will ask",
+        );
+    }
+    bounded(given, limits::REASON_BYTES_MAX, "/data/reason")
+}
+
+/// Who did it: whom the event names, or the key that sent it.
+fn actor(given: Option<String>, by: &Sender) -> Result<String, Refusal> {
+    match given {
+        Some(actor) if actor.trim().is_empty() => malformed("/data/actor", "actor is empty"),
+        Some(actor) => short(actor, "/data/actor"),
+        None => Ok(by.name.to_string()),
+    }
+}
+
+fn yes() -> bool {
+    true
+}

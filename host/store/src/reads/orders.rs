@@ -1,0 +1,66 @@
+//! What a customer bought, as whoever stands at a counter wants to find it again.
+
+use super::Reads;
+use crate::error::Trouble;
+use crate::row;
+use stampcard_pipeline::change::CustomerId;
+use stampcard_pipeline::event::{Event, Instant, Points, Position, Sale};
+use stampcard_pipeline::store::StoreError;
+
+/// A sale, and what the ledger holds for it.
+#[derive(Clone, Debug)]
+pub struct OrderRow {
+    pub event: Event,
+    /// The sum of its entries, corrections included.
+    pub points: Points,
+}
+
+impl Reads {
+    /// A customer's sales of all channels, newest first, before the position at which the last page
+    /// ended; with `sku`, only those that have a line with it.
+    pub fn orders(
+        &self,
+        id: &CustomerId,
+        sku: Option<&str>,
+        before: Option<&Position>,
+        limit: u32,
+    ) -> Result<Vec<OrderRow>, StoreError> {
+        let end = Position {
+            at: Instant(i64::MAX),
+            source: String::new(),
+            id: String::new(),
+        };
+        let before = before.unwrap_or(&end);
+        self.read(|sql| {
+            let mut orders = Vec::new();
+            sql.find::<()>(
+                "SELECT j.body, (SELECT coalesce(sum(e.amount), 0) FROM entries e
+                                 WHERE e.customer = h.customer AND e.journal = h.journal)
+                 FROM history h JOIN journal j ON j.seq = h.journal
+                 WHERE h.customer = (SELECT id FROM customers WHERE public = ?1) AND h.orders > 0
+                 AND (h.at, h.source, h.id) < (?2, ?3, ?4)
+                 ORDER BY h.at DESC, h.source DESC, h.id DESC",
+                &[&id.0, &before.at.0, &before.source, &before.id],
+                |row| -> Result<Option<()>, Trouble> {
+                    let event = row::event(&row.get::<_, Vec<u8>>(0)?)?;
+                    if sku.is_none_or(|sku| event.sale().is_some_and(|sale| has(sale, sku))) {
+                        orders.push(OrderRow {
+                            event,
+                            points: row.get(1)?,
+                        });
+                    }
+                    Ok((orders.len() >= limit as usize).then_some(()))
+                },
+            )?;
+            Ok(orders)
+        })
+    }
+}
+
+/// Whether a line of the sale is this article, by its SKU or by its variant.
+fn has(sale: &Sale, sku: &str) -> bool {
+    let is = |name: &Option<String>| name.as_deref() == Some(sku);
+    sale.lines
+        .iter()
+        .any(|line| is(&line.sku) || is(&line.variant))
+}
