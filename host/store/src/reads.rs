@@ -6,14 +6,16 @@
 //! because of a row calls [`crate::SqliteStore::flush`] first.
 
 mod again;
+mod condition;
 mod customers;
 mod shop;
 
+pub use condition::{Arrivals, Backlog, Condition};
 pub use customers::{
     CustomerRecord, Decider, Find, LedgerRow, LotRow, MembershipView, OutboxRow, Person,
     TierRecord, TimelineRow,
 };
-pub use shop::{ApiKey, Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};
+pub use shop::{Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};
 
 pub(crate) use customers::{identifier, not_rebuilt};
 

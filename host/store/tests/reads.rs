@@ -6,6 +6,7 @@ use serde_json::json;
 use shop::*;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{EventName, IdentifierKind, Instant};
+use stampcard_store::KeyRing;
 use stampcard_store::reads::Find;
 use std::collections::BTreeSet;
 
@@ -284,14 +285,11 @@ fn the_outbox_and_the_clock_list_what_is_next() {
 #[test]
 fn keys_are_kept_as_hashes_and_can_be_ended() {
     let shop = TestShop::new();
-    let id = shop
-        .store
-        .add_key(&[1; 32], "pos", "till 1", Instant(MAY))
-        .unwrap();
+    // A second door: the shop stays open.
+    let mut ring = KeyRing::open(shop.store.reads().path()).unwrap();
+    let id = ring.add(&[1; 32], "pos", "till 1", Instant(MAY)).unwrap();
     assert!(
-        shop.store
-            .add_key(&[1; 32], "pos", "till 2", Instant(MAY))
-            .is_err(),
+        ring.add(&[1; 32], "pos", "till 2", Instant(MAY)).is_err(),
         "a hash is unique"
     );
     let key = shop.store.reads().key(&[1; 32]).unwrap().unwrap();
@@ -305,8 +303,8 @@ fn keys_are_kept_as_hashes_and_can_be_ended() {
         (id, "pos", "till 1", None)
     );
     assert!(shop.store.reads().key(&[2; 32]).unwrap().is_none());
-    assert!(shop.store.revoke_key(id, Instant(MAY + 1)).unwrap());
-    assert!(!shop.store.revoke_key(id, Instant(MAY + 2)).unwrap());
+    assert!(ring.revoke(id, Instant(MAY + 1)).unwrap());
+    assert!(!ring.revoke(id, Instant(MAY + 2)).unwrap());
     assert_eq!(
         shop.store.reads().keys().unwrap()[0].revoked_at,
         Some(Instant(MAY + 1))

@@ -2,13 +2,16 @@
 
 use super::Door;
 use super::problem::Problem;
+use crate::clock;
+use crate::disk::{self, Room};
 use crate::figures::Figures;
 use crate::merchant::Health;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
-use stampcard_store::reads::Counters;
+use stampcard_pipeline::event::Instant;
+use stampcard_store::reads::{Backlog, Counters};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::Arc;
@@ -91,15 +94,21 @@ fn is_known(method: &Method) -> bool {
 }
 
 pub async fn show(State(door): State<Arc<Door>>) -> Result<Response, Problem> {
-    let counters = door.read(|reads| Ok(reads.counters()?)).await?;
+    let now = clock::now();
+    let (counters, backlog) = door
+        .read(move |reads| Ok((reads.counters()?, reads.backlog(now)?)))
+        .await?;
     let live = door.merchant.live();
-    let text = text(
+    let mut text = text(
         &door.meters,
         door.merchant.figures(),
         &door.merchant.health(),
         &counters,
         live.number,
     );
+    let disk = disk::room(door.merchant.folder().dir()).ok();
+    let not_loaded = live.book.not_loaded().len() as u64;
+    text.push_str(&condition(&counters, &backlog, now, disk, not_loaded));
     Ok((
         [(
             header::CONTENT_TYPE,
@@ -258,12 +267,82 @@ fn text(
         page.sample(&[], value);
     }
     page.metric(
+        "stampcard_audit_looks_total",
+        "counter",
+        "How often a customer was computed again since the start.",
+    );
+    page.sample(&[], health.audited.looks);
+    page.metric(
+        "stampcard_ledger_differences",
+        "gauge",
+        "What differed when customers were computed again; `stampcard check` lists it.",
+    );
+    page.sample(&[], health.audited.differences);
+    page.metric(
         "stampcard_reloads_total",
         "counter",
         "Changes of the shop's folder by what came of them.",
     );
     page.sample(&[("result", "taken")], health.reloads.taken);
     page.sample(&[("result", "refused")], health.reloads.refused);
+    page.text
+}
+
+/// What alerts look at: what is late, what waits for a person, and how much room there is.
+fn condition(
+    store: &Counters,
+    backlog: &Backlog,
+    now: Instant,
+    disk: Option<Room>,
+    not_loaded: u64,
+) -> String {
+    let seconds =
+        |since: Option<Instant>| since.map_or(0, |since| (now.0 - since.0).max(0) as u64 / 1_000);
+    let mut gauges = vec![
+        (
+            "stampcard_timers_overdue",
+            "Customers of whom something is due that was not driven yet.",
+            backlog.overdue,
+        ),
+        (
+            "stampcard_timers_overdue_seconds",
+            "For how long the first of them is.",
+            seconds(backlog.overdue_since),
+        ),
+        (
+            "stampcard_outbox_due",
+            "Follow-ups that are due and were not sent, unless it is too late for them.",
+            backlog.follow_ups_due,
+        ),
+        (
+            "stampcard_outbox_oldest_due_seconds",
+            "For how long the first of them is due.",
+            seconds(backlog.follow_ups_due_since),
+        ),
+        (
+            "stampcard_conflicts",
+            "Events that were refused because another body came under their name before; kept to be looked at.",
+            store.conflicts,
+        ),
+        (
+            "stampcard_plugins_not_loaded",
+            "Plugins that are not live as the folder has them.",
+            not_loaded,
+        ),
+    ];
+    if let Some(Room { free, all }) = disk {
+        gauges.push((
+            "stampcard_disk_free_bytes",
+            "What may still be written to the disk of the shop's folder.",
+            free,
+        ));
+        gauges.push(("stampcard_disk_bytes", "The size of that disk.", all));
+    }
+    let mut page = Text::default();
+    for (name, help, value) in gauges {
+        page.metric(name, "gauge", help);
+        page.sample(&[], value);
+    }
     page.text
 }
 

@@ -28,7 +28,6 @@ mod schema;
 mod segments;
 mod till;
 
-use crate::clock;
 use crate::merchant::Merchant;
 use auth::Role;
 use axum::Router;
@@ -161,7 +160,8 @@ impl Door {
         }
         let key = self.read(move |reads| Ok(reads.key(&hash)?)).await?;
         let role = key
-            .filter(|key| key.revoked_at.is_none_or(|at| at > clock::now()))
+            // Whatever the clock says: it may have been set back since.
+            .filter(|key| key.revoked_at.is_none())
             .and_then(|key| key.role.parse().ok());
         match role {
             Some(role) => self.known_keys.lock().insert(hash, (role, now)),
