@@ -10,7 +10,7 @@ mod condition;
 mod customers;
 mod shop;
 
-pub use condition::{Arrivals, Backlog, Condition};
+pub use condition::{Arrivals, Backlog, Condition, Recent};
 pub use customers::{
     CustomerRecord, Decider, Find, LedgerRow, LotRow, MembershipView, OutboxRow, Person,
     TierRecord, TimelineRow,

@@ -11,7 +11,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
 use stampcard_pipeline::event::Instant;
-use stampcard_store::reads::{Backlog, Counters};
+use stampcard_store::reads::{Backlog, Counters, Recent};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::Arc;
@@ -95,8 +95,8 @@ fn is_known(method: &Method) -> bool {
 
 pub async fn show(State(door): State<Arc<Door>>) -> Result<Response, Problem> {
     let now = clock::now();
-    let (counters, backlog) = door
-        .read(move |reads| Ok((reads.counters()?, reads.backlog(now)?)))
+    let (counters, backlog, recent) = door
+        .read(move |reads| Ok((reads.counters()?, reads.backlog(now)?, reads.recent(now)?)))
         .await?;
     let live = door.merchant.live();
     let mut text = text(
@@ -108,7 +108,9 @@ pub async fn show(State(door): State<Arc<Door>>) -> Result<Response, Problem> {
     );
     let disk = disk::room(door.merchant.folder().dir()).ok();
     let not_loaded = live.book.not_loaded().len() as u64;
-    text.push_str(&condition(&counters, &backlog, now, disk, not_loaded));
+    text.push_str(&condition(
+        &counters, &backlog, &recent, now, disk, not_loaded,
+    ));
     Ok((
         [(
             header::CONTENT_TYPE,
@@ -292,6 +294,7 @@ fn text(
 fn condition(
     store: &Counters,
     backlog: &Backlog,
+    recent: &Recent,
     now: Instant,
     disk: Option<Room>,
     not_loaded: u64,
@@ -318,6 +321,36 @@ fn condition(
             "stampcard_outbox_oldest_due_seconds",
             "For how long the first of them is due.",
             seconds(backlog.follow_ups_due_since),
+        ),
+        (
+            "stampcard_recent_sales",
+            "Sales among the newest 1,000 events.",
+            recent.arrivals.sales,
+        ),
+        (
+            "stampcard_recent_sales_with_customer",
+            "Those of them that have a customer.",
+            recent.arrivals.with_customer,
+        ),
+        (
+            "stampcard_recent_sales_live",
+            "Those of the last week that came within a day of when they happened.",
+            recent.arrivals.live,
+        ),
+        (
+            "stampcard_recent_sales_within_a_minute",
+            "Those that came within a minute.",
+            recent.arrivals.within_a_minute,
+        ),
+        (
+            "stampcard_recent_follow_ups",
+            "Follow-ups that were planned last, 1,000 at most.",
+            recent.follow_ups,
+        ),
+        (
+            "stampcard_recent_follow_ups_suppressed",
+            "Those of them that a missing consent suppressed.",
+            recent.suppressed,
         ),
         (
             "stampcard_conflicts",

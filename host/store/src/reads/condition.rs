@@ -5,7 +5,7 @@ use super::Reads;
 use crate::error::Trouble;
 use crate::row::some_instant;
 use crate::sql::Sql;
-use rusqlite::Row;
+use rusqlite::{Row, ToSql};
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::store::StoreError;
 
@@ -50,8 +50,19 @@ pub struct Condition {
     pub suppressed: u64,
 }
 
-/// Rows of the journal that [`Arrivals`] looks at: a day of a busy shop, read in milliseconds.
+/// The newest rows, for alerts: cheap enough to be asked each few seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recent {
+    pub arrivals: Arrivals,
+    /// The newest follow-ups that were planned, and those that a missing consent suppressed.
+    pub follow_ups: u64,
+    pub suppressed: u64,
+}
+
+/// Rows of the journal that [`Condition`] looks at: a day of a busy shop, read in milliseconds.
 const NEWEST_ROWS: i64 = 10_000;
+/// Rows that [`Recent`] looks at.
+const RECENT_ROWS: i64 = 1_000;
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
@@ -61,15 +72,32 @@ impl Reads {
         self.read(|sql| Ok(backlog(sql, now)?))
     }
 
+    pub fn recent(&self, now: Instant) -> Result<Recent, StoreError> {
+        self.read(|sql| {
+            let (follow_ups, suppressed) = pair(
+                sql,
+                "SELECT count(*), coalesce(sum(state = 'suppressed'), 0)
+                 FROM (SELECT state FROM outbox ORDER BY id DESC LIMIT ?1)",
+                &[&RECENT_ROWS],
+            )?;
+            Ok(Recent {
+                arrivals: arrivals(sql, now, RECENT_ROWS)?,
+                follow_ups,
+                suppressed,
+            })
+        })
+    }
+
     pub fn condition(&self, now: Instant) -> Result<Condition, StoreError> {
         self.read(|sql| {
             let (follow_ups, suppressed) = pair(
                 sql,
                 "SELECT count(*), coalesce(sum(state = 'suppressed'), 0) FROM outbox",
+                &[],
             )?;
             Ok(Condition {
                 backlog: backlog(sql, now)?,
-                arrivals: arrivals(sql, now)?,
+                arrivals: arrivals(sql, now, NEWEST_ROWS)?,
                 rows_in_week: received_since(sql, now.0 - 7 * DAY_MS)?,
                 members: sql
                     .first(
@@ -89,8 +117,8 @@ fn count(row: &Row, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)?.max(0) as u64)
 }
 
-fn pair(sql: &Sql, text: &'static str) -> rusqlite::Result<(u64, u64)> {
-    let pair = sql.first(text, &[], |row| Ok((count(row, 0)?, count(row, 1)?)))?;
+fn pair(sql: &Sql, text: &'static str, bound: &[&dyn ToSql]) -> rusqlite::Result<(u64, u64)> {
+    let pair = sql.first(text, bound, |row| Ok((count(row, 0)?, count(row, 1)?)))?;
     Ok(pair.unwrap_or_default())
 }
 
@@ -113,7 +141,7 @@ fn backlog(sql: &Sql, now: Instant) -> rusqlite::Result<Backlog> {
     })
 }
 
-fn arrivals(sql: &Sql, now: Instant) -> Result<Arrivals, Trouble> {
+fn arrivals(sql: &Sql, now: Instant, rows: i64) -> Result<Arrivals, Trouble> {
     let found = sql.first(
         "WITH newest AS (
              SELECT kind, status, occurred_at, received_at FROM journal
@@ -128,7 +156,7 @@ fn arrivals(sql: &Sql, now: Instant) -> Result<Arrivals, Trouble> {
                 (SELECT count(*) FROM live WHERE late < ?4),
                 (SELECT count(*) FROM newest WHERE kind = 'consent.changed'),
                 (SELECT max(received_at) FROM newest)",
-        &[&NEWEST_ROWS, &(now.0 - 7 * DAY_MS), &DAY_MS, &MINUTE_MS],
+        &[&rows, &(now.0 - 7 * DAY_MS), &DAY_MS, &MINUTE_MS],
         |row| {
             Ok(Arrivals {
                 sales: count(row, 0)?,
