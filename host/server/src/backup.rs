@@ -123,7 +123,7 @@ pub fn make(
 ) -> Result<Made, BackupError> {
     // A folder that cannot be opened again is no backup.
     folder.shop()?;
-    let reads = Reads::open(&folder.database(), 1, PAGE_CACHE_KIB)?;
+    let reads = Reads::open_to_copy(&folder.database(), PAGE_CACHE_KIB)?;
     let beside = folder_of(file);
     let failed = |source| BackupError::Write {
         path: file.into(),

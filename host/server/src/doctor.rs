@@ -16,7 +16,7 @@ use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::{Engine, RuleBook};
 use stampcard_store::reads::{Condition, Counters};
-use stampcard_store::{FORMAT, OpenError, Reads};
+use stampcard_store::{ApiKey, FORMAT, OpenError, Reads};
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 
@@ -79,6 +79,8 @@ const OVERDUE_MAX_MS: i64 = 5 * 60_000;
 const FOLLOW_UP_LATE_MS: i64 = 60 * 60_000;
 /// What clocks of two machines may differ without harm.
 const CLOCK_AHEAD_MS: i64 = 60_000;
+/// A key that was not used for a quarter of a year is a door that nobody watches.
+const KEY_IDLE_MAX_MS: i64 = 90 * 24 * 60 * 60 * 1_000;
 
 /// Looks at everything. `chance` picks the customers that are computed again.
 pub fn examine(folder: &Folder, now: Instant, chance: u32) -> Report {
@@ -291,7 +293,9 @@ fn no_database(folder: &Folder, error: &OpenError) -> Finding {
         OpenError::Missing { .. } => format!(
             "stampcard serve {dir} makes one; if there was one before, see docs/runbooks/restore.md"
         ),
-        OpenError::NotMigrated { .. } => format!("stampcard backup, then stampcard serve {dir}"),
+        OpenError::NotMigrated { .. } => {
+            format!("stampcard backup {dir} before.tar && stampcard serve {dir}")
+        }
         OpenError::FromTheFuture { .. } => "install the version of stampcard that wrote it".into(),
         OpenError::NotStampcard { .. } => "see docs/runbooks/restore.md".into(),
         OpenError::InUse { .. } => "wait for the other program".into(),
@@ -359,26 +363,18 @@ fn inside(
     checks.push(timers(folder, &condition, now));
     checks.push(follow_ups(&condition, now));
     checks.push(clock(&condition, now));
-    let working: Vec<Role> = keys
-        .iter()
+    let working: Vec<ApiKey> = keys
+        .into_iter()
         .filter(|key| key.revoked_at.is_none())
+        .collect();
+    checks.push(keys_of(folder, &working, now));
+    let roles: Vec<Role> = working
+        .iter()
         .filter_map(|key| key.role.parse().ok())
         .collect();
-    checks.push(match working.len() {
-        0 => bad(
-            "keys",
-            State::Warn,
-            "no key works: nobody can call the API",
-            format!(
-                "stampcard key add {} --role operator",
-                folder.dir().display()
-            ),
-        ),
-        some => ok("keys", format!("{some} work")),
-    });
     (
         checks,
-        setup::steps(folder, &counters, &condition, &working, book),
+        setup::steps(folder, &counters, &condition, &roles, book),
     )
 }
 
@@ -550,6 +546,40 @@ fn clock(condition: &Condition, now: Instant) -> Finding {
         "clock",
         format!("the newest event was received {} ago", span(-ahead)),
     )
+}
+
+fn keys_of(folder: &Folder, working: &[ApiKey], now: Instant) -> Finding {
+    const NAME: &str = "keys";
+    let dir = folder.dir().display();
+    if working.is_empty() {
+        return bad(
+            NAME,
+            State::Warn,
+            "no key works: nobody can call the API",
+            format!("stampcard key add {dir} --role operator"),
+        );
+    }
+    let idle = |key: &&ApiKey| now.0 - key.last_used_at.unwrap_or(key.created_at).0;
+    let longest = working.iter().max_by_key(idle);
+    if let Some(key) = longest.filter(|key| idle(key) > KEY_IDLE_MAX_MS) {
+        let since = match key.last_used_at {
+            Some(_) => "was not used",
+            None => "was never used",
+        };
+        return bad(
+            NAME,
+            State::Warn,
+            format!(
+                "{} work, and key {} ({}) {since} in {}",
+                working.len(),
+                key.id,
+                key.role,
+                span(idle(&key))
+            ),
+            format!("stampcard key revoke {dir} {}", key.id),
+        );
+    }
+    ok(NAME, format!("{} work", working.len()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use crate::error::{Trouble, store_error};
 use crate::reads::{Counters, Reads};
-use crate::schema::FORMAT;
 use crate::sql::Sql;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode};
@@ -56,6 +55,10 @@ fn copy(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Snapshot, SnapshotError> {
     let counters = Counters::read(sql, path).map_err(store_error)?;
+    let format = sql
+        .raw()
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(store_error)?;
     let target = |error: rusqlite::Error| SnapshotError::Target {
         path: to.into(),
         error: store_error(error),
@@ -96,10 +99,7 @@ fn copy(
     if let Some(problem) = unsound(&copy).map_err(target)? {
         return Err(SnapshotError::Damaged { problem });
     }
-    Ok(Snapshot {
-        format: FORMAT,
-        counters,
-    })
+    Ok(Snapshot { format, counters })
 }
 
 /// The first thing that SQLite finds wrong with a file, if anything is.

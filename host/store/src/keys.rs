@@ -22,6 +22,8 @@ pub struct ApiKey {
     pub label: String,
     pub created_at: Instant,
     pub revoked_at: Option<Instant>,
+    /// To the day; `None` is never.
+    pub last_used_at: Option<Instant>,
 }
 
 /// Writes keys, also beside a program that has the shop open.
@@ -86,6 +88,17 @@ impl KeyRing {
         })
     }
 
+    /// Notes that a key was used.
+    pub fn used(&mut self, id: i64, at: Instant) -> Result<(), StoreError> {
+        self.change(|connection| {
+            connection.execute(
+                "UPDATE api_keys SET last_used_at = ?2 WHERE id = ?1",
+                rusqlite::params![id, at.0],
+            )?;
+            Ok(())
+        })
+    }
+
     fn change<T>(
         &mut self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -112,7 +125,7 @@ impl Reads {
     pub fn key(&self, hash: &[u8]) -> Result<Option<ApiKey>, StoreError> {
         self.read(|sql| {
             Ok(sql.first(
-                "SELECT id, role, label, created_at, revoked_at FROM api_keys WHERE hash = ?1",
+                "SELECT id, role, label, created_at, revoked_at, last_used_at FROM api_keys WHERE hash = ?1",
                 &[&hash],
                 api_key,
             )?)
@@ -123,7 +136,7 @@ impl Reads {
     pub fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
         self.read(|sql| {
             Ok(sql.all(
-                "SELECT id, role, label, created_at, revoked_at FROM api_keys ORDER BY id",
+                "SELECT id, role, label, created_at, revoked_at, last_used_at FROM api_keys ORDER BY id",
                 &[],
                 api_key,
             )?)
@@ -138,5 +151,6 @@ fn api_key(row: &Row) -> rusqlite::Result<ApiKey> {
         label: row.get(2)?,
         created_at: instant(row, 3)?,
         revoked_at: some_instant(row, 4)?,
+        last_used_at: some_instant(row, 5)?,
     })
 }

@@ -38,6 +38,21 @@ pub struct Reads {
 impl Reads {
     /// Opens a file that is there and current, for reading alone; another program may be writing.
     pub fn open(path: &Path, connections: usize, page_cache_kib: u32) -> Result<Reads, OpenError> {
+        Reads::open_if(path, connections, page_cache_kib, schema::require_current)
+    }
+
+    /// Opens a file that may be of an older format, for [`Reads::snapshot`] and nothing else: before
+    /// a file is brought up to date, somebody may want a copy of it as it was.
+    pub fn open_to_copy(path: &Path, page_cache_kib: u32) -> Result<Reads, OpenError> {
+        Reads::open_if(path, 1, page_cache_kib, schema::require_known)
+    }
+
+    fn open_if(
+        path: &Path,
+        connections: usize,
+        page_cache_kib: u32,
+        is_right: fn(&Connection, &Path) -> Result<(), OpenError>,
+    ) -> Result<Reads, OpenError> {
         if !path.exists() {
             return Err(OpenError::Missing { path: path.into() });
         }
@@ -47,7 +62,7 @@ impl Reads {
                 path: path.into(),
                 error: store_error(error),
             })?;
-            schema::require_current(&connection, path)?;
+            is_right(&connection, path)?;
             idle.push(Sql::new(connection));
         }
         Ok(Reads {

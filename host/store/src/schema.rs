@@ -8,7 +8,10 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x5374_6d70;
 
 /// What brings an empty file to format 1, then to 2 …, each as it was released.
-const MIGRATIONS: [&str; 1] = [include_str!("../schema/0001_first.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../schema/0001_first.sql"),
+    include_str!("../schema/0002_key_uses.sql"),
+];
 
 /// The format that this program writes.
 pub const FORMAT: i64 = MIGRATIONS.len() as i64;
@@ -72,6 +75,14 @@ pub(crate) fn format(connection: &Connection, path: &Path) -> Result<i64, OpenEr
         });
     }
     Ok(found)
+}
+
+/// Lets a file be copied that is ours, of whatever format that we know.
+pub(crate) fn require_known(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    match format(connection, path)? {
+        0 => Err(OpenError::Missing { path: path.into() }),
+        _ => Ok(()),
+    }
 }
 
 /// Lets a file be read that needs no migration.

@@ -283,6 +283,36 @@ fn the_outbox_and_the_clock_list_what_is_next() {
 }
 
 #[test]
+fn the_condition_of_a_shop_counts_what_came_lately_and_what_does_not_wait() {
+    let shop = TestShop::new();
+    for number in 0..5 {
+        shop.send(&sale(&format!("s-{number}"), "C-1", MAY + number, 2_000));
+    }
+    let reads = shop.store.reads();
+    // The rule book's own row is older than a week; the events came at the tests' wall clock.
+    let today = reads.condition(NOW).unwrap();
+    assert_eq!((today.rows_in_week, today.arrivals.sales), (5, 5));
+    assert_eq!(today.arrivals.with_customer, 5);
+    assert_eq!(today.arrivals.newest, Some(NOW));
+    // They happened a year before they came: an import, of which nothing live can be said.
+    assert_eq!(today.arrivals.live, 0);
+    let later = reads.condition(Instant(NOW.0 + 8 * DAY)).unwrap();
+    assert_eq!((later.rows_in_week, later.arrivals.sales), (0, 5));
+    let due = reads.next_due().unwrap();
+    let backlog = |at: i64| reads.backlog(Instant(at)).unwrap().overdue;
+    if let Some(due) = due {
+        assert_eq!((backlog(due.0 - 1), backlog(due.0)), (0, 1));
+    }
+    let (differences, looked, last) = reads.check_some(0, 10).unwrap();
+    assert!(differences.is_empty(), "{differences:?}");
+    assert_eq!(looked, 1);
+    assert_eq!(
+        reads.check_some(last.unwrap(), 10).unwrap(),
+        (Vec::new(), 0, None)
+    );
+}
+
+#[test]
 fn keys_are_kept_as_hashes_and_can_be_ended() {
     let shop = TestShop::new();
     // A second door: the shop stays open.

@@ -150,7 +150,8 @@ fn a_file_that_was_cut_off_or_changed_is_refused_whole() {
         (place(b"currency = "), "ends too early"),
         (good.len() / 2, "ends too early"),
         (sums, "SHA256SUMS"),
-        (sums + 512 + 100, "SHA256SUMS"),
+        (sums + 512 + 100, "ends too early"),
+        (place(b"SQLite format 3") + 512 * 100, "data/stampcard.db"),
     ] {
         fs::write(&broken, &good[..cut]).expect("a file");
         refused(&broken, &[word]);
@@ -256,6 +257,34 @@ fn what_a_later_version_made_and_what_climbs_out_of_the_folder_is_refused() {
 }
 
 #[test]
+fn a_shop_of_an_older_version_is_backed_up_as_it_is_and_brought_up_to_date_when_it_is_restored() {
+    let shop = small_shop();
+    let (exports, newest) = (shop.exported_whole(&[]), format_of(&shop));
+    rusqlite::Connection::open(shop.database())
+        .and_then(|connection| {
+            connection.execute_batch(
+                "ALTER TABLE api_keys DROP COLUMN last_used_at; PRAGMA user_version = 1",
+            )
+        })
+        .expect("a clumsy hand");
+    let told = shop.run("doctor", &[]);
+    assert!(told.stdout.contains("stampcard backup"), "{}", told.stdout);
+    let file = shop.back_up("before.tar");
+    assert_eq!(format_of(&shop), 1, "a backup changes nothing");
+    let restored = shop.restored(&file);
+    assert_eq!(format_of(&restored), newest);
+    assert_eq!(restored.exported_whole(&[]), exports);
+}
+
+fn format_of(shop: &Shop) -> i64 {
+    rusqlite::Connection::open(shop.database())
+        .and_then(|connection| {
+            connection.pragma_query_value(None, "user_version", |row| row.get(0))
+        })
+        .expect("a database")
+}
+
+#[test]
 fn a_folder_that_has_something_in_it_is_left_alone() {
     let shop = small_shop();
     let file = shop.back_up("shop.tar");
@@ -302,7 +331,7 @@ fn a_disk_that_fails_on_the_way_leaves_the_older_backup_and_nothing_else() {
     let (good, names) = (fs::read(&file).expect("the backup"), names_beside(&shop));
     // Too little for the copy of the database, and for the copy but not for the file with more in it.
     let database = fs::metadata(shop.database()).expect("the database").len();
-    for kib in [16, database / 1_024 + 2] {
+    for kib in [64, database / 1_024 + 2] {
         let ran = limited(kib, &["backup", shop.text(), text(&file)]);
         assert_eq!(ran.code, 2, "{kib} KiB: {}{}", ran.stdout, ran.stderr);
         assert!(ran.stderr.contains("cannot be written"), "{}", ran.stderr);

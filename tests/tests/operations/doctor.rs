@@ -67,11 +67,19 @@ fn a_sound_shop_is_said_to_be_sound_open_or_closed() {
     assert!(told.stdout.contains("→ let tills send"), "{}", told.stdout);
 }
 
+/// A line's name, its state, words of what it says and of its remedy; and what hurts a shop so.
+type Ailment = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    Box<dyn Fn(&Shop)>,
+);
+
 #[test]
 fn each_ailment_has_a_line_that_names_it_and_a_remedy() {
-    #[expect(clippy::type_complexity)]
     #[rustfmt::skip]
-    let table: Vec<(&str, &str, &str, &str, Box<dyn Fn(&Shop)>)> = vec![
+    let table: Vec<Ailment> = vec![
         ("configuration", "fail", "currencies", "correct that line",
             Box::new(|shop| shop.write("merchant.toml", shop.read("merchant.toml").replace("currency", "currencies")))),
         ("plugins", "fail", "broken", "bad-plugin.md",
@@ -90,6 +98,10 @@ fn each_ailment_has_a_line_that_names_it_and_a_remedy() {
             Box::new(|shop| crate::faults::overwrite_a_page(shop, "journal"))),
         ("keys", "warn", "no key works", "stampcard key add",
             Box::new(|shop| clumsy_hand(shop, "UPDATE api_keys SET revoked_at = 1"))),
+        ("keys", "warn", "key 2 (pos) was never used in", "stampcard key revoke",
+            Box::new(|shop| clumsy_hand(shop, "UPDATE api_keys SET created_at = created_at - 100 * 86400000 WHERE id = 2"))),
+        ("keys", "warn", "key 3 (read) was not used in", "stampcard key revoke",
+            Box::new(|shop| clumsy_hand(shop, "UPDATE api_keys SET last_used_at = created_at - 100 * 86400000 WHERE id = 3"))),
         ("clock", "warn", "set back", "timedatectl",
             Box::new(|shop| clumsy_hand(shop, "DROP TRIGGER journal_never_changes; UPDATE journal SET received_at = received_at + 7200000"))),
     ];

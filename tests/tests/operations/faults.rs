@@ -162,6 +162,16 @@ fn a_full_disk_is_told_and_sales_go_on_when_there_is_room() {
             .as_str()
             .is_some_and(|detail| detail.contains("Free some space"))
     );
+    // The server's log is on that disk, too. It has no room either, which is no reason to end.
+    for _ in 0..300 {
+        let again = server.send(&numbered(number));
+        assert_eq!(
+            (again.status, code(&again)),
+            (503, "storage-full"),
+            "{}",
+            again.body
+        );
+    }
     // What was sold can still be read, and the doctor knows.
     assert_eq!(
         server.get_as(&server.keys.read, "/v1/customers").status,

@@ -10,7 +10,7 @@ fn a_key_works_as_soon_as_it_is_made_and_ends_within_seconds_while_tills_sell() 
     let server = shop.serve();
     let answered = Answered::default();
     while_tills_sell(&server, &answered, || {
-        for _ in 0..5 {
+        for _ in 0..3 {
             let ran = binary::run(["key", "add", shop.text(), "--role", "staff", "--json"]);
             assert_eq!(ran.code, 0, "{}", ran.stderr);
             let made = ran.json();
@@ -33,6 +33,27 @@ fn a_key_works_as_soon_as_it_is_made_and_ends_within_seconds_while_tills_sell() 
     });
     server.stop();
     shop.check();
+}
+
+#[test]
+fn the_list_says_which_keys_are_used() {
+    let shop = Shop::new();
+    let server = shop.serve();
+    assert_eq!(
+        server.get_as(&server.keys.read, "/v1/customers").status,
+        200
+    );
+    let used = || -> Vec<bool> {
+        let listed = binary::run(["key", "list", shop.text(), "--json"]).json();
+        let keys = listed.as_array().expect("a list").iter();
+        keys.map(|key| key["last_used_at"].is_string()).collect()
+    };
+    let began = Instant::now();
+    // The note is made beside the answer.
+    while used() != [false, false, true] {
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", used());
+    }
+    server.stop();
 }
 
 #[test]

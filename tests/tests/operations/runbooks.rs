@@ -10,7 +10,7 @@ use stampcard_tests::reader::{Reader, Serving};
 use stampcard_tests::sale;
 use std::fs;
 
-/// A reader with a shop that sold something, and its keys.
+/// A reader with a new shop, and its operator's key.
 fn reader() -> Reader {
     let reader = Reader::new();
     reader.run(
@@ -18,6 +18,12 @@ fn reader() -> Reader {
          OPERATOR=$(sed 's/.*\"operator\":\"\\([^\"]*\\)\".*/\\1/' keys.json)\n\
          printf '\\n[[locations]]\\nid = \"soho\"\\nname = \"SoHo\"\\n' >> shop/merchant.toml",
     );
+    reader
+}
+
+/// The same after a few sales.
+fn reader_with_sales() -> Reader {
+    let reader = reader();
     ingest(&reader, &(0..20).map(numbered).collect::<Vec<_>>());
     reader
 }
@@ -55,7 +61,7 @@ fn serve(reader: &Reader) -> Option<Serving> {
 
 #[test]
 fn bad_plugin() {
-    let reader = reader();
+    let reader = reader_with_sales();
     fs::write(reader.path("shop/plugins/broken.wasm"), "no component").expect("a file");
     fs::write(
         reader.path("shop/plugins/broken.toml"),
@@ -86,7 +92,7 @@ fn stuck_timers() {
 
 #[test]
 fn full_disk() {
-    let reader = reader();
+    let reader = reader_with_sales();
     fs::create_dir(reader.path("other-disk")).expect("a folder");
     let printed = walk(&reader, "full-disk.md", serve(&reader));
     let last = printed.last().expect("it checks");
@@ -96,7 +102,7 @@ fn full_disk() {
 
 #[test]
 fn double_award() {
-    let reader = reader();
+    let reader = reader_with_sales();
     // The same basket under two names: somebody pressed the key twice.
     let now = Timestamp::now().to_string();
     let basket = json!({"customer": {"email": "ana@example.com"}, "total": 60_000});
@@ -121,7 +127,7 @@ fn double_award() {
 
 #[test]
 fn restore() {
-    let reader = reader();
+    let reader = reader_with_sales();
     reader.run("mkdir -p backups && stampcard backup shop backups/shop.tar");
     let printed = walk(&reader, "restore.md", serve(&reader));
     let last = printed.last().expect("it checks");
@@ -138,7 +144,7 @@ fn restore() {
 
 #[test]
 fn failed_import() {
-    let reader = reader();
+    let reader = reader_with_sales();
     let good = sale("5001", "2026-03-02T10:00:00-05:00", json!({"total": 900}));
     let mut bad = sale("5002", "2026-03-02T11:00:00-05:00", json!({"total": 900}));
     bad["data"]["location"] = json!("sohoo");
@@ -157,7 +163,7 @@ fn failed_import() {
 
 #[test]
 fn people_and_tills() {
-    let reader = reader();
+    let reader = reader_with_sales();
     let guests: Vec<Value> = (0..40)
         .map(|number| {
             let now = Timestamp::now().to_string();

@@ -12,7 +12,7 @@ use stampcard_store::{FORMAT, OpenError, Reads, Settings};
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tar::{Archive, EntryType};
 
@@ -73,6 +73,8 @@ pub enum RestoreError {
 
 /// Above what a manifest or a list of sums can have, in bytes: a thousand plugins.
 const LIST_BYTES_MAX: u64 = 1 << 20;
+/// What a tar is made of, in bytes.
+const TAR_BLOCK: u64 = 512;
 
 /// Makes a shop of a backup. Nothing has the folder's name until every sum is right and, if
 /// `verify` says so, SQLite finds the file sound and everything was computed again.
@@ -166,6 +168,7 @@ fn unpack(
         source,
     })?;
     let of = opened.metadata().map_or(0, |found| found.len());
+    reading.begins_and_ends(&opened, of)?;
     let mut done = 0;
     let watched = Watched {
         from: BufReader::with_capacity(256 << 10, opened),
@@ -225,6 +228,19 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// What can be seen without reading a tar: that it begins as ours do, and that its last block
+    /// is whole.
+    fn begins_and_ends(&self, file: &File, bytes: u64) -> Result<(), RestoreError> {
+        let mut name = [0; MANIFEST.len()];
+        if file.read_exact_at(&mut name, 0).is_err() || name != *MANIFEST.as_bytes() {
+            return Err(self.no_backup(&format!("it does not begin with {MANIFEST}")));
+        }
+        if !bytes.is_multiple_of(TAR_BLOCK) {
+            return Err(self.truncated("its end"));
+        }
+        Ok(())
+    }
+
     fn no_backup(&self, why: &str) -> RestoreError {
         RestoreError::NotABackup {
             path: self.file.into(),

@@ -70,6 +70,8 @@ struct Listed {
     label: String,
     created_at: String,
     revoked_at: Option<String>,
+    /// To the day.
+    last_used_at: Option<String>,
 }
 
 impl Key {
@@ -117,6 +119,7 @@ impl List {
                 label: key.label,
                 created_at: calendar::text(key.created_at),
                 revoked_at: key.revoked_at.map(calendar::text),
+                last_used_at: key.last_used_at.map(calendar::text),
             })
             .collect();
         if self.json {
@@ -125,11 +128,13 @@ impl List {
         }
         let row = |key: &Listed| {
             let revoked = key.revoked_at.clone().unwrap_or_default();
+            let used = key.last_used_at.as_deref().unwrap_or("never");
             vec![
                 key.number.to_string(),
                 key.role.clone(),
                 key.label.clone(),
                 key.created_at.clone(),
+                used.get(..10).unwrap_or(used).to_owned(),
                 revoked,
             ]
         };
@@ -138,6 +143,7 @@ impl List {
             ("role", Side::Left),
             ("label", Side::Left),
             ("made", Side::Left),
+            ("used", Side::Left),
             ("revoked", Side::Left),
         ];
         say(table(&heads, &keys.iter().map(row).collect::<Vec<_>>()))?;
