@@ -1,17 +1,18 @@
 //! `GET /metrics`: figures in the text form that Prometheus reads. No label names a customer.
 
+mod condition;
+
 use super::Door;
 use super::problem::Problem;
 use crate::clock;
-use crate::disk::{self, Room};
+use crate::disk;
 use crate::figures::Figures;
 use crate::merchant::Health;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
-use stampcard_pipeline::event::Instant;
-use stampcard_store::reads::{Backlog, Counters, Recent};
+use stampcard_store::reads::Counters;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::Arc;
@@ -108,7 +109,7 @@ pub async fn show(State(door): State<Arc<Door>>) -> Result<Response, Problem> {
     );
     let disk = disk::room(door.merchant.folder().dir()).ok();
     let not_loaded = live.book.not_loaded().len() as u64;
-    text.push_str(&condition(
+    text.push_str(&condition::text(
         &counters, &backlog, &recent, now, disk, not_loaded,
     ));
     Ok((
@@ -287,95 +288,6 @@ fn text(
     );
     page.sample(&[("result", "taken")], health.reloads.taken);
     page.sample(&[("result", "refused")], health.reloads.refused);
-    page.text
-}
-
-/// What alerts look at: what is late, what waits for a person, and how much room there is.
-fn condition(
-    store: &Counters,
-    backlog: &Backlog,
-    recent: &Recent,
-    now: Instant,
-    disk: Option<Room>,
-    not_loaded: u64,
-) -> String {
-    let seconds =
-        |since: Option<Instant>| since.map_or(0, |since| (now.0 - since.0).max(0) as u64 / 1_000);
-    let mut gauges = vec![
-        (
-            "stampcard_timers_overdue",
-            "Customers of whom something is due that was not driven yet.",
-            backlog.overdue,
-        ),
-        (
-            "stampcard_timers_overdue_seconds",
-            "For how long the first of them is.",
-            seconds(backlog.overdue_since),
-        ),
-        (
-            "stampcard_outbox_due",
-            "Follow-ups that are due and were not sent, unless it is too late for them.",
-            backlog.follow_ups_due,
-        ),
-        (
-            "stampcard_outbox_oldest_due_seconds",
-            "For how long the first of them is due.",
-            seconds(backlog.follow_ups_due_since),
-        ),
-        (
-            "stampcard_recent_sales",
-            "Sales among the newest 1,000 events.",
-            recent.arrivals.sales,
-        ),
-        (
-            "stampcard_recent_sales_with_customer",
-            "Those of them that have a customer.",
-            recent.arrivals.with_customer,
-        ),
-        (
-            "stampcard_recent_sales_live",
-            "Those of the last week that came within a day of when they happened.",
-            recent.arrivals.live,
-        ),
-        (
-            "stampcard_recent_sales_within_a_minute",
-            "Those that came within a minute.",
-            recent.arrivals.within_a_minute,
-        ),
-        (
-            "stampcard_recent_follow_ups",
-            "Follow-ups that were planned last, 1,000 at most.",
-            recent.follow_ups,
-        ),
-        (
-            "stampcard_recent_follow_ups_suppressed",
-            "Those of them that a missing consent suppressed.",
-            recent.suppressed,
-        ),
-        (
-            "stampcard_conflicts",
-            "Events that were refused because another body came under their name before; kept to be looked at.",
-            store.conflicts,
-        ),
-        (
-            "stampcard_plugins_not_loaded",
-            "Plugins that are not live as the folder has them.",
-            not_loaded,
-        ),
-    ];
-    if let Some(Room { free, all }) = disk {
-        gauges.push((
-            "stampcard_disk_free_bytes",
-            "What may still be written to the disk of the shop's folder.",
-            free,
-        ));
-        gauges.push(("stampcard_disk_bytes", "The size of that disk.", all));
-    }
-    let mut page = Text::default();
-    for (name, help, value) in gauges {
-        page.metric(name, "gauge", help);
-        page.sample(&[], value);
-    }
     page.text
 }
 
