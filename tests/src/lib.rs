@@ -11,6 +11,7 @@ pub mod event;
 pub mod generated;
 pub mod markdown;
 pub mod matching;
+pub mod reader;
 pub mod rows;
 pub mod server;
 pub mod shop;

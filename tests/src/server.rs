@@ -4,6 +4,7 @@ use crate::binary;
 use crate::shop::Keys;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -37,10 +38,25 @@ impl Server {
     /// If it does not say that it listens.
     #[track_caller]
     pub fn start(dir: &Path, keys: &Keys, arguments: &[&str]) -> Server {
+        Server::start_in(dir, keys, arguments, &[])
+    }
+
+    /// The same in an environment with more in it.
+    ///
+    /// # Panics
+    /// If it does not say that it listens.
+    #[track_caller]
+    pub fn start_in(
+        dir: &Path,
+        keys: &Keys,
+        arguments: &[&str],
+        environment: &[(&str, &OsStr)],
+    ) -> Server {
         let text = dir.to_str().expect("the folder's name is UTF-8");
         let log = dir.with_extension("log");
         let mut child =
             binary::command([&["serve", text, "--listen", "127.0.0.1:0"], arguments].concat())
+                .envs(environment.iter().copied())
                 .stdout(Stdio::piped())
                 .stderr(
                     File::options()
@@ -123,6 +139,11 @@ impl Server {
         Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1_024)
     }
 
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Ends it as a power cut would, as far as one process can.
     pub fn kill(mut self) {
         self.child.kill().expect("the server runs");
@@ -151,8 +172,7 @@ impl Server {
     }
 
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id() as i32).expect("a process has a number");
-        kill_process(pid, signal).expect("the server runs");
+        kill_process(self.pid(), signal).expect("the server runs");
     }
 
     /// Waits until the server ends by itself, as it does when somebody presses Ctrl-C.

@@ -5,6 +5,7 @@ use crate::event;
 use crate::server::Server;
 use serde::Deserialize;
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -63,6 +64,39 @@ impl Shop {
         Shop {
             dir,
             keys,
+            _room: room,
+        }
+    }
+
+    /// `stampcard backup`, beside the shop's folder.
+    #[track_caller]
+    pub fn back_up(&self, name: &str) -> PathBuf {
+        let file = self.dir.with_file_name(name);
+        let text = file
+            .to_str()
+            .expect("temporary folders have names in UTF-8");
+        self.run("backup", &[text]).ok();
+        file
+    }
+
+    /// The shop that `stampcard restore --verify` makes of a backup of this one.
+    #[track_caller]
+    pub fn restored(&self, file: &Path) -> Shop {
+        let room = tempfile::Builder::new()
+            .prefix("stampcard-")
+            .tempdir()
+            .expect("a temporary folder");
+        let dir = room.path().join("shop");
+        binary::run([
+            OsStr::new("restore"),
+            file.as_os_str(),
+            dir.as_os_str(),
+            OsStr::new("--verify"),
+        ])
+        .ok();
+        Shop {
+            dir,
+            keys: self.keys.clone(),
             _room: room,
         }
     }

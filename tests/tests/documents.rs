@@ -1,15 +1,14 @@
 //! What the documents say is true: commands run, paths exist, rows have tests, dependencies have
 //! reasons.
 
-use stampcard_tests::binary::{self, root};
+use stampcard_tests::binary::root;
 use stampcard_tests::markdown::{Block, blocks, paths};
 use stampcard_tests::matching::differences;
+use stampcard_tests::reader::Reader;
 use stampcard_tests::{rows, story};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 fn document(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -21,6 +20,15 @@ fn every_path_that_a_document_names_exists() {
         "README.md",
         "ARCHITECTURE.md",
         "docs/why.md",
+        "docs/hardening.md",
+        "docs/sizing.md",
+        "docs/runbooks/bad-plugin.md",
+        "docs/runbooks/double-award.md",
+        "docs/runbooks/failed-import.md",
+        "docs/runbooks/full-disk.md",
+        "docs/runbooks/people-and-tills.md",
+        "docs/runbooks/restore.md",
+        "docs/runbooks/stuck-timers.md",
         "tests/scenarios/README.md",
     ] {
         let text = document(name);
@@ -51,7 +59,8 @@ fn is_of_a_shop(path: &str) -> bool {
         "src/lib.rs",
         "data/stampcard.db",
     ];
-    FILES.contains(&path)
+    let is_in_it = ["shop/", "data/", "plugins/starter-"];
+    FILES.contains(&path) || is_in_it.iter().any(|folder| path.starts_with(folder))
 }
 
 #[test]
@@ -153,21 +162,21 @@ fn the_rule_in_the_readme_is_the_example() {
 #[test]
 fn the_commands_of_the_readme_run_and_answer_as_shown() {
     let readme = blocks(&document("README.md"));
-    let room = tempfile::tempdir().expect("a temporary folder");
-    prepare(room.path());
+    let reader = Reader::new();
+    reader.write("past-sales.ndjson", PAST_SALE);
     let mut server = None;
     let mut answers = Vec::new();
     for Block { info, text } in &readme {
         match info.as_str() {
-            "sh run" => answers.push(shell(room.path(), text)),
-            "sh server" => server = Some(Serving::start(room.path(), text)),
+            "sh run" => answers.push(reader.run(text)),
+            "sh server" => server = Some(reader.serve(text)),
             "sh operator" => {
                 server
                     .take()
                     .expect("the README opened the shop before")
                     .stop();
                 for command in text.lines() {
-                    shell(room.path(), command);
+                    reader.run(command);
                 }
             }
             _ => {}
@@ -189,110 +198,9 @@ fn the_commands_of_the_readme_run_and_answer_as_shown() {
     assert_eq!(differences(&shown, &found), [""; 0], "{found}");
 }
 
-const PORT: &str = "127.0.0.1:8377";
-
-/// The folder that a reader works in: the clone's files, and the binary on the path.
-fn prepare(room: &Path) {
-    for name in [
-        "examples",
-        "sdk",
-        "wit",
-        "plugins",
-        "Cargo.toml",
-        "tests",
-        "host",
-        "xtask",
-    ] {
-        std::os::unix::fs::symlink(root().join(name), room.join(name)).expect("a link");
-    }
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port");
-    let bin = binary::path()
-        .parent()
-        .expect("a binary lies in a folder")
-        .to_owned();
-    let prelude = format!(
-        "set -euo pipefail\n\
-         {curl}\n\
-         cargo() {{ if [ \"$1\" = xtask ]; then shift; {xtask} \"$@\"; else command cargo \"$@\"; fi; }}\n\
-         export PATH={bin}:$PATH XDG_CACHE_HOME={cache}\n\
-         if [ -f keys.sh ]; then . ./keys.sh; fi\n",
-        curl = binary::curl(),
-        bin = bin.display(),
-        xtask = binary::xtask().display(),
-        cache = root().join("target/test-cache").display(),
-    );
-    fs::write(room.join("prelude.sh"), prelude).expect("a file");
-    fs::write(room.join("address"), port.to_string()).expect("a file");
-    let past = r#"{"specversion":"1.0","source":"till-1","id":"9","type":"sale.completed","time":"2026-01-05T10:00:00-05:00","data":{"channel":"online","currency":"USD","lines":[{"sku":"TEA","amount":900}],"total":900}}"#;
-    fs::write(room.join("past-sales.ndjson"), past).expect("a file");
-}
-
-/// Runs a block in bash and returns what it printed. Variables live on in the next block.
-#[track_caller]
-fn shell(room: &Path, text: &str) -> String {
-    let address = fs::read_to_string(room.join("address")).expect("prepared");
-    let text = text.replace(PORT, &address);
-    let script = format!(
-        ". ./prelude.sh\n{text}\nset +u\ndeclare -p POS READ 2>/dev/null > keys.sh || true\n"
-    );
-    let output = Command::new("bash")
-        .args(["-c", &script])
-        .current_dir(room)
-        .output()
-        .expect("bash runs");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{text}\n{printed}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    printed
-}
+const PAST_SALE: &str = r#"{"specversion":"1.0","source":"till-1","id":"9","type":"sale.completed","time":"2026-01-05T10:00:00-05:00","data":{"channel":"online","currency":"USD","lines":[{"sku":"TEA","amount":900}],"total":900}}"#;
 
 /// The JSON object at the end of what a block printed.
 fn json_in(printed: &str) -> &str {
     printed.find('{').map_or("", |start| &printed[start..])
-}
-
-struct Serving(Child);
-
-impl Serving {
-    fn start(room: &Path, command: &str) -> Serving {
-        let address = fs::read_to_string(room.join("address")).expect("prepared");
-        let script = format!(
-            ". ./prelude.sh\nexec {} --listen {address}\n",
-            command.trim()
-        );
-        let child = Command::new("bash")
-            .args(["-c", &script])
-            .current_dir(room)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("bash runs");
-        let began = Instant::now();
-        while std::net::TcpStream::connect(&address).is_err() {
-            assert!(
-                began.elapsed() < Duration::from_secs(60),
-                "the server of the README does not listen"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Serving(child)
-    }
-
-    fn stop(mut self) {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the server runs");
-        assert!(self.0.wait().expect("it can be waited for").success());
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
 }

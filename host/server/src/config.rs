@@ -209,6 +209,34 @@ impl Folder {
         names.into_iter().map(|name| self.candidate(name)).collect()
     }
 
+    /// Everything of the folder for plugins that belongs to one, as `plugins/NAME.ending`.
+    pub fn plugin_files(&self) -> Result<Vec<String>, ConfigError> {
+        let dir = self.plugins();
+        let failed = |source| ConfigError::Read {
+            path: dir.clone(),
+            source,
+        };
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(failed(source)),
+        };
+        let mut files = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            let ending = path.extension().and_then(|ending| ending.to_str());
+            if let (Some("toml" | "wasm" | "json"), Some(name)) =
+                (ending, path.file_name().and_then(|name| name.to_str()))
+                && !name.starts_with('.')
+                && path.is_file()
+            {
+                files.push(format!("{PLUGINS}/{name}"));
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
     fn candidate(&self, name: String) -> Result<Candidate, ConfigError> {
         let dir = self.plugins();
         let file = text(&dir.join(format!("{name}.toml")), MANIFEST_BYTES_MAX)?.unwrap_or_default();

@@ -27,6 +27,9 @@ pub fn start(file: &LogFile) -> Result<(), LogError> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)
+        // It would tell of a line that cannot be written by writing a line, and panic over that:
+        // a log on a full disk must not take the shop with it.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match file.format {
         LogFormat::Text => subscriber

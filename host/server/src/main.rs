@@ -1,10 +1,14 @@
 //! The binary `stampcard`: the edges of the host. It reads files and arguments, listens and prints;
 //! what an event does is decided in `host/pipeline`.
 
+mod audit;
+mod backup;
 mod cli;
 mod clock;
 mod config;
 mod desk;
+mod disk;
+mod doctor;
 mod figures;
 mod http;
 mod ingest;

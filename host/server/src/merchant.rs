@@ -8,6 +8,7 @@ mod inbox;
 use going_live::at_start;
 pub use going_live::{Installed, NotLive, Reloaded, problems};
 
+use crate::audit::{Audit, Audited};
 use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Folder, ServerFile};
 use crate::desk::Desk;
@@ -29,6 +30,7 @@ use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::{Engine, EngineError};
 use stampcard_store::{Birth, Grouping, Settings, SqliteStore};
 use std::collections::{BTreeSet, VecDeque};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,6 +78,7 @@ pub struct Merchant {
     /// Held by whoever brings rules live: one after the other.
     changing: Mutex<()>,
     clock: Mutex<Option<Clock>>,
+    audit: Mutex<Option<Audit>>,
     watch: Mutex<Option<Watch>>,
     closing: AtomicBool,
 }
@@ -143,6 +146,7 @@ pub struct Health {
     /// Customers whom the shop's clock drove since the start, and how often it failed.
     pub driven: u64,
     pub driven_failed: u64,
+    pub audited: Audited,
     /// Events over which the host itself panicked.
     pub panics: u64,
     pub reloads: Reloads,
@@ -222,6 +226,7 @@ impl Merchant {
             }),
             changing: Mutex::default(),
             clock: Mutex::default(),
+            audit: Mutex::default(),
             watch: Mutex::default(),
             closing: AtomicBool::new(false),
         }))
@@ -233,6 +238,7 @@ impl Merchant {
             Arc::clone(&self.desk),
             Arc::clone(&self.lanes),
         ));
+        *self.audit.lock() = Some(Audit::start(Arc::clone(&self.desk)));
         *self.watch.lock() = reload::watch(self);
         orders::answer_while_open(self);
     }
@@ -346,6 +352,12 @@ impl Merchant {
             places,
             driven: driven.done,
             driven_failed: driven.failed,
+            audited: self
+                .audit
+                .lock()
+                .as_ref()
+                .map(Audit::audited)
+                .unwrap_or_default(),
             panics: self.lanes.panics(),
             reloads: self.reloads.lock().clone(),
         }
@@ -358,6 +370,7 @@ impl Merchant {
         let (watch, clock) = (self.watch.lock().take(), self.clock.lock().take());
         drop(watch);
         drop(clock);
+        drop(self.audit.lock().take());
         self.lanes.close();
         self.desk.store.flush()
     }
@@ -383,7 +396,10 @@ fn answer() -> (Reply, oneshot::Receiver<Result<Outcome, Refusal>>) {
 pub fn open_store(folder: &Folder, settings: &Settings) -> Result<SqliteStore, OpenError> {
     let database = folder.database();
     if let Some(data) = database.parent() {
-        std::fs::create_dir_all(data).map_err(|source| ConfigError::Write {
+        // People and the shop's secret are in it: others on the machine have no business there.
+        let mut private = std::fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(data).map_err(|source| ConfigError::Write {
             path: data.into(),
             source,
         })?;

@@ -56,6 +56,23 @@ impl Reads {
             Ok(findings.differences)
         })
     }
+
+    /// Checks a few customers beside the rest of the file: the first `most` whose row comes after
+    /// `after`. It also says how many it looked at, and the last row of them.
+    pub fn check_some(
+        &self,
+        after: i64,
+        most: u32,
+    ) -> Result<(Vec<Difference>, u64, Option<i64>), StoreError> {
+        self.read(|sql| {
+            let mut findings = Findings {
+                differences: Vec::new(),
+                progress: &mut |_| (),
+            };
+            let (looked, last) = customer::check_some(sql, after, most, &mut findings)?;
+            Ok((findings.differences, looked, last))
+        })
+    }
 }
 
 /// What was found so far.

@@ -3,6 +3,7 @@
 //! This is the only room with SQL, and [`commit`] is the one place that changes a customer. It
 //! decides nothing and never calls a plugin. `schema/` is the first thing to read; then [`store`].
 
+mod backup;
 mod beside;
 mod cache;
 pub mod check;
@@ -12,6 +13,7 @@ mod error;
 pub mod export;
 mod group;
 mod hold;
+mod keys;
 mod log;
 mod open;
 mod orders;
@@ -25,8 +27,10 @@ mod store;
 mod ticket;
 mod writer;
 
+pub use backup::{Snapshot, SnapshotError};
 pub use error::OpenError;
 pub use group::{Grouping, Work};
+pub use keys::{ApiKey, KeyRing};
 pub use orders::{Order, OrderDesk};
 pub use reads::Reads;
 pub use rule_books::{

@@ -6,17 +6,19 @@
 //! because of a row calls [`crate::SqliteStore::flush`] first.
 
 mod again;
+mod condition;
 mod customers;
 mod orders;
 mod shop;
 mod staff;
 
+pub use condition::{Arrivals, Backlog, Condition, Recent};
 pub use customers::{
     CustomerRecord, Decider, Find, LedgerRow, LotRow, MembershipView, OutboxRow, Person,
     TierRecord, TimelineRow,
 };
 pub use orders::OrderRow;
-pub use shop::{ApiKey, Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};
+pub use shop::{Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};
 pub use staff::{Note, NoteVersion};
 
 pub(crate) use customers::{identifier, not_rebuilt};
@@ -40,6 +42,21 @@ pub struct Reads {
 impl Reads {
     /// Opens a file that is there and current, for reading alone; another program may be writing.
     pub fn open(path: &Path, connections: usize, page_cache_kib: u32) -> Result<Reads, OpenError> {
+        Reads::open_if(path, connections, page_cache_kib, schema::require_current)
+    }
+
+    /// Opens a file that may be of an older format, for [`Reads::snapshot`] and nothing else: before
+    /// a file is brought up to date, somebody may want a copy of it as it was.
+    pub fn open_to_copy(path: &Path, page_cache_kib: u32) -> Result<Reads, OpenError> {
+        Reads::open_if(path, 1, page_cache_kib, schema::require_known)
+    }
+
+    fn open_if(
+        path: &Path,
+        connections: usize,
+        page_cache_kib: u32,
+        is_right: fn(&Connection, &Path) -> Result<(), OpenError>,
+    ) -> Result<Reads, OpenError> {
         if !path.exists() {
             return Err(OpenError::Missing { path: path.into() });
         }
@@ -49,7 +66,7 @@ impl Reads {
                 path: path.into(),
                 error: store_error(error),
             })?;
-            schema::require_current(&connection, path)?;
+            is_right(&connection, path)?;
             idle.push(Sql::new(connection));
         }
         Ok(Reads {

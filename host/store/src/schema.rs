@@ -8,10 +8,11 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x5374_6d70;
 
 /// What brings an empty file to format 1, then to 2 …, each as it was released.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../schema/0001_first.sql"),
     include_str!("../schema/0002_revisions.sql"),
     include_str!("../schema/0003_acts_of_staff.sql"),
+    include_str!("../schema/0004_key_uses.sql"),
 ];
 
 /// The format that this program writes.
@@ -76,6 +77,14 @@ pub(crate) fn format(connection: &Connection, path: &Path) -> Result<i64, OpenEr
         });
     }
     Ok(found)
+}
+
+/// Lets a file be copied that is ours, of whatever format that we know.
+pub(crate) fn require_known(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    match format(connection, path)? {
+        0 => Err(OpenError::Missing { path: path.into() }),
+        _ => Ok(()),
+    }
 }
 
 /// Lets a file be read that needs no migration.

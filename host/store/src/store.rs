@@ -195,18 +195,6 @@ impl SqliteStore {
             .map_err(store_error)
     }
 
-    /// Runs one small change that is not an event of a customer, such as a new key, and waits until
-    /// it is on disk.
-    pub(crate) fn change_now<T>(
-        &self,
-        work: impl FnOnce(&mut Writer) -> Result<T, Trouble>,
-    ) -> Result<T, StoreError> {
-        let mut writer = self.shared.group.lock();
-        let (done, _) = self.shared.group.change(&mut writer, work)?;
-        self.shared.group.flush(&mut writer)?;
-        Ok(done)
-    }
-
     /// Begins to record the statements of the line, for [`Recording::replay`].
     pub fn start_recording(&self) {
         self.shared.group.lock().sql.start_recording();

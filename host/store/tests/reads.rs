@@ -6,6 +6,7 @@ use serde_json::json;
 use shop::*;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{EventName, IdentifierKind, Instant};
+use stampcard_store::KeyRing;
 use stampcard_store::reads::Find;
 use std::collections::BTreeSet;
 
@@ -282,16 +283,43 @@ fn the_outbox_and_the_clock_list_what_is_next() {
 }
 
 #[test]
+fn the_condition_of_a_shop_counts_what_came_lately_and_what_does_not_wait() {
+    let shop = TestShop::new();
+    for number in 0..5 {
+        shop.send(&sale(&format!("s-{number}"), "C-1", MAY + number, 2_000));
+    }
+    let reads = shop.store.reads();
+    // The rule book's own row is older than a week; the events came at the tests' wall clock.
+    let today = reads.condition(NOW).unwrap();
+    assert_eq!((today.rows_in_week, today.arrivals.sales), (5, 5));
+    assert_eq!(today.arrivals.with_customer, 5);
+    assert_eq!(today.arrivals.newest, Some(NOW));
+    // They happened a year before they came: an import, of which nothing live can be said.
+    assert_eq!(today.arrivals.live, 0);
+    let later = reads.condition(Instant(NOW.0 + 8 * DAY)).unwrap();
+    assert_eq!((later.rows_in_week, later.arrivals.sales), (0, 5));
+    let due = reads.next_due().unwrap();
+    let backlog = |at: i64| reads.backlog(Instant(at)).unwrap().overdue;
+    if let Some(due) = due {
+        assert_eq!((backlog(due.0 - 1), backlog(due.0)), (0, 1));
+    }
+    let (differences, looked, last) = reads.check_some(0, 10).unwrap();
+    assert!(differences.is_empty(), "{differences:?}");
+    assert_eq!(looked, 1);
+    assert_eq!(
+        reads.check_some(last.unwrap(), 10).unwrap(),
+        (Vec::new(), 0, None)
+    );
+}
+
+#[test]
 fn keys_are_kept_as_hashes_and_can_be_ended() {
     let shop = TestShop::new();
-    let id = shop
-        .store
-        .add_key(&[1; 32], "pos", "till 1", Instant(MAY))
-        .unwrap();
+    // A second door: the shop stays open.
+    let mut ring = KeyRing::open(shop.store.reads().path()).unwrap();
+    let id = ring.add(&[1; 32], "pos", "till 1", Instant(MAY)).unwrap();
     assert!(
-        shop.store
-            .add_key(&[1; 32], "pos", "till 2", Instant(MAY))
-            .is_err(),
+        ring.add(&[1; 32], "pos", "till 2", Instant(MAY)).is_err(),
         "a hash is unique"
     );
     let key = shop.store.reads().key(&[1; 32]).unwrap().unwrap();
@@ -305,8 +333,8 @@ fn keys_are_kept_as_hashes_and_can_be_ended() {
         (id, "pos", "till 1", None)
     );
     assert!(shop.store.reads().key(&[2; 32]).unwrap().is_none());
-    assert!(shop.store.revoke_key(id, Instant(MAY + 1)).unwrap());
-    assert!(!shop.store.revoke_key(id, Instant(MAY + 2)).unwrap());
+    assert!(ring.revoke(id, Instant(MAY + 1)).unwrap());
+    assert!(!ring.revoke(id, Instant(MAY + 2)).unwrap());
     assert_eq!(
         shop.store.reads().keys().unwrap()[0].revoked_at,
         Some(Instant(MAY + 1))

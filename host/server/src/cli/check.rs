@@ -33,8 +33,9 @@ struct Checked {
     differences: Vec<Row>,
 }
 
+/// A difference as it is printed.
 #[derive(Serialize)]
-struct Row {
+pub(super) struct Row {
     customer: Option<String>,
     what: String,
     expected: String,
@@ -53,25 +54,11 @@ impl Check {
         })?;
         bar.finish_and_clear();
         let counters = reads.counters()?;
-        let differences = differences.into_iter().map(|difference| {
-            let Difference {
-                customer,
-                what,
-                expected,
-                found,
-            } = difference;
-            Row {
-                customer: customer.map(|id| id.0),
-                what,
-                expected,
-                found,
-            }
-        });
         let checked = Checked {
             customers: counters.customers,
             entries: counters.entries,
             events: counters.journal_rows,
-            differences: differences.collect(),
+            differences: rows_of(differences),
         };
         if self.json {
             say_json(&checked)?
@@ -97,6 +84,32 @@ fn tell(checked: &Checked) -> String {
     if checked.differences.is_empty() {
         return format!("{seen}: nothing differs.");
     }
+    format!(
+        "{}\n\n{seen}: {} differ.",
+        tell_rows(&checked.differences),
+        count(checked.differences.len() as u64)
+    )
+}
+
+pub(super) fn rows_of(differences: Vec<Difference>) -> Vec<Row> {
+    let rows = differences.into_iter().map(|difference| {
+        let Difference {
+            customer,
+            what,
+            expected,
+            found,
+        } = difference;
+        Row {
+            customer: customer.map(|id| id.0),
+            what,
+            expected,
+            found,
+        }
+    });
+    rows.collect()
+}
+
+pub(super) fn tell_rows(rows: &[Row]) -> String {
     let row = |row: &Row| {
         let customer = row.customer.clone().unwrap_or_else(|| "the shop".into());
         vec![
@@ -107,10 +120,5 @@ fn tell(checked: &Checked) -> String {
         ]
     };
     let heads = ["customer", "what", "expected", "found"].map(|head| (head, Side::Left));
-    let rows: Vec<_> = checked.differences.iter().map(row).collect();
-    format!(
-        "{}\n\n{seen}: {} differ.",
-        table(&heads, &rows),
-        count(checked.differences.len() as u64)
-    )
+    table(&heads, &rows.iter().map(row).collect::<Vec<_>>())
 }

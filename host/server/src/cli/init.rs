@@ -8,7 +8,7 @@ use crate::{clock, keys, pack};
 use clap::Args;
 use serde::Serialize;
 use stampcard_pipeline::shop::Shop;
-use stampcard_store::Settings;
+use stampcard_store::{KeyRing, Settings};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -97,10 +97,11 @@ impl Init {
                 &starter.file(),
             )?;
         }
-        let store = open_store(&folder, &Settings::default())?;
-        let key = |role: Role| -> Result<String, Box<dyn std::error::Error>> {
+        drop(open_store(&folder, &Settings::default())?);
+        let mut ring = KeyRing::open(&folder.database())?;
+        let mut key = |role: Role| -> Result<String, Box<dyn std::error::Error>> {
             let key = keys::make(role)?;
-            store.add_key(&hash(&key), role.name(), role.name(), clock::now())?;
+            ring.add(&hash(&key), role.name(), role.name(), clock::now())?;
             Ok(key)
         };
         Ok(Made {

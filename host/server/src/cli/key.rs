@@ -3,13 +3,12 @@
 use super::{End, Run, say, say_json};
 use crate::config::Folder;
 use crate::http::auth::{Role, hash};
-use crate::merchant::open_store;
 use crate::table::{Side, table};
 use crate::{clock, keys};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 use stampcard_pipeline::calendar;
-use stampcard_store::{Reads, Settings};
+use stampcard_store::{KeyRing, Reads};
 use std::path::PathBuf;
 
 /// Add, list and revoke the keys of the API.
@@ -20,14 +19,21 @@ pub enum Key {
     Revoke(Revoke),
 }
 
-/// Make a key and print it, this once. The server must be down.
+/// Make a key and print it, this once. A server that is running knows it at once.
 #[derive(Args)]
-#[command(after_help = "Example:\n  stampcard key add shop pos --label 'tills in Soho'")]
+#[command(
+    after_help = "Example:\n  stampcard key add shop --role pos --label 'tills in Soho'",
+    group(ArgGroup::new("what").required(true).args(["role", "role_named"]))
+)]
 pub struct Add {
     /// The shop's folder.
     dir: PathBuf,
     /// What it may do: pos, staff, operator, agency or read.
-    role: Role,
+    #[arg(long)]
+    role: Option<Role>,
+    /// The same without a name, for those who type.
+    #[arg(value_name = "ROLE", hide = true)]
+    role_named: Option<Role>,
     /// What people call it.
     #[arg(long, default_value = "")]
     label: String,
@@ -45,7 +51,9 @@ pub struct List {
     json: bool,
 }
 
-/// End a key by its number. Exit code 1 if there is none that works. The server must be down.
+/// End a key by its number. Exit code 1 if there is none that works.
+///
+/// A server that is running takes it for two seconds more at most.
 #[derive(Args)]
 #[command(after_help = "Example:\n  stampcard key revoke shop 2")]
 pub struct Revoke {
@@ -62,6 +70,8 @@ struct Listed {
     label: String,
     created_at: String,
     revoked_at: Option<String>,
+    /// To the day.
+    last_used_at: Option<String>,
 }
 
 impl Key {
@@ -79,13 +89,18 @@ impl Add {
     fn run(self) -> Run {
         let folder = Folder::at(&self.dir);
         folder.shop()?;
-        let store = open_store(&folder, &Settings::default())?;
-        let key = keys::make(self.role)?;
-        let number = store.add_key(&hash(&key), self.role.name(), &self.label, clock::now())?;
+        let Some(role) = self.role.or(self.role_named) else {
+            unreachable!("the group of both is required");
+        };
+        let key = keys::make(role)?;
+        let number = KeyRing::open(&folder.database())?.add(
+            &hash(&key),
+            role.name(),
+            &self.label,
+            clock::now(),
+        )?;
         if self.json {
-            say_json(
-                &serde_json::json!({ "number": number, "role": self.role.name(), "key": key }),
-            )?;
+            say_json(&serde_json::json!({ "number": number, "role": role.name(), "key": key }))?;
         } else {
             say(key)?;
         }
@@ -104,6 +119,7 @@ impl List {
                 label: key.label,
                 created_at: calendar::text(key.created_at),
                 revoked_at: key.revoked_at.map(calendar::text),
+                last_used_at: key.last_used_at.map(calendar::text),
             })
             .collect();
         if self.json {
@@ -112,11 +128,13 @@ impl List {
         }
         let row = |key: &Listed| {
             let revoked = key.revoked_at.clone().unwrap_or_default();
+            let used = key.last_used_at.as_deref().unwrap_or("never");
             vec![
                 key.number.to_string(),
                 key.role.clone(),
                 key.label.clone(),
                 key.created_at.clone(),
+                used.get(..10).unwrap_or(used).to_owned(),
                 revoked,
             ]
         };
@@ -125,6 +143,7 @@ impl List {
             ("role", Side::Left),
             ("label", Side::Left),
             ("made", Side::Left),
+            ("used", Side::Left),
             ("revoked", Side::Left),
         ];
         say(table(&heads, &keys.iter().map(row).collect::<Vec<_>>()))?;
@@ -136,8 +155,8 @@ impl Revoke {
     fn run(self) -> Run {
         let folder = Folder::at(&self.dir);
         folder.shop()?;
-        let store = open_store(&folder, &Settings::default())?;
-        if store.revoke_key(self.number, clock::now())? {
+        let mut ring = KeyRing::open(&folder.database())?;
+        if ring.revoke(self.number, clock::now())? {
             return Ok(End::Done);
         }
         eprintln!(

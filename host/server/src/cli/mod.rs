@@ -1,6 +1,8 @@
 //! The commands. Each file is one command: its arguments, its words, its exit code.
 
+mod backup;
 mod check;
+mod doctor;
 mod explain;
 mod export;
 mod ingest;
@@ -9,6 +11,7 @@ mod key;
 mod plugin;
 mod progress;
 mod replay;
+mod restore;
 mod serve;
 mod time;
 
@@ -43,6 +46,9 @@ enum Command {
     Explain(explain::Explain),
     Export(export::Export),
     Replay(replay::Replay),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
+    Doctor(doctor::Doctor),
     #[command(subcommand)]
     Plugin(plugin::Plugin),
     #[command(subcommand)]
@@ -72,6 +78,9 @@ pub fn run() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Export(export) => export.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Plugin(plugin) => plugin.run(),
         Command::Key(key) => key.run(),
     };

@@ -37,6 +37,9 @@ const LISTEN_DEFAULT: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
     8377,
 ));
 
+/// SIGXFSZ, which has this number on every platform that we run on.
+const FILE_TOO_LARGE: i32 = 25;
+
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}; name another address with --listen")]
 struct ListenError {
@@ -96,7 +99,11 @@ async fn serve(
 fn stop_asked() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    // A limit on the size of files ends a process that does not take this; we would rather answer
+    // that the disk failed, and go on when there is room.
+    let file_too_large = signal(SignalKind::from_raw(FILE_TOO_LARGE))?;
     Ok(async move {
+        let _taken = file_too_large;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}

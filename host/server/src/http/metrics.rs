@@ -1,7 +1,11 @@
 //! `GET /metrics`: figures in the text form that Prometheus reads. No label names a customer.
 
+mod condition;
+
 use super::Door;
 use super::problem::Problem;
+use crate::clock;
+use crate::disk;
 use crate::figures::Figures;
 use crate::merchant::Health;
 use axum::extract::State;
@@ -91,15 +95,23 @@ fn is_known(method: &Method) -> bool {
 }
 
 pub async fn show(State(door): State<Arc<Door>>) -> Result<Response, Problem> {
-    let counters = door.read(|reads| Ok(reads.counters()?)).await?;
+    let now = clock::now();
+    let (counters, backlog, recent) = door
+        .read(move |reads| Ok((reads.counters()?, reads.backlog(now)?, reads.recent(now)?)))
+        .await?;
     let live = door.merchant.live();
-    let text = text(
+    let mut text = text(
         &door.meters,
         door.merchant.figures(),
         &door.merchant.health(),
         &counters,
         live.number,
     );
+    let disk = disk::room(door.merchant.folder().dir()).ok();
+    let not_loaded = live.book.not_loaded().len() as u64;
+    text.push_str(&condition::text(
+        &counters, &backlog, &recent, now, disk, not_loaded,
+    ));
     Ok((
         [(
             header::CONTENT_TYPE,
@@ -257,6 +269,18 @@ fn text(
         page.metric(name, "counter", help);
         page.sample(&[], value);
     }
+    page.metric(
+        "stampcard_audit_looks_total",
+        "counter",
+        "How often a customer was computed again since the start.",
+    );
+    page.sample(&[], health.audited.looks);
+    page.metric(
+        "stampcard_ledger_differences",
+        "gauge",
+        "What differed when customers were computed again; `stampcard check` lists it.",
+    );
+    page.sample(&[], health.audited.differences);
     page.metric(
         "stampcard_reloads_total",
         "counter",

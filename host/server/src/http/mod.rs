@@ -47,7 +47,7 @@ use problem::Problem;
 use stampcard_pipeline::admit::Sender;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::outcome::Outcome;
-use stampcard_store::Reads;
+use stampcard_store::{ApiKey, KeyRing, Reads};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -78,6 +78,8 @@ pub struct Door {
 
 /// How long a key that worked is taken without a look. A revoked one ends within this time.
 const KEY_KNOWN_FOR: Duration = Duration::from_secs(2);
+/// How long the note of a key's use is good enough, in milliseconds: a day.
+const KEY_USE_NOTED_FOR_MS: i64 = 24 * 60 * 60 * 1_000;
 
 impl Door {
     fn new(merchant: Arc<Merchant>) -> io::Result<Arc<Door>> {
@@ -170,19 +172,43 @@ impl Door {
             return Ok(caller);
         }
         let key = self.read(move |reads| Ok(reads.key(&hash)?)).await?;
-        let caller = key
-            .filter(|key| key.revoked_at.is_none_or(|at| at > clock::now()))
-            .and_then(|key| {
-                Some(Caller {
-                    role: key.role.parse().ok()?,
-                    name: key.label.into(),
-                })
-            });
+        // Whatever the clock says: it may have been set back since.
+        let key = key.filter(|key| key.revoked_at.is_none());
+        if let Some(key) = &key {
+            self.note_use(key);
+        }
+        let caller = key.and_then(|key| {
+            Some(Caller {
+                role: key.role.parse().ok()?,
+                name: key.label.into(),
+            })
+        });
         match &caller {
             Some(caller) => self.known_keys.lock().insert(hash, (caller.clone(), now)),
             None => self.known_keys.lock().remove(&hash),
         };
         caller.ok_or_else(auth::unknown_key)
+    }
+
+    /// Writes down once a day that a key is used, beside the request that used it.
+    fn note_use(&self, key: &ApiKey) {
+        let now = clock::now();
+        if key
+            .last_used_at
+            .is_some_and(|last| now.0 - last.0 < KEY_USE_NOTED_FOR_MS)
+        {
+            return;
+        }
+        let id = key.id;
+        let path = self.merchant.store().reads().path().to_owned();
+        tokio::task::spawn_blocking(move || {
+            let noted = KeyRing::open(&path)
+                .map_err(|error| error.to_string())
+                .and_then(|mut ring| ring.used(id, now).map_err(|error| error.to_string()));
+            if let Err(problem) = noted {
+                tracing::warn!(key = id, problem, "the use of a key could not be noted");
+            }
+        });
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Findings, number};
 use crate::error::Trouble;
 use crate::row::{self, instant, position, some_instant};
 use crate::sql::Sql;
+use rusqlite::Row;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{Channel, Event, Instant, Points, Position};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
@@ -21,28 +22,54 @@ struct Checked {
     head: Vec<u8>,
 }
 
+/// The columns that [`checked`] reads.
+macro_rules! columns_checked {
+    () => {
+        "SELECT id, public, created_at, clock, next_due, balance, tier, head FROM customers"
+    };
+}
+
 pub(super) fn check_all(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
     let of = number(sql, "SELECT count(*) FROM customers")? as u64;
     let mut done = 0;
+    sql.each::<Trouble>(concat!(columns_checked!(), " ORDER BY id"), &[], |row| {
+        done += 1;
+        findings.at("customers", done, of);
+        check(sql, &checked(row)?, findings)
+    })
+}
+
+/// The first `most` customers after a row: how many there are, and the last of them.
+pub(super) fn check_some(
+    sql: &Sql,
+    after: i64,
+    most: u32,
+    findings: &mut Findings,
+) -> Result<(u64, Option<i64>), Trouble> {
+    let (mut looked, mut last) = (0, None);
     sql.each::<Trouble>(
-        "SELECT id, public, created_at, clock, next_due, balance, tier, head FROM customers ORDER BY id",
-        &[],
+        concat!(columns_checked!(), " WHERE id > ?1 ORDER BY id LIMIT ?2"),
+        &[&after, &most],
         |row| {
-            done += 1;
-            findings.at("customers", done, of);
-            let customer = Checked {
-                row: row.get(0)?,
-                id: CustomerId(row.get(1)?),
-                created_at: row.get(2)?,
-                clock: row.get(3)?,
-                next_due: row.get(4)?,
-                balance: row.get(5)?,
-                tier: row.get(6)?,
-                head: row.get(7)?,
-            };
+            let customer = checked(row)?;
+            (looked, last) = (looked + 1, Some(customer.row));
             check(sql, &customer, findings)
         },
-    )
+    )?;
+    Ok((looked, last))
+}
+
+fn checked(row: &Row) -> rusqlite::Result<Checked> {
+    Ok(Checked {
+        row: row.get(0)?,
+        id: CustomerId(row.get(1)?),
+        created_at: row.get(2)?,
+        clock: row.get(3)?,
+        next_due: row.get(4)?,
+        balance: row.get(5)?,
+        tier: row.get(6)?,
+        head: row.get(7)?,
+    })
 }
 
 fn check(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Trouble> {

@@ -1,16 +1,17 @@
-//! The shop as a whole: events by name, segments, the outbox, the clock's list, counters, keys.
+//! The shop as a whole: events by name, segments, the outbox, the clock's list, counters.
 
 use super::Reads;
 use super::customers::{OutboxRow, outbox_columns, outbox_row};
 use crate::error::Trouble;
 use crate::people;
 use crate::row::{self, instant, position, some_instant};
-use crate::store::SqliteStore;
+use crate::sql::Sql;
 use rusqlite::Row;
 use stampcard_pipeline::change::{CustomerId, Explanation, Sameness};
 use stampcard_pipeline::event::{Event, EventName, Instant, Personal, Position};
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::store::StoreError;
+use std::path::Path;
 
 /// One row of the journal, complete: a replay needs nothing else.
 #[derive(Clone, Debug)]
@@ -72,16 +73,33 @@ pub struct Counters {
     pub entries: u64,
     pub follow_ups_waiting: u64,
     pub review_items_open: u64,
+    /// Refused bodies that are kept for somebody to look at.
+    pub conflicts: u64,
 }
 
-/// A key of the API. The key itself is not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiKey {
-    pub id: i64,
-    pub role: String,
-    pub label: String,
-    pub created_at: Instant,
-    pub revoked_at: Option<Instant>,
+impl Counters {
+    pub(crate) fn read(sql: &Sql, path: &Path) -> rusqlite::Result<Counters> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let log_bytes = std::fs::metadata(log).map_or(0, |file| file.len());
+        let number = |text: &'static str| -> rusqlite::Result<u64> {
+            Ok(sql
+                .first(text, &[], |row| row.get::<_, i64>(0))?
+                .unwrap_or(0) as u64)
+        };
+        Ok(Counters {
+            database_bytes: number("PRAGMA page_count")? * number("PRAGMA page_size")?,
+            log_bytes,
+            journal_rows: number("SELECT coalesce(max(seq), 0) FROM journal")?,
+            customers: number("SELECT coalesce(max(id), 0) FROM customers")?,
+            entries: number("SELECT coalesce(max(number), 0) FROM entries")?,
+            follow_ups_waiting: number("SELECT count(*) FROM outbox WHERE state = 'planned'")?,
+            review_items_open: number(
+                "SELECT count(*) FROM review_items WHERE resolved_at IS NULL",
+            )?,
+            conflicts: number("SELECT count(*) FROM conflicts")?,
+        })
+    }
 }
 
 /// Something that waits for a person.
@@ -269,27 +287,7 @@ impl Reads {
     }
 
     pub fn counters(&self) -> Result<Counters, StoreError> {
-        let mut log = self.path().as_os_str().to_owned();
-        log.push("-wal");
-        let log_bytes = std::fs::metadata(log).map_or(0, |file| file.len());
-        self.read(|sql| {
-            let number = |text: &'static str| -> rusqlite::Result<u64> {
-                Ok(sql
-                    .first(text, &[], |row| row.get::<_, i64>(0))?
-                    .unwrap_or(0) as u64)
-            };
-            Ok(Counters {
-                database_bytes: number("PRAGMA page_count")? * number("PRAGMA page_size")?,
-                log_bytes,
-                journal_rows: number("SELECT coalesce(max(seq), 0) FROM journal")?,
-                customers: number("SELECT coalesce(max(id), 0) FROM customers")?,
-                entries: number("SELECT coalesce(max(number), 0) FROM entries")?,
-                follow_ups_waiting: number("SELECT count(*) FROM outbox WHERE state = 'planned'")?,
-                review_items_open: number(
-                    "SELECT count(*) FROM review_items WHERE resolved_at IS NULL",
-                )?,
-            })
-        })
+        self.read(|sql| Ok(Counters::read(sql, self.path())?))
     }
 
     /// What waits for a person, oldest first, after the id at which the last page ended.
@@ -329,67 +327,6 @@ impl Reads {
             )
         })
     }
-
-    /// The key with this hash, revoked or not.
-    pub fn key(&self, hash: &[u8]) -> Result<Option<ApiKey>, StoreError> {
-        self.read(|sql| {
-            Ok(sql.first(
-                "SELECT id, role, label, created_at, revoked_at FROM api_keys WHERE hash = ?1",
-                &[&hash],
-                api_key,
-            )?)
-        })
-    }
-
-    pub fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        self.read(|sql| {
-            Ok(sql.all(
-                "SELECT id, role, label, created_at, revoked_at FROM api_keys ORDER BY id",
-                &[],
-                api_key,
-            )?)
-        })
-    }
-}
-
-impl SqliteStore {
-    /// Keeps the hash of a new key and gives its id.
-    pub fn add_key(
-        &self,
-        hash: &[u8],
-        role: &str,
-        label: &str,
-        at: Instant,
-    ) -> Result<i64, StoreError> {
-        self.change_now(|writer| {
-            writer.sql.run(
-                "INSERT INTO api_keys (hash, role, label, created_at) VALUES (?1, ?2, ?3, ?4)",
-                &[&hash, &role, &label, &at.0],
-            )?;
-            Ok(writer.sql.raw().last_insert_rowid())
-        })
-    }
-
-    /// Ends a key; false if there is no such key or it has ended before.
-    pub fn revoke_key(&self, id: i64, at: Instant) -> Result<bool, StoreError> {
-        self.change_now(|writer| {
-            let ended = writer.sql.run(
-                "UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL",
-                &[&id, &at.0],
-            )?;
-            Ok(ended > 0)
-        })
-    }
-}
-
-fn api_key(row: &Row) -> rusqlite::Result<ApiKey> {
-    Ok(ApiKey {
-        id: row.get(0)?,
-        role: row.get(1)?,
-        label: row.get(2)?,
-        created_at: instant(row, 3)?,
-        revoked_at: some_instant(row, 4)?,
-    })
 }
 
 /// The columns `number, at, source, id`, the name of the causing event, `rule_book, body, journal`.

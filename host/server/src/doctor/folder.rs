@@ -1,0 +1,151 @@
+//! What can be seen without opening the database: files, who may read and write them, what they say,
+//! and whether the rules load.
+
+use super::{Finding, State, bad, count, ok, own};
+use crate::config::{Folder, MERCHANT_FILE, SERVER_FILE};
+use crate::disk;
+use crate::pack;
+use stampcard_pipeline::rules::Rules;
+use stampcard_runtime::{Engine, RuleBook};
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+
+pub(super) fn look(folder: &Folder) -> (Vec<Finding>, Option<RuleBook>) {
+    let (plugins, book) = plugins(folder);
+    let checks = vec![
+        files(folder),
+        secrecy(folder),
+        writable(folder),
+        configuration(folder),
+        plugins,
+    ];
+    (checks, book)
+}
+
+fn files(folder: &Folder) -> Finding {
+    const NAME: &str = "files";
+    let plugins = match folder.plugin_files() {
+        Ok(plugins) => plugins,
+        Err(error) => return bad(NAME, State::Fail, error.to_string(), own(folder)),
+    };
+    let known = [MERCHANT_FILE, SERVER_FILE];
+    let mut read = 0;
+    for name in known.map(str::to_owned).into_iter().chain(plugins) {
+        let path = folder.dir().join(&name);
+        match File::open(&path) {
+            Ok(_) => read += 1,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return bad(
+                    NAME,
+                    State::Fail,
+                    format!("{} cannot be read: {error}", path.display()),
+                    own(folder),
+                );
+            }
+        }
+    }
+    ok(NAME, format!("{read} files can be read"))
+}
+
+fn secrecy(folder: &Folder) -> Finding {
+    const NAME: &str = "secrecy";
+    let database = folder.database();
+    let data = database.parent().unwrap_or(folder.dir());
+    let mode = |path| fs::metadata(path).map_or(0, |found| found.permissions().mode());
+    // Whoever may not enter one of the folders reads nothing in it.
+    let is_open = mode(folder.dir()) & 0o001 != 0 && mode(data) & 0o001 != 0;
+    if is_open && mode(&database) & 0o004 != 0 {
+        return bad(
+            NAME,
+            State::Warn,
+            "everybody on this machine may read the database, with people and the shop's secret",
+            format!("chmod 700 {}", data.display()),
+        );
+    }
+    ok(NAME, "others on this machine cannot read the database")
+}
+
+fn writable(folder: &Folder) -> Finding {
+    const NAME: &str = "writable";
+    let database = folder.database();
+    let data = database.parent().unwrap_or(folder.dir());
+    match disk::may_write(data)
+        .and_then(|()| File::options().append(true).open(&database).map(|_| ()))
+    {
+        Ok(()) => ok(NAME, "the database can be written"),
+        Err(error) => bad(
+            NAME,
+            State::Fail,
+            format!("{} cannot be written: {error}", database.display()),
+            format!(
+                "findmnt --target {} --output TARGET,OPTIONS; then {}",
+                data.display(),
+                own(folder)
+            ),
+        ),
+    }
+}
+
+fn configuration(folder: &Folder) -> Finding {
+    const NAME: &str = "configuration";
+    let read = folder
+        .server()
+        .and_then(|_| folder.shop())
+        .map(|shop| shop.file);
+    match read {
+        Ok(file) => ok(
+            NAME,
+            format!(
+                "{}, {}, {} locations",
+                file.name,
+                file.currency,
+                count(file.locations.len() as u64)
+            ),
+        ),
+        Err(error) => bad(
+            NAME,
+            State::Fail,
+            error.to_string(),
+            "correct that line; a server that runs keeps what it had",
+        ),
+    }
+}
+
+fn plugins(folder: &Folder) -> (Finding, Option<RuleBook>) {
+    const NAME: &str = "plugins";
+    let list = format!("stampcard plugin list {}", folder.dir().display());
+    let loaded = (|| {
+        let shop = folder.shop().map_err(|error| error.to_string())?;
+        let cache = folder.cache().map_err(|error| error.to_string())?;
+        let engine = Engine::new(&cache).map_err(|error| error.to_string())?;
+        let candidates = folder.candidates().map_err(|error| error.to_string())?;
+        Ok::<_, String>(RuleBook::load(
+            &engine,
+            &shop,
+            candidates,
+            &pack::packs(),
+            None,
+        ))
+    })();
+    let book = match loaded {
+        Ok(book) => book,
+        Err(problem) => return (bad(NAME, State::Fail, problem, list), None),
+    };
+    let finding = match book.not_loaded() {
+        [] => ok(
+            NAME,
+            format!("{} of the folder load", count(book.plugins().len() as u64)),
+        ),
+        [first, rest @ ..] => bad(
+            NAME,
+            State::Fail,
+            match rest.len() {
+                0 => first.reason.to_string(),
+                more => format!("{}; and {more} more", first.reason),
+            },
+            format!("{list}; see docs/runbooks/bad-plugin.md"),
+        ),
+    };
+    (finding, Some(book))
+}
