@@ -4,7 +4,7 @@
 use super::{CurrencyChanged, Live, Merchant};
 use crate::clock;
 use crate::pack;
-use crate::recorded;
+use crate::recorded::{self, For};
 use stampcard_pipeline::rules::{Plugin, Rules};
 use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
@@ -110,7 +110,7 @@ pub(super) fn load_at_start(
     let Some(last) = store.rule_book() else {
         return book;
     };
-    match recorded::load(engine, store.reads(), &last) {
+    match recorded::load(engine, store.reads(), &last, For::Live) {
         Ok((_, last)) => RuleBook::load(engine, shop, candidates, &pack::packs(), Some(&last)),
         Err(problem) => {
             tracing::warn!(%problem, "the rules that were live before the restart cannot be loaded");

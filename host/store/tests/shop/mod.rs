@@ -197,6 +197,7 @@ impl TestRules {
             segments: Vec::new(),
             tiers: Vec::new(),
             tags: Vec::new(),
+            limits: Default::default(),
         };
         let owned = |keys: &[&str]| {
             keys.iter()
