@@ -1,6 +1,7 @@
 //! The runtime with real components: built from `tests/guests`, compiled in a process of their
 //! own, called as the line calls them.
 
+mod forgeries;
 mod given;
 mod hostile;
 mod loading;
