@@ -20,6 +20,7 @@ use stampcard_runtime::limits::{COMPONENT_BYTES_MAX, MANIFEST_BYTES_MAX};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use unknown::{Keys, MERCHANT_KEYS, SERVER_KEYS, UnknownKey, check_keys};
 
@@ -47,8 +48,14 @@ pub struct ServerFile {
     pub lanes: Option<usize>,
     /// Events that wait in each lane before tills are asked to come back.
     pub queue: Option<usize>,
+    /// Requests that one key may send in a minute, the events of a batch counted each.
+    pub requests_per_minute: Option<NonZeroU32>,
     pub log: LogFile,
 }
+
+/// A thousand requests a second, minute after minute: more than any store has, so that who sends
+/// more has a mistake or means harm, and few enough that a lane and the disk are left to the others.
+pub const REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60_000).expect("it is not zero");
 
 /// The server's own log, on standard error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -285,6 +285,11 @@ fn an_edit_needs_the_revision_that_was_read_and_nobody_overwrites_anybody() {
     let late = edit(&server, &id, &tag, &json!({"given_name": "Annie"}));
     assert_eq!((late.status, late.problem()), (412, "changed-meanwhile"));
     assert_eq!(
+        late.body["yours"],
+        json!({"given_name": "Annie"}),
+        "and has what they sent beside it"
+    );
+    assert_eq!(
         late.body["current"], edited.body,
         "the second writer sees what the first one wrote"
     );

@@ -175,6 +175,10 @@ fn every_answer_is_as_the_description_says() {
     ]);
     let mut asked = 0;
     for (method, path, operation) in description.operations() {
+        // It has no end; its own tests read it.
+        if path == "/v1/stream" {
+            continue;
+        }
         let query = queries
             .get(&path)
             .filter(|_| method == "get")

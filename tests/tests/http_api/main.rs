@@ -10,4 +10,6 @@ mod identity;
 mod keys;
 mod names;
 mod parts;
+mod quota;
+mod stream;
 mod wire;

@@ -100,7 +100,10 @@ pub const MERCHANT_KEYS: &Keys = &[
 ];
 
 pub const SERVER_KEYS: &Keys = &[
-    ("", &["listen", "lanes", "queue", "log"]),
+    (
+        "",
+        &["listen", "lanes", "queue", "requests_per_minute", "log"],
+    ),
     ("log", &["format", "level"]),
 ];
 
@@ -239,6 +242,7 @@ mod tests {
             listen: Some(([127, 0, 0, 1], 80).into()),
             lanes: Some(1),
             queue: Some(1),
+            requests_per_minute: Some(crate::config::REQUESTS_PER_MINUTE),
             log: LogFile::default(),
         };
         assert_known(keys_of(&server), SERVER_KEYS);

@@ -75,9 +75,18 @@ pub const SEES_RULES: &[Role] = &[Operator, Agency, Read];
 /// Sees what is to be sent to whom.
 pub const SEES_OUTBOX: &[Role] = &[Staff, Operator, Read];
 
+/// The hash of a key, which is all that is known of it.
+pub type KeyHash = [u8; 32];
+
+/// Whose request it is; every route behind a key has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    pub key: KeyHash,
+}
+
 /// The hash of the key that a request shows. Looking a hash up tells a caller nothing about how
 /// near a guess was.
-pub fn shown(headers: &HeaderMap) -> Result<[u8; 32], Problem> {
+pub fn shown(headers: &HeaderMap) -> Result<KeyHash, Problem> {
     let Some(given) = headers.get(header::AUTHORIZATION) else {
         return Err(unauthorized(
             "no-key",

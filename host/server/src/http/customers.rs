@@ -135,12 +135,14 @@ pub async fn edit(
     let _turn = door.edits.lock().await;
     let now = one(&door, CustomerId(id.clone())).await?;
     if expected.is_some_and(|revision| revision != now.revision) {
-        let detail = "somebody changed this customer since you read it: look at `current`, and send your change again with \
+        let detail = "somebody changed this customer since you read it: hold `yours` against `current`, and send your change again with \
                       its revision in If-Match";
         let current = serde_json::to_value(&now).expect("a customer is plain data");
         let problem = Problem::new(StatusCode::PRECONDITION_FAILED, "changed-meanwhile", detail);
+        data.append(&mut who);
         return Err(problem
             .with("current", current)
+            .with("yours", data)
             .header(header::ETAG, &etag(now.revision)));
     }
     who.insert("id".into(), Value::String(id.clone()));

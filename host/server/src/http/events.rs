@@ -2,6 +2,7 @@
 
 use super::Door;
 use super::ask::{ContentType, Query, body};
+use super::auth::Caller;
 use super::decision::{Step, steps};
 use super::event_view::EventView;
 use super::limits;
@@ -9,7 +10,7 @@ use super::problem::{Problem, bad_request, not_found, too_large};
 use super::schema;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use serde_json::value::RawValue;
 use stampcard_pipeline::event::EventName;
 use stampcard_pipeline::outcome::{Outcome, Time};
 use std::sync::Arc;
+use std::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 /// What came of one event of a batch. Each is a commit of its own, so a problem with one takes
@@ -33,12 +35,15 @@ pub enum BatchItem {
 /// `POST /v1/events`
 pub async fn take(
     State(door): State<Arc<Door>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     given: Body,
 ) -> Result<Response, Problem> {
     match read(&headers, given).await? {
         Sent::One(event) => Ok(Json(door.submit(event).await?).into_response()),
         Sent::Batch(events) => {
+            let more = events.len().saturating_sub(1);
+            door.quota.take_more(caller.key, more, Instant::now());
             let answers = door
                 .submit_all(events)
                 .await

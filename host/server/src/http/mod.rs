@@ -22,15 +22,17 @@ mod page;
 mod plugins;
 mod problem;
 mod profile;
+mod quota;
 mod routes;
 mod rules;
 mod schema;
 mod segments;
+mod stream;
 mod till;
 
 use crate::clock;
 use crate::merchant::Merchant;
-use auth::Role;
+use auth::{Caller, KeyHash, Role};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
@@ -39,23 +41,33 @@ use bytes::Bytes;
 use metrics::Meters;
 use parking_lot::Mutex;
 use problem::Problem;
+use quota::Quota;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_store::Reads;
 use std::collections::HashMap;
 use std::io;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// Answers requests until `stop` ends, and then those that are under way.
 pub async fn serve(
     merchant: Arc<Merchant>,
     listener: TcpListener,
+    requests_per_minute: NonZeroU32,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    listen::listen(listener, router(Door::new(merchant)?), stop).await
+    let door = Door::new(merchant, requests_per_minute)?;
+    let router = router(door.clone());
+    let stop = async move {
+        stop.await;
+        // Streams have no end of their own.
+        door.stopping.send_replace(true);
+    };
+    listen::listen(listener, router, stop).await
 }
 
 /// What the handlers share.
@@ -64,8 +76,13 @@ pub struct Door {
     meters: Meters,
     ids: around::Ids,
     /// Keys that were looked up not long ago. Only keys that work get in, so it stays small.
-    known_keys: Mutex<HashMap<[u8; 32], (Role, Instant)>>,
+    known_keys: Mutex<HashMap<KeyHash, (Role, Instant)>>,
     reading: Arc<Semaphore>,
+    quota: Quota,
+    /// Places for streams.
+    streams: Arc<Semaphore>,
+    /// True once the server stops.
+    stopping: watch::Sender<bool>,
     /// Held while a profile is edited by hand.
     edits: tokio::sync::Mutex<()>,
 }
@@ -74,7 +91,7 @@ pub struct Door {
 const KEY_KNOWN_FOR: Duration = Duration::from_secs(2);
 
 impl Door {
-    fn new(merchant: Arc<Merchant>) -> io::Result<Arc<Door>> {
+    fn new(merchant: Arc<Merchant>, requests_per_minute: NonZeroU32) -> io::Result<Arc<Door>> {
         let start = u32::from_le_bytes(crate::keys::random().map_err(io::Error::other)?);
         Ok(Arc::new(Door {
             merchant,
@@ -82,6 +99,9 @@ impl Door {
             ids: around::Ids::new(start),
             known_keys: Mutex::default(),
             reading: Arc::new(Semaphore::new(limits::READS_MAX)),
+            quota: Quota::new(requests_per_minute),
+            streams: Arc::new(Semaphore::new(limits::STREAMS_MAX)),
+            stopping: watch::Sender::new(false),
             edits: tokio::sync::Mutex::default(),
         }))
     }
@@ -151,7 +171,7 @@ impl Door {
         Ok(outcome)
     }
 
-    async fn role_of(self: &Arc<Self>, hash: [u8; 32]) -> Result<Role, Problem> {
+    async fn role_of(self: &Arc<Self>, hash: KeyHash) -> Result<Role, Problem> {
         let now = Instant::now();
         let known = self.known_keys.lock().get(&hash).copied();
         if let Some((role, since)) = known
@@ -191,22 +211,24 @@ fn router(door: Arc<Door>) -> Router {
         .with_state(door)
 }
 
-/// Lets a request through whose key has one of the roles.
+/// Lets a request through whose key has one of the roles, and something left of its quota.
 async fn only_for(
     State((door, may)): State<(Arc<Door>, &'static [Role])>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let shown = match auth::shown(request.headers()) {
-        Ok(shown) => shown,
+    let shown = auth::shown(request.headers());
+    let let_in = async {
+        let key = shown?;
+        auth::allow(door.role_of(key).await?, may)?;
+        Ok::<_, Problem>((key, door.quota.take(key, Instant::now())?))
+    };
+    let (key, left) = match let_in.await {
+        Ok(let_in) => let_in,
         Err(problem) => return problem.into_response(),
     };
-    match door
-        .role_of(shown)
-        .await
-        .and_then(|role| auth::allow(role, may))
-    {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
+    request.extensions_mut().insert(Caller { key });
+    let mut response = next.run(request).await;
+    left.tell(response.headers_mut());
+    response
 }

@@ -10,7 +10,7 @@ use super::auth::{
 use super::page::Paging;
 use super::{
     Door, customers, events, health, history, membership, metrics, next, openapi, plugins, profile,
-    rules, schema, segments, till,
+    rules, schema, segments, stream, till,
 };
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, get, patch, post};
@@ -73,6 +73,10 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/events", "readEvent", events::one).may(SEES_DECISIONS)
             .about("An event by its name, what became of it, and why: what each plugin saw, decided and noted.")
             .asks::<events::Which>().answers::<events::EventRecord>().problems(&[404]),
+        Route::get("/v1/stream", "streamOutcomes", stream::stream).may(SEES_DECISIONS)
+            .about("Outcomes as server-sent events, in the order of the journal, when they are on disk. Each has its number as `id`; who comes again with it as Last-Event-ID goes on after it and misses nothing. A reader that takes nothing for a while is sent the event `resume` and the end.")
+            .header("Last-Event-ID", "The last `id` that came; it goes above `after`.", false)
+            .asks::<stream::StreamAsked>().streams::<stream::StreamItem>().problems(&[404]),
 
         Route::get("/v1/customers", "findCustomers", customers::find).may(SEES_CUSTOMERS)
             .about("Customers by what they go by, or all of them in the order in which they came.")
@@ -271,6 +275,12 @@ impl Route {
     fn answers_text(mut self, content: &'static str) -> Route {
         self.answer.content = content;
         self
+    }
+
+    /// An endless list of these, as server-sent events.
+    fn streams<T: ToSchema>(mut self) -> Route {
+        self.refer::<T>();
+        self.answers_text("text/event-stream")
     }
 
     fn created(mut self) -> Route {
