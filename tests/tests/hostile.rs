@@ -109,6 +109,11 @@ fn whoever_decides_what_is_not_theirs_is_refused_by_name_and_costs_nobody_else_a
                 call["message"].as_str().unwrap_or_default().to_owned(),
             )
         };
+        let prompts = outcome["prompts"].as_array().expect("a list");
+        let its_own: Vec<&Value> = prompts
+            .iter()
+            .filter(|prompt| prompt["plugin"] == "usurper")
+            .collect();
         let roles = ["segment-rule", "tier-rule", "follow-up-trigger"];
         let refused = match expected(usurpation) {
             End::Refused(role, words) => {
@@ -122,10 +127,7 @@ fn whoever_decides_what_is_not_theirs_is_refused_by_name_and_costs_nobody_else_a
                     outcome["notes"].to_string().contains(words),
                     "{usurpation:?}: {outcome:#}"
                 );
-                assert_eq!(
-                    outcome["prompts"][0]["discount"]["value"],
-                    json!({"share": 2_000})
-                );
+                assert_eq!(its_own[0]["discount"]["value"], json!({"share": 2_000}));
                 None
             }
             End::Exhausted(words) => {
@@ -153,9 +155,8 @@ fn whoever_decides_what_is_not_theirs_is_refused_by_name_and_costs_nobody_else_a
             json!("silver")
         };
         assert_eq!(outcome["customer"]["tier"], tier, "{usurpation:?}");
-        let prompts = outcome["prompts"].as_array().map_or(0, Vec::len);
         assert_eq!(
-            prompts == 0,
+            its_own.is_empty(),
             refused == Some("follow-up-trigger"),
             "{usurpation:?}"
         );

@@ -246,8 +246,16 @@ fn schema_of(manifest: &str) -> Option<String> {
 fn read<T: for<'de> Deserialize<'de>>(path: &Path, keys: &Keys) -> Result<T, ConfigError> {
     let text = text(path, MANIFEST_BYTES_MAX)?
         .ok_or_else(|| ConfigError::NotAShop { path: path.into() })?;
-    check_keys(path, &text, keys)?;
-    toml::from_str(&text).map_err(|error| ConfigError::Toml {
+    parse(path, &text, keys)
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(
+    path: &Path,
+    text: &str,
+    keys: &Keys,
+) -> Result<T, ConfigError> {
+    check_keys(path, text, keys)?;
+    toml::from_str(text).map_err(|error| ConfigError::Toml {
         path: path.into(),
         problem: error.to_string().trim_end().into(),
     })
@@ -288,6 +296,57 @@ fn bytes(path: &Path, most: usize) -> Result<Option<Vec<u8>>, ConfigError> {
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     Ok(Some(bytes))
+}
+
+#[cfg(test)]
+#[path = "../../../tests/fuzz/fuzz.rs"]
+mod fuzz;
+
+#[cfg(test)]
+mod fuzzed {
+    use super::*;
+
+    #[test]
+    fn no_text_of_a_shops_files_makes_the_host_panic() {
+        let merchant = "name = 'A'\ncurrency = 'USD'\ntime_zone = 'America/New_York'\ncountry = 'US'\ntiers = ['gold']\n\
+                        rates = { EUR = 1080000 }\nkinds = { 'x.a' = 'A.' }\n[policies]\nlate = 'correct'\nlate_window_days = 30\n\
+                        [caps]\npoints_per_event = 5\n[[locations]]\nid = 'a'\nname = 'A'\nopened = '2024-01-01'\n";
+        let server =
+            "listen = '127.0.0.1:80'\nlanes = 2\nrequests_per_minute = 5\n[log]\nlevel = 'info'\n";
+        let inputs = [merchant, server].map(|text| text.as_bytes().to_vec());
+        let words = [
+            "=",
+            "[",
+            "[[",
+            "{",
+            "'''",
+            "inf",
+            "1979-05-27",
+            "true",
+            "XXX",
+            "Asia/Atlantis",
+            "[caps]",
+            "locations",
+            "\u{0}",
+        ];
+        let path = Path::new("merchant.toml");
+        fuzz::fuzz("shop-text", inputs.to_vec(), &words, |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let shop = parse::<ShopFile>(path, &text, MERCHANT_KEYS).and_then(|file| {
+                Shop::new(file).map_err(|error| ConfigError::Shop {
+                    path: path.into(),
+                    error,
+                })
+            });
+            let server = parse::<ServerFile>(path, &text, SERVER_KEYS);
+            let came = |error: Option<ConfigError>| {
+                let told = error.map_or_else(String::new, |error| error.to_string());
+                let told = told.chars().filter(|letter| !letter.is_ascii_digit());
+                told.take(60).collect::<String>()
+            };
+            format!("{} {}", came(shop.err()), came(server.err()))
+        });
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! ledger's sums. The real store and real plugins are tested by the rooms that own them.
 
 mod admission;
+mod fuzzed;
 mod memory_store;
 mod native_rules;
 mod order_of_arrival;

@@ -2,6 +2,7 @@
 //! own, called as the line calls them.
 
 mod forgeries;
+mod fuzzed;
 mod given;
 mod hostile;
 mod loading;

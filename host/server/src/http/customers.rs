@@ -56,6 +56,7 @@ pub struct Filter {
     #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u32>,
     /// The `next` of the page before.
+    #[param(pattern = "^([0-9a-f]{2})+$")]
     pub cursor: Option<String>,
 }
 
@@ -131,6 +132,15 @@ pub async fn edit(
     )
     .await?;
     let mut who = take_identifiers(&mut data);
+    if let Some(name) = who
+        .iter()
+        .find_map(|(name, value)| value.is_null().then_some(name))
+    {
+        let detail = "an identifier is not taken away by an edit: events that carry it would make another customer of the \
+                      same person. Leave it out";
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "identifier-stays", detail);
+        return Err(problem.at(&format!("/{name}")));
+    }
     // One edit at a time: between the look at the revision and the event nobody else edits.
     let _turn = door.edits.lock().await;
     let now = one(&door, CustomerId(id.clone())).await?;

@@ -92,7 +92,7 @@ fn operation(route: &Route) -> Value {
     parameters.extend(route.headers.iter().map(|header| {
         json!({
             "name": header.name, "in": "header", "required": header.required, "description": header.about,
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "pattern": header.pattern},
         })
     }));
     let mut operation = json!({

@@ -55,6 +55,8 @@ pub struct SentHeader {
     pub name: &'static str,
     pub about: &'static str,
     pub required: bool,
+    /// What it looks like, as a regular expression.
+    pub pattern: &'static str,
 }
 
 const JSON: &str = "application/json";
@@ -75,7 +77,7 @@ pub fn all() -> Vec<Route> {
             .asks::<events::Which>().answers::<events::EventRecord>().problems(&[404]),
         Route::get("/v1/stream", "streamOutcomes", stream::stream).may(SEES_DECISIONS)
             .about("Outcomes as server-sent events, in the order of the journal, when they are on disk. Each has its number as `id`; who comes again with it as Last-Event-ID goes on after it and misses nothing. A reader that takes nothing for a while is sent the event `resume` and the end.")
-            .header("Last-Event-ID", "The last `id` that came; it goes above `after`.", false)
+            .header("Last-Event-ID", "The last `id` that came; it goes above `after`.", false, "^[0-9]*$")
             .asks::<stream::StreamAsked>().streams::<stream::StreamItem>().problems(&[404]),
 
         Route::get("/v1/customers", "findCustomers", customers::find).may(SEES_CUSTOMERS)
@@ -90,7 +92,7 @@ pub fn all() -> Vec<Route> {
         Route::patch("/v1/customers/{id}", "editCustomer", customers::edit).may(EDITS)
             .about("Edits a profile: a JSON merge patch, also under its own type. It is an event as any other; If-Match keeps one person from overwriting another.")
             .of_customer()
-            .header("If-Match", "The ETag of the customer as you read it, or * for whatever it is.", true)
+            .header("If-Match", "The ETag of the customer as you read it, or * for whatever it is.", true, r#"^(\*|"[0-9]+")$"#)
             .body::<schema::CustomerEdit>()
             .answers::<profile::Customer>().with_etag().problems(&[409, 412, 413, 415, 422, 428]),
         Route::get("/v1/customers/{id}/timeline", "readTimeline", history::timeline).may(SEES_CUSTOMERS)
@@ -232,11 +234,18 @@ impl Route {
             .problems(&[404])
     }
 
-    fn header(mut self, name: &'static str, about: &'static str, required: bool) -> Route {
+    fn header(
+        mut self,
+        name: &'static str,
+        about: &'static str,
+        required: bool,
+        pattern: &'static str,
+    ) -> Route {
         self.headers.push(SentHeader {
             name,
             about,
             required,
+            pattern,
         });
         self
     }

@@ -101,10 +101,12 @@ impl point_formula::Guest for Hostile {
                 let grown = grow();
                 nothing_is_told()?;
                 leave_secret(grown);
+                sees_its_own()?;
             }
             Crime::Whisper => {
                 nothing_is_told()?;
                 whisper();
+                sees_its_own()?;
             }
             Crime::Chatter => {
                 (0..20_000).for_each(|line| log(Level::Info, &format!("line {line}")))
@@ -210,6 +212,14 @@ fn nothing_is_told() -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Whoever is blind to what it left itself would find nothing of others either.
+fn sees_its_own() -> Result<(), Refusal> {
+    match nothing_is_told() {
+        Ok(()) => Err(Refusal::Rejected("blind to its own secret".into())),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Where what was grown begins.
