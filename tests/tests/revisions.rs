@@ -237,7 +237,7 @@ fn an_operator_key_orders_rules_and_what_cannot_be_is_told_by_code() {
     assert_eq!(back("starter-points").status, 409);
     let done = put(&operator, manifest(2));
     assert_eq!((done.status, &done.body["state"]), (200, &json!("live")));
-    assert_eq!(server.get("/v1/plugins")["by"]["actor"], "an operator key");
+    assert_eq!(server.get("/v1/plugins")["by"]["actor"], "operator");
     assert_eq!(back("starter-points").status, 200);
     assert_eq!(server.get("/v1/plugins")["by"]["origin"], "rollback");
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask soak`: the tests of the gate with numbers that take hours, on real data.
+//! `cargo xtask soak`: the tests of the gate with numbers that take hours, on real data; and strangers
+//! that come over the network.
 
 use crate::cargo::{cargo, must, program};
 use crate::{Failure, setup};
@@ -13,6 +14,29 @@ pub struct Options {
     /// How many orders of arrival are tried, of a generated season and of a real month
     #[arg(long, default_value_t = 50)]
     shuffles: u64,
+    /// How many minutes each fuzz target is fed
+    #[arg(long, default_value_t = 60)]
+    fuzz_minutes: u64,
+}
+
+/// Feeds each fuzz target, beginning at another place than the gate does. What makes one panic is in
+/// `target/fuzz`.
+fn fuzz(minutes: u64) -> Result<(), Failure> {
+    let seed = std::process::id();
+    println!("fuzzing with STAMPCARD_FUZZ_SEED={seed}");
+    // Every target is in a module of this name. The whole workspace, so that nothing is built anew.
+    let mut command = cargo(&[
+        "test",
+        "--release",
+        "--workspace",
+        "fuzzed::",
+        "--",
+        "--nocapture",
+    ]);
+    command
+        .env("STAMPCARD_FUZZ_SECONDS", (minutes * 60).to_string())
+        .env("STAMPCARD_FUZZ_SEED", seed.to_string());
+    must(command)
 }
 
 pub fn run(options: &Options) -> Result<(), Failure> {
@@ -30,6 +54,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
             text,
         ],
     ))?;
+    fuzz(options.fuzz_minutes)?;
     let tests = [
         "test",
         "--release",
@@ -39,6 +64,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         "crash",
         "--test",
         "order",
+        // Clients that come from PyPI.
+        "--test",
+        "clients",
     ];
     let mut command = cargo(&[&tests[..], &["--", "--include-ignored", "--nocapture"]].concat());
     command

@@ -199,17 +199,7 @@ fn admit_due(customer: &CustomerId, at: Instant, secret: &Secret, now: Instant) 
         event: Arc::new(Event {
             source: HOST_SOURCE.into(),
             id,
-            kind: "review.due".into(),
-            at,
-            channel: None,
-            location: None,
-            device: None,
-            staff: None,
-            historical: false,
-            identified_by: Vec::new(),
-            notes: Vec::new(),
-            body: Body::Review,
-            attributes: Default::default(),
+            ..Event::review(at)
         }),
         personal: Personal::default(),
         received_at: now,

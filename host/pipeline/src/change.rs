@@ -8,8 +8,8 @@ use crate::event::{
 use crate::fold::{Fold, Moved};
 use crate::outcome::{DiscountView, Outcome};
 use crate::rules::{
-    AwardKind, Call, Coverage, FollowUpAnswer, OnReturn, PointAnswer, Purpose, Role, SegmentAnswer,
-    TierAnswer, Value,
+    AwardKind, Call, Coverage, Failure, FollowUpAnswer, OnReturn, PointAnswer, Purpose, Role,
+    SegmentAnswer, TierAnswer, Usage, Value,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -304,6 +304,43 @@ pub enum Answered {
     Points(Call<PointAnswer>),
     Tier(Call<TierAnswer>),
     FollowUps(Call<FollowUpAnswer>),
+}
+
+impl Answered {
+    /// Whether the plugin answered; the host may still not have taken it.
+    pub fn is_ok(&self) -> bool {
+        self.failure().is_none()
+    }
+
+    /// Why there is no answer.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Answered::Segments(call) => call.result.as_ref().err(),
+            Answered::Points(call) => call.result.as_ref().err(),
+            Answered::Tier(call) => call.result.as_ref().err(),
+            Answered::FollowUps(call) => call.result.as_ref().err(),
+        }
+    }
+
+    pub fn usage(&self) -> Usage {
+        match self {
+            Answered::Segments(call) => call.usage,
+            Answered::Points(call) => call.usage,
+            Answered::Tier(call) => call.usage,
+            Answered::FollowUps(call) => call.usage,
+        }
+    }
+
+    /// What the plugin noted for people.
+    pub fn note(&self) -> Option<&str> {
+        let after = match self {
+            Answered::Segments(call) => call.result.as_ref().ok().map(|answer| &answer.after),
+            Answered::Points(call) => call.result.as_ref().ok().map(|answer| &answer.after),
+            Answered::Tier(call) => call.result.as_ref().ok().map(|answer| &answer.after),
+            Answered::FollowUps(call) => call.result.as_ref().ok().map(|answer| &answer.after),
+        };
+        after?.note.as_deref()
+    }
 }
 
 /// Something for a person to look at.

@@ -50,6 +50,27 @@ pub struct Event {
     pub attributes: BTreeMap<String, String>,
 }
 
+impl Event {
+    /// What plugins are given when something of a customer is due: an event without a name.
+    pub fn review(at: Instant) -> Event {
+        Event {
+            source: String::new(),
+            id: String::new(),
+            kind: "review.due".into(),
+            at,
+            channel: None,
+            location: None,
+            device: None,
+            staff: None,
+            historical: false,
+            identified_by: Vec::new(),
+            notes: Vec::new(),
+            body: Body::Review,
+            attributes: BTreeMap::new(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Channel {

@@ -64,9 +64,7 @@ pub fn make(walk: &mut Walk, step: &mut Step, plugin: &str, offer: DiscountOffer
         }
     };
     if value != offer.value {
-        step.note(format!(
-            "{plugin}: a discount was capped to what merchant.toml allows"
-        ));
+        step.note(capped(plugin, &offer.key, offer.value, value));
     }
     let held = walk
         .fold
@@ -119,6 +117,23 @@ pub fn make(walk: &mut Walk, step: &mut Step, plugin: &str, offer: DiscountOffer
         valid_until: valid_until.map(Time),
         reason: offer.reason,
     }
+}
+
+/// What a cap of `merchant.toml` did, in its own units.
+fn capped(plugin: &str, key: &str, wanted: DiscountValue, given: DiscountValue) -> String {
+    let (cap, unit) = match given {
+        DiscountValue::Amount(_) => ("discount_amount", "minor units"),
+        DiscountValue::Share(_) => ("discount_share", "basis points"),
+    };
+    let number = |value| match value {
+        DiscountValue::Amount(amount) => amount,
+        DiscountValue::Share(share) => i64::from(share),
+    };
+    format!(
+        "{cap}: the discount {key:?} of {plugin} was capped from {} to {} {unit}",
+        number(wanted),
+        number(given)
+    )
 }
 
 /// A sale that carries the code of an offer has used it.

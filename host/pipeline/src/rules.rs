@@ -8,6 +8,7 @@ use crate::calendar::{self, LocalTime};
 use crate::event::{Channel, Consent, Event, Instant, Money, Points};
 use crate::person::PersonField;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The rule book that is live: plugins in their declared order.
@@ -47,6 +48,10 @@ pub struct Plugin {
     pub segments: Vec<(String, String)>,
     pub tiers: Vec<(String, String)>,
     pub tags: Vec<(String, String)>,
+    /// What one call may use, by the names of the manifest's `[limits]`: the same call fails the
+    /// same only within the same limits. Empty in rule books from before they were kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, u64>,
 }
 
 impl Plugin {

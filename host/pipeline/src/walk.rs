@@ -209,21 +209,7 @@ impl<'a> Walk<'a> {
             .iter()
             .filter(|held| held.keep_until == Some(at));
         causes.extend(kept.map(|held| ReviewCause::TierKeepUntil(held.tier.clone())));
-        let event = Arc::new(Event {
-            source: String::new(),
-            id: String::new(),
-            kind: "review.due".into(),
-            at,
-            channel: None,
-            location: None,
-            device: None,
-            staff: None,
-            historical: false,
-            identified_by: Vec::new(),
-            notes: Vec::new(),
-            body: Body::Review,
-            attributes: Default::default(),
-        });
+        let event = Arc::new(Event::review(at));
         // What was due earlier and said nothing is not what this one is about.
         let is_answered = self.admitted.due && at == self.admitted.event.at;
         let mut step = self.step(
@@ -305,6 +291,7 @@ impl<'a> Walk<'a> {
             reused: 0,
             views: Vec::new(),
             notes: Vec::new(),
+            not_taken: Vec::new(),
             follow_ups: Vec::new(),
             prompts: Vec::new(),
             receipt: Vec::new(),
@@ -419,7 +406,7 @@ impl<'a> Walk<'a> {
                 journal: step.journal,
                 is_review: step.is_review,
                 calls: std::mem::take(&mut step.calls),
-                notes: step.notes.clone(),
+                notes: [step.notes.as_slice(), &step.not_taken].concat(),
             });
         }
         if step.is_answered {

@@ -10,6 +10,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 /// Compiled components of one engine.
@@ -84,8 +85,10 @@ impl Cache {
         let name = format!("{}{}.cwasm", self.prefix(component), Digest::of(code).hex());
         let path = self.dir.join(&name);
         // Written beside and moved, so that nobody ever maps half a file. The process id keeps two
-        // hosts that share the directory apart.
-        let beside = self.dir.join(format!(".{}-{name}", std::process::id()));
+        // hosts that share the directory apart, and the count two engines of one.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let beside = self.dir.join(format!(".{process}-{count}-{name}"));
         let write = || {
             let mut file = OpenOptions::new()
                 .write(true)

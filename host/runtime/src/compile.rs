@@ -5,10 +5,7 @@
 //! is a program whose `main` calls [`child_main`] first: usually this very program.
 
 use crate::engine::{self, Purpose};
-use crate::limits::{
-    CODE_BYTES_MAX, COMPILE_CPU_SECONDS, COMPILE_MEMORY_BYTES, COMPILE_THREADS,
-    COMPILE_WALL_SECONDS,
-};
+use crate::limits::{CODE_BYTES_MAX, COMPILE_THREADS, CompileLimits};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -18,7 +15,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// The hidden argument that makes a program compile one component and end.
+/// The hidden argument that makes a program compile one component and end. Its processor time in
+/// seconds and its memory in bytes follow.
 const ARGUMENT: &str = "compile-a-plugin-and-end";
 /// The child's exit code where the component is at fault.
 const REFUSED: i32 = 65;
@@ -57,7 +55,14 @@ pub fn child_main() {
         .nth(1)
         .is_some_and(|argument| argument == ARGUMENT)
     {
-        std::process::exit(match compile_standard_input() {
+        let number = |place| std::env::args().nth(place)?.parse().ok();
+        let most = CompileLimits::default();
+        let limits = CompileLimits {
+            cpu_seconds: number(2).unwrap_or(most.cpu_seconds),
+            memory_bytes: number(3).unwrap_or(most.memory_bytes),
+            ..most
+        };
+        std::process::exit(match compile_standard_input(&limits) {
             Ok(()) => 0,
             Err(error) => {
                 eprintln!("{error:#}");
@@ -67,8 +72,8 @@ pub fn child_main() {
     }
 }
 
-fn compile_standard_input() -> wasmtime::Result<()> {
-    hold_to_limits()?;
+fn compile_standard_input(limits: &CompileLimits) -> wasmtime::Result<()> {
+    hold_to(limits)?;
     let mut component = Vec::new();
     io::stdin().read_to_end(&mut component)?;
     let code = engine::build(Purpose::Compile)?.precompile_component(&component)?;
@@ -78,13 +83,13 @@ fn compile_standard_input() -> wasmtime::Result<()> {
 
 /// Holds this process to its limits. Of its memory it limits what it can write to, because the
 /// address space that allocators merely reserve grows with the processors of the machine.
-fn hold_to_limits() -> io::Result<()> {
+fn hold_to(limits: &CompileLimits) -> io::Result<()> {
     let at_most = |limit| Rlimit {
         current: Some(limit),
         maximum: Some(limit),
     };
-    setrlimit(Resource::Cpu, at_most(COMPILE_CPU_SECONDS))?;
-    setrlimit(Resource::Data, at_most(COMPILE_MEMORY_BYTES))?;
+    setrlimit(Resource::Cpu, at_most(limits.cpu_seconds))?;
+    setrlimit(Resource::Data, at_most(limits.memory_bytes))?;
     setrlimit(Resource::Fsize, at_most(0))?;
     setrlimit(Resource::Core, at_most(0))?;
     // Tills come first. A system that does not let us be nice is no reason to fail.
@@ -93,7 +98,11 @@ fn hold_to_limits() -> io::Result<()> {
 }
 
 /// Compiles a component in a process of `program`.
-pub(crate) fn compile(program: &PathBuf, component: &[u8]) -> Result<Vec<u8>, CompileError> {
+pub(crate) fn compile(
+    program: &PathBuf,
+    limits: &CompileLimits,
+    component: &[u8],
+) -> Result<Vec<u8>, CompileError> {
     let failed = |source| CompileError::Program {
         program: program.clone(),
         source,
@@ -103,6 +112,8 @@ pub(crate) fn compile(program: &PathBuf, component: &[u8]) -> Result<Vec<u8>, Co
         .min(COMPILE_THREADS);
     let mut child = Command::new(program)
         .arg(ARGUMENT)
+        .arg(limits.cpu_seconds.to_string())
+        .arg(limits.memory_bytes.to_string())
         .env_clear()
         .env("RAYON_NUM_THREADS", threads.to_string())
         .current_dir("/")
@@ -111,7 +122,7 @@ pub(crate) fn compile(program: &PathBuf, component: &[u8]) -> Result<Vec<u8>, Co
         .stderr(Stdio::piped())
         .spawn()
         .map_err(failed)?;
-    let finished = converse(&mut child, component);
+    let finished = converse(&mut child, component, limits);
     if finished.is_none() {
         // It may have ended by itself in between; either way it is gone after this.
         let _ = child.kill();
@@ -119,16 +130,20 @@ pub(crate) fn compile(program: &PathBuf, component: &[u8]) -> Result<Vec<u8>, Co
     let status = child.wait().map_err(failed)?;
     match finished {
         Some((code, _)) if status.success() && !code.is_empty() => Ok(code),
-        Some((_, complaint)) => Err(why(status, complaint)),
+        Some((_, complaint)) => Err(why(status, complaint, limits)),
         None => Err(CompileError::TooSlow {
-            seconds: COMPILE_WALL_SECONDS,
+            seconds: limits.wall_seconds,
         }),
     }
 }
 
 /// Gives the child the component and takes its code and its complaint; `None` if that takes too
 /// long. All three pipes move at once, so that neither side waits for the other.
-fn converse(child: &mut Child, component: &[u8]) -> Option<(Vec<u8>, String)> {
+fn converse(
+    child: &mut Child,
+    component: &[u8],
+    limits: &CompileLimits,
+) -> Option<(Vec<u8>, String)> {
     let mut stdin = child.stdin.take().expect("the pipe was asked for");
     let stdout = child.stdout.take().expect("the pipe was asked for");
     let stderr = child.stderr.take().expect("the pipe was asked for");
@@ -144,7 +159,7 @@ fn converse(child: &mut Child, component: &[u8]) -> Option<(Vec<u8>, String)> {
         let _ = finished.send((code, String::from_utf8_lossy(&complaint).trim().to_owned()));
     });
     waiting
-        .recv_timeout(Duration::from_secs(COMPILE_WALL_SECONDS))
+        .recv_timeout(Duration::from_secs(limits.wall_seconds))
         .ok()
 }
 
@@ -155,7 +170,7 @@ fn read(pipe: impl Read, most: u64) -> Vec<u8> {
     bytes
 }
 
-fn why(status: ExitStatus, complaint: String) -> CompileError {
+fn why(status: ExitStatus, complaint: String, limits: &CompileLimits) -> CompileError {
     let said = if complaint.is_empty() {
         String::new()
     } else {
@@ -168,8 +183,8 @@ fn why(status: ExitStatus, complaint: String) -> CompileError {
         },
         // Beyond its processor time a process gets SIGXCPU, and SIGKILL if it does not listen.
         (_, Some(signal)) if signal == rustix::process::Signal::XCPU.as_raw() => {
-            CompileError::TooSlow { seconds: COMPILE_CPU_SECONDS }
+            CompileError::TooSlow { seconds: limits.cpu_seconds }
         }
-        _ => CompileError::Died { how: status.to_string(), most_bytes: COMPILE_MEMORY_BYTES, said },
+        _ => CompileError::Died { how: status.to_string(), most_bytes: limits.memory_bytes, said },
     }
 }

@@ -7,7 +7,7 @@
 use crate::cache::CacheError;
 use crate::library::Library;
 use crate::limits::{
-    CALLS_AT_ONCE, MEMORY_BYTES_MOST, PARTS_PER_COMPONENT, RESIDENT_MEMORY_BYTES,
+    CALLS_AT_ONCE, CompileLimits, MEMORY_BYTES_MOST, PARTS_PER_COMPONENT, RESIDENT_MEMORY_BYTES,
     RESIDENT_TABLE_BYTES, STACK_BYTES, TABLE_ENTRIES_MAX, TICK_MS,
 };
 use sha2::{Digest as _, Sha256};
@@ -26,6 +26,23 @@ use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationCo
 pub struct Engine {
     library: Arc<Library>,
     fingerprint: Arc<str>,
+}
+
+/// How much an engine may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Calls for which slots are reserved.
+    pub calls_at_once: u32,
+    pub compile: CompileLimits,
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room {
+            calls_at_once: CALLS_AT_ONCE,
+            compile: CompileLimits::default(),
+        }
+    }
 }
 
 /// Why there is no engine.
@@ -47,9 +64,15 @@ impl Engine {
 
     /// The same, where another program calls `child_main`.
     pub fn with_compiler(cache: &Path, program: PathBuf) -> Result<Engine, EngineError> {
-        let engine = start().map_err(|error| EngineError::Machine(format!("{error:#}")))?;
+        Engine::with_room(cache, program, Room::default())
+    }
+
+    /// The same, with more or less room than a server has.
+    pub fn with_room(cache: &Path, program: PathBuf, room: Room) -> Result<Engine, EngineError> {
+        let engine = start(room.calls_at_once)
+            .map_err(|error| EngineError::Machine(format!("{error:#}")))?;
         let fingerprint = fingerprint(&engine);
-        let library = Library::open(engine, cache, &fingerprint, program)?;
+        let library = Library::open(engine, cache, &fingerprint, program, room.compile)?;
         Ok(Engine {
             library: Arc::new(library),
             fingerprint: fingerprint.into(),
@@ -72,15 +95,15 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// For what an engine is made.
 pub(crate) enum Purpose {
-    /// To run plugins, in slots that stay resident between calls.
-    Run,
+    /// To run plugins, so many at once, in slots that stay resident between calls.
+    Run { calls_at_once: u32 },
     /// To compile one component and end. It reserves no address space.
     Compile,
 }
 
 /// The engine, with its deadline clock running.
-fn start() -> wasmtime::Result<wasmtime::Engine> {
-    let engine = match build(Purpose::Run) {
+fn start(calls_at_once: u32) -> wasmtime::Result<wasmtime::Engine> {
+    let engine = match build(Purpose::Run { calls_at_once }) {
         Ok(engine) => engine,
         Err(error) => {
             // A container may forbid reserving address space. Plugins then run slower, not less safely.
@@ -107,18 +130,18 @@ pub(crate) fn build(purpose: Purpose) -> wasmtime::Result<wasmtime::Engine> {
         .max_wasm_stack(STACK_BYTES)
         .cranelift_opt_level(OptLevel::Speed)
         .memory_init_cow(true);
-    if let Purpose::Run = purpose {
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(slots()));
+    if let Purpose::Run { calls_at_once } = purpose {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(slots(calls_at_once)));
     }
     wasmtime::Engine::new(&config)
 }
 
-fn slots() -> PoolingAllocationConfig {
+fn slots(calls: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(CALLS_AT_ONCE)
-        .total_core_instances(CALLS_AT_ONCE * PARTS_PER_COMPONENT.instances)
-        .total_memories(CALLS_AT_ONCE * PARTS_PER_COMPONENT.memories)
-        .total_tables(CALLS_AT_ONCE * PARTS_PER_COMPONENT.tables)
+    pool.total_component_instances(calls)
+        .total_core_instances(calls * PARTS_PER_COMPONENT.instances)
+        .total_memories(calls * PARTS_PER_COMPONENT.memories)
+        .total_tables(calls * PARTS_PER_COMPONENT.tables)
         .max_core_instances_per_component(PARTS_PER_COMPONENT.instances)
         .max_memories_per_component(PARTS_PER_COMPONENT.memories)
         .max_tables_per_component(PARTS_PER_COMPONENT.tables)
@@ -179,14 +202,17 @@ mod tests {
 
     #[test]
     fn code_compiled_without_slots_fits_the_engine_with_slots() {
-        let running = build(Purpose::Run).unwrap();
+        let running = build(Purpose::Run {
+            calls_at_once: CALLS_AT_ONCE,
+        })
+        .unwrap();
         let compiling = build(Purpose::Compile).unwrap();
         assert_eq!(fingerprint(&running), fingerprint(&compiling));
     }
 
     #[test]
     fn the_deadline_clock_dies_with_its_engine() {
-        let engine = start().unwrap();
+        let engine = start(CALLS_AT_ONCE).unwrap();
         let weak = engine.weak();
         drop(engine);
         assert!(weak.upgrade().is_none());

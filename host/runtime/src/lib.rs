@@ -36,7 +36,7 @@ pub use cache::CacheError;
 pub use code::CodeError;
 pub use compile::{CompileError, child_main};
 pub use component::{ComponentError, Import, Inspection, inspect};
-pub use engine::{Engine, EngineError};
+pub use engine::{Engine, EngineError, Room};
 pub use manifest::{PackPlugin, Personal, PluginFile};
 pub use plugin::{Candidate, LoadError};
 pub use rule_book::{CaseError, NotLoaded, RuleBook};

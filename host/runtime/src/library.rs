@@ -6,6 +6,7 @@ use crate::code::{Code, CodeError};
 use crate::compile::compile;
 use crate::component::{Shape, check};
 use crate::digest::Digest;
+use crate::limits::CompileLimits;
 use crate::plugin::LoadError;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ pub(crate) struct Library {
     cache: Cache,
     /// The program that compiles.
     compiler: PathBuf,
+    compile: CompileLimits,
     /// A place for each component in use. Whoever loads one holds its place, so that a component
     /// that many shops want at once is compiled once.
     places: Mutex<HashMap<Digest, Arc<Mutex<Weak<Code>>>>>,
@@ -28,12 +30,14 @@ impl Library {
         cache: &Path,
         fingerprint: &str,
         compiler: PathBuf,
+        compile: CompileLimits,
     ) -> Result<Library, CacheError> {
         let cache = Cache::open(cache, fingerprint.into())?;
         Ok(Library {
             engine,
             cache,
             compiler,
+            compile,
             places: Mutex::default(),
         })
     }
@@ -87,9 +91,11 @@ impl Library {
                 }
             }
         }
-        let code = compile(&self.compiler, component).map_err(|error| LoadError::Compile {
-            name: name.into(),
-            error,
+        let code = compile(&self.compiler, &self.compile, component).map_err(|error| {
+            LoadError::Compile {
+                name: name.into(),
+                error,
+            }
         })?;
         let file = self.cache.keep(digest, &code)?;
         self.open_file(&file, digest, shape)

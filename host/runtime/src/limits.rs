@@ -153,6 +153,27 @@ pub const PARTS_PER_COMPONENT: Parts = Parts {
 /// Calls at the same time for which slots are reserved.
 pub const CALLS_AT_ONCE: u32 = 64;
 
+/// What the compilation of one component may take.
+#[derive(Clone, Copy, Debug)]
+pub struct CompileLimits {
+    /// See [`COMPILE_CPU_SECONDS`].
+    pub cpu_seconds: u64,
+    /// See [`COMPILE_WALL_SECONDS`].
+    pub wall_seconds: u64,
+    /// See [`COMPILE_MEMORY_BYTES`].
+    pub memory_bytes: u64,
+}
+
+impl Default for CompileLimits {
+    fn default() -> CompileLimits {
+        CompileLimits {
+            cpu_seconds: COMPILE_CPU_SECONDS,
+            wall_seconds: COMPILE_WALL_SECONDS,
+            memory_bytes: COMPILE_MEMORY_BYTES,
+        }
+    }
+}
+
 /// Of what a component may consist.
 pub struct Parts {
     pub instances: u32,
@@ -215,6 +236,14 @@ impl Limits {
             }
         }
         Ok(())
+    }
+
+    /// Every limit of the table with its name.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let mut limits = self.clone();
+        TABLE
+            .iter()
+            .map(move |limit| (limit.name, *(limit.field)(&mut limits)))
     }
 
     /// Fuel of one call for an event with so many lines of a sale.

@@ -411,5 +411,10 @@ fn about(file: &PluginFile, code: &Code, configuration: &str) -> rules::Plugin {
         segments: owned(OwnedKind::Segments),
         tiers: owned(OwnedKind::Tiers),
         tags: owned(OwnedKind::Tags),
+        limits: manifest
+            .limits
+            .named()
+            .map(|(name, most)| (name.to_owned(), most))
+            .collect(),
     }
 }

@@ -14,6 +14,7 @@ use crate::manifest::PackPlugin;
 use crate::plugin::{Candidate, LoadError, Plugin};
 use crate::seats::{Seat, order};
 use serde::Deserialize;
+use stampcard_pipeline::change::Answered;
 use stampcard_pipeline::event::Event;
 use stampcard_pipeline::rules::{
     self, Call, Failure, FollowUpAnswer, Input, PointAnswer, Role, Rules, SegmentAnswer,
@@ -185,11 +186,40 @@ impl RuleBook {
             .find(|loaded| loaded.plugin.about.name == name)
     }
 
+    /// Runs a recorded call again: the same input in the same plugin, with the fuel that it was
+    /// allowed then, whatever other plugins have used of the event's.
+    pub fn again(
+        &self,
+        plugin: usize,
+        role: Role,
+        event: &Arc<Event>,
+        input: &Input,
+        fuel_limit: u64,
+    ) -> Answered {
+        let fuel = Some(fuel_limit);
+        match role {
+            Role::SegmentRule => {
+                Answered::Segments(self.call::<wit::SegmentAnswer>(plugin, event, input, fuel))
+            }
+            Role::PointFormula => {
+                Answered::Points(self.call::<wit::PointAnswer>(plugin, event, input, fuel))
+            }
+            Role::TierRule => {
+                Answered::Tier(self.call::<wit::TierAnswer>(plugin, event, input, fuel))
+            }
+            Role::FollowUpTrigger => {
+                Answered::FollowUps(self.call::<wit::FollowUpAnswer>(plugin, event, input, fuel))
+            }
+        }
+    }
+
+    /// `fuel` is what the call may use; `None` is what is left of the event's.
     fn call<D: Decided>(
         &self,
         plugin: usize,
         event: &Arc<Event>,
         input: &Input,
+        fuel: Option<u64>,
     ) -> Call<D::Answer> {
         let turn = (D::ROLE, plugin);
         let plugin = self.plugin(plugin);
@@ -204,7 +234,8 @@ impl RuleBook {
                     0,
                 );
             }
-            let call = call::decide::<D>(&plugin.subject(), &turned.input, turned.fuel_left);
+            let fuel = fuel.unwrap_or(turned.fuel_left);
+            let call = call::decide::<D>(&plugin.subject(), &turned.input, fuel);
             let used = call.usage.fuel;
             (call, used)
         })
@@ -222,15 +253,15 @@ impl Rules for RuleBook {
         event: &Arc<Event>,
         input: &Input,
     ) -> Call<SegmentAnswer> {
-        self.call::<wit::SegmentAnswer>(plugin, event, input)
+        self.call::<wit::SegmentAnswer>(plugin, event, input, None)
     }
 
     fn point_formula(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<PointAnswer> {
-        self.call::<wit::PointAnswer>(plugin, event, input)
+        self.call::<wit::PointAnswer>(plugin, event, input, None)
     }
 
     fn tier_rule(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<TierAnswer> {
-        self.call::<wit::TierAnswer>(plugin, event, input)
+        self.call::<wit::TierAnswer>(plugin, event, input, None)
     }
 
     fn follow_up_trigger(
@@ -239,7 +270,7 @@ impl Rules for RuleBook {
         event: &Arc<Event>,
         input: &Input,
     ) -> Call<FollowUpAnswer> {
-        self.call::<wit::FollowUpAnswer>(plugin, event, input)
+        self.call::<wit::FollowUpAnswer>(plugin, event, input, None)
     }
 }
 

@@ -20,6 +20,7 @@ use stampcard_runtime::limits::{COMPONENT_BYTES_MAX, MANIFEST_BYTES_MAX};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use unknown::{Keys, MERCHANT_KEYS, SERVER_KEYS, UnknownKey, check_keys};
 
@@ -47,8 +48,14 @@ pub struct ServerFile {
     pub lanes: Option<usize>,
     /// Events that wait in each lane before tills are asked to come back.
     pub queue: Option<usize>,
+    /// Requests that one key may send in a minute, the events of a batch counted each.
+    pub requests_per_minute: Option<NonZeroU32>,
     pub log: LogFile,
 }
+
+/// A thousand requests a second, minute after minute: more than any store has, so that who sends
+/// more has a mistake or means harm, and few enough that a lane and the disk are left to the others.
+pub const REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60_000).expect("it is not zero");
 
 /// The server's own log, on standard error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -267,8 +274,16 @@ fn schema_of(manifest: &str) -> Option<String> {
 fn read<T: for<'de> Deserialize<'de>>(path: &Path, keys: &Keys) -> Result<T, ConfigError> {
     let text = text(path, MANIFEST_BYTES_MAX)?
         .ok_or_else(|| ConfigError::NotAShop { path: path.into() })?;
-    check_keys(path, &text, keys)?;
-    toml::from_str(&text).map_err(|error| ConfigError::Toml {
+    parse(path, &text, keys)
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(
+    path: &Path,
+    text: &str,
+    keys: &Keys,
+) -> Result<T, ConfigError> {
+    check_keys(path, text, keys)?;
+    toml::from_str(text).map_err(|error| ConfigError::Toml {
         path: path.into(),
         problem: error.to_string().trim_end().into(),
     })
@@ -309,6 +324,57 @@ fn bytes(path: &Path, most: usize) -> Result<Option<Vec<u8>>, ConfigError> {
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     Ok(Some(bytes))
+}
+
+#[cfg(test)]
+#[path = "../../../tests/fuzz/fuzz.rs"]
+mod fuzz;
+
+#[cfg(test)]
+mod fuzzed {
+    use super::*;
+
+    #[test]
+    fn no_text_of_a_shops_files_makes_the_host_panic() {
+        let merchant = "name = 'A'\ncurrency = 'USD'\ntime_zone = 'America/New_York'\ncountry = 'US'\ntiers = ['gold']\n\
+                        rates = { EUR = 1080000 }\nkinds = { 'x.a' = 'A.' }\n[policies]\nlate = 'correct'\nlate_window_days = 30\n\
+                        [caps]\npoints_per_event = 5\n[[locations]]\nid = 'a'\nname = 'A'\nopened = '2024-01-01'\n";
+        let server =
+            "listen = '127.0.0.1:80'\nlanes = 2\nrequests_per_minute = 5\n[log]\nlevel = 'info'\n";
+        let inputs = [merchant, server].map(|text| text.as_bytes().to_vec());
+        let words = [
+            "=",
+            "[",
+            "[[",
+            "{",
+            "'''",
+            "inf",
+            "1979-05-27",
+            "true",
+            "XXX",
+            "Asia/Atlantis",
+            "[caps]",
+            "locations",
+            "\u{0}",
+        ];
+        let path = Path::new("merchant.toml");
+        fuzz::fuzz("shop-text", inputs.to_vec(), &words, |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let shop = parse::<ShopFile>(path, &text, MERCHANT_KEYS).and_then(|file| {
+                Shop::new(file).map_err(|error| ConfigError::Shop {
+                    path: path.into(),
+                    error,
+                })
+            });
+            let server = parse::<ServerFile>(path, &text, SERVER_KEYS);
+            let came = |error: Option<ConfigError>| {
+                let told = error.map_or_else(String::new, |error| error.to_string());
+                let told = told.chars().filter(|letter| !letter.is_ascii_digit());
+                told.take(60).collect::<String>()
+            };
+            format!("{} {}", came(shop.err()), came(server.err()))
+        });
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use stampcard_pipeline::shop::Shop;
 use stampcard_runtime::RuleBook;
 use stampcard_store::SqliteStore;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// What events are decided with. It is swapped whole, between two events: what is in flight ends
 /// on the one that it began with.
@@ -31,6 +32,8 @@ impl Live {
 pub struct Desk {
     pub store: SqliteStore,
     pub figures: Figures,
+    /// Told whenever an answer became durable; who listens looks at the journal.
+    pub bell: Arc<watch::Sender<()>>,
     live: ArcSwap<Live>,
 }
 
@@ -39,6 +42,7 @@ impl Desk {
         Desk {
             store,
             figures: Figures::default(),
+            bell: Arc::new(watch::Sender::new(())),
             live: ArcSwap::from_pointee(live),
         }
     }

@@ -309,8 +309,10 @@ impl Lane {
             Ok(Decided::Committed(committed)) => {
                 let Committed { outcome, durable } = *committed;
                 desk.figures.decided(&outcome, clock::now());
+                let bell = Arc::clone(&desk.bell);
                 durable.then(Box::new(move |durable| {
-                    reply(durable.map(|()| outcome).map_err(Refusal::Store))
+                    reply(durable.map(|()| outcome).map_err(Refusal::Store));
+                    bell.send_replace(());
                 }));
             }
         }

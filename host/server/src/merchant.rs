@@ -34,7 +34,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// How a shop is opened.
 #[derive(Clone, Debug)]
@@ -258,6 +258,11 @@ impl Merchant {
 
     pub fn live(&self) -> Arc<Live> {
         self.desk.live()
+    }
+
+    /// Changes whenever something may have become durable.
+    pub fn heard(&self) -> watch::Receiver<()> {
+        self.desk.bell.subscribe()
     }
 
     pub fn store(&self) -> &SqliteStore {

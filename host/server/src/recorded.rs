@@ -130,11 +130,25 @@ fn find(
     reads.artifact(digest)?.ok_or_else(missing)
 }
 
+/// What recorded rules are loaded for, which decides within which limits they are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// To decide what comes: within their own limits.
+    Live,
+    /// To decide a journal again whose failures are known: as wide as any may be, so that nothing
+    /// fails now that did not fail then.
+    Replay,
+    /// To repeat one call, also one that failed: within the limits of then. Only the deadline is as
+    /// wide as it may be, because it depends on the machine.
+    Rerun,
+}
+
 /// Loads a rule book from the database: the plugins, the configuration and the shop of then.
 pub fn load(
     engine: &Engine,
     reads: &Reads,
     book: &stampcard_store::RuleBook,
+    purpose: For,
 ) -> Result<(Shop, RuleBook), RecordedError> {
     let mut file = book.shop.clone();
     // In the order of then, whatever the shop declared.
@@ -146,7 +160,7 @@ pub fn load(
     let candidates = book
         .plugins
         .iter()
-        .map(|plugin| candidate(reads, plugin))
+        .map(|plugin| candidate(reads, plugin, purpose))
         .collect::<Result<Vec<_>, _>>()?;
     let loaded = RuleBook::load(engine, &Shop::new(file)?, candidates, &[], None);
     match loaded.not_loaded() {
@@ -163,7 +177,7 @@ pub fn whole(
 ) -> Result<Candidate, RecordedError> {
     let plugin = &book.plugins[index];
     let Some(files) = book.files.get(index) else {
-        return candidate(reads, plugin);
+        return candidate(reads, plugin, For::Live);
     };
     let text = |digest: &str| -> Result<String, RecordedError> {
         let bytes = find(reads, plugin, ArtifactKind::Manifest, digest)?;
@@ -185,7 +199,7 @@ pub fn whole(
     })
 }
 
-fn candidate(reads: &Reads, plugin: &Plugin) -> Result<Candidate, RecordedError> {
+fn candidate(reads: &Reads, plugin: &Plugin, purpose: For) -> Result<Candidate, RecordedError> {
     let component = find(reads, plugin, ArtifactKind::Component, &plugin.digest)?;
     let configuration = find(
         reads,
@@ -199,7 +213,7 @@ fn candidate(reads: &Reads, plugin: &Plugin) -> Result<Candidate, RecordedError>
     };
     let configuration: Value =
         serde_json::from_slice(&configuration).map_err(|error| unreadable(error.to_string()))?;
-    let manifest = toml::to_string(&manifest(plugin, configuration))
+    let manifest = toml::to_string(&manifest(plugin, configuration, purpose))
         .map_err(|error| unreadable(error.to_string()))?;
     Ok(Candidate {
         name: plugin.name.clone(),
@@ -210,9 +224,8 @@ fn candidate(reads: &Reads, plugin: &Plugin) -> Result<Candidate, RecordedError>
 }
 
 /// A manifest that loads to just this plugin. Its configuration was checked when it went live, so
-/// any is taken here; and its limits are as wide as any may be, so that nothing fails now that did
-/// not fail then.
-fn manifest(plugin: &Plugin, configuration: Value) -> Table {
+/// any is taken here.
+fn manifest(plugin: &Plugin, configuration: Value, purpose: For) -> Table {
     let texts = |texts: &[String]| Value::Array(texts.iter().cloned().map(Value::String).collect());
     let owned = |owned: &[(String, String)]| {
         let entry = |sentence: &String| {
@@ -239,7 +252,15 @@ fn manifest(plugin: &Plugin, configuration: Value) -> Table {
         .collect();
     let limits = LIMITS
         .iter()
-        .map(|limit| (limit.name.to_owned(), Value::Integer(limit.most as i64)))
+        .map(|limit| {
+            let recorded = plugin.limits.get(limit.name).copied();
+            let most = match purpose {
+                For::Live => recorded.unwrap_or(limit.most),
+                For::Rerun if limit.name != DEADLINE => recorded.unwrap_or(limit.most),
+                For::Rerun | For::Replay => limit.most,
+            };
+            (limit.name.to_owned(), Value::Integer(most as i64))
+        })
         .collect();
     Table::from_iter([
         ("name".into(), Value::String(plugin.name.clone())),
@@ -261,3 +282,6 @@ fn manifest(plugin: &Plugin, configuration: Value) -> Table {
         ("config".into(), configuration),
     ])
 }
+
+/// The limit that depends on the machine.
+const DEADLINE: &str = "deadline_ms";

@@ -9,7 +9,7 @@ mod then;
 use crate::clock;
 use crate::config::{ConfigError, Folder, MERCHANT_FILE, PLUGINS};
 use crate::desk::Live;
-use crate::recorded::{self, RecordedError};
+use crate::recorded::{self, For, RecordedError};
 use serde::Serialize;
 use stampcard_pipeline::admit::{Admitted, Arrival};
 use stampcard_pipeline::change::CustomerId;
@@ -224,7 +224,7 @@ impl Replay<'_> {
             .reads
             .rule_book(number)?
             .ok_or(ReplayError::NoRuleBook(number))?;
-        let (shop, rules) = recorded::load(self.engine, self.reads, &book)
+        let (shop, rules) = recorded::load(self.engine, self.reads, &book, For::Replay)
             .map_err(|error| ReplayError::Rules { number, error })?;
         let artifacts = recorded::artifacts(self.reads, &book)
             .map_err(|error| ReplayError::Rules { number, error })?;

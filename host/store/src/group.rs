@@ -13,7 +13,7 @@ use crate::writer::Writer;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use stampcard_pipeline::store::StoreError;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -54,6 +54,8 @@ pub(crate) struct Group {
     deciding: AtomicUsize,
     grouping: Grouping,
     log: Log,
+    /// The last row of the journal that is on disk.
+    durable: AtomicI64,
     /// Pages in the log after the last commit, as SQLite counts them.
     pub wal_pages: Arc<AtomicI32>,
     /// Wakes the thread that empties the log.
@@ -89,6 +91,8 @@ impl Pulse {
 impl Group {
     pub fn new(writer: Writer, grouping: Grouping, log: Log, wal_pages: Arc<AtomicI32>) -> Group {
         Group {
+            // All that was there before was flushed when the file was opened.
+            durable: AtomicI64::new(writer.next.seq - 1),
             writer: Mutex::new(writer),
             pulse: Mutex::default(),
             beat: Condvar::new(),
@@ -103,6 +107,12 @@ impl Group {
 
     pub fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock()
+    }
+
+    /// The last row of the journal that is on disk: whoever was answered finds theirs at or before
+    /// it.
+    pub fn durable_through(&self) -> i64 {
+        self.durable.load(Ordering::Acquire)
     }
 
     /// Says that a submission is under way: the group waits for it, within its limits.
@@ -172,7 +182,7 @@ impl Group {
         let closed = self.commit(writer)?;
         let has_changes = closed.as_ref().is_some_and(|closed| closed.has_changes);
         let on_disk = if has_changes || before {
-            self.log.flush()
+            self.flush_through(writer.next.seq - 1)
         } else {
             Ok(())
         };
@@ -180,6 +190,14 @@ impl Group {
             self.tell(ticket, on_disk.clone());
         }
         on_disk
+    }
+
+    /// Flushes what is committed, of which this is the last row. Whoever is told of it afterwards
+    /// finds the number moved.
+    fn flush_through(&self, row: i64) -> Result<(), StoreError> {
+        self.log.flush()?;
+        self.durable.fetch_max(row, Ordering::AcqRel);
+        Ok(())
     }
 
     fn commit(&self, writer: &mut Writer) -> Result<Option<Closed>, StoreError> {
@@ -195,9 +213,9 @@ impl Group {
 
     /// What the committing thread does: commits with the writer, flushes without it.
     fn commit_and_flush(&self) {
-        let closed = {
+        let (closed, last_row) = {
             let mut writer = self.lock();
-            self.commit(&mut writer)
+            (self.commit(&mut writer), writer.next.seq - 1)
         };
         // If it fails, everybody in the group is told by `abandon`; nobody else has to know.
         let Ok(Some(Closed {
@@ -208,7 +226,7 @@ impl Group {
             return;
         };
         ticket.settle(if has_changes {
-            self.log.flush()
+            self.flush_through(last_row)
         } else {
             Ok(())
         });

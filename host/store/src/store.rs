@@ -185,6 +185,12 @@ impl SqliteStore {
         self.shared.group.flush(&mut writer)
     }
 
+    /// The last row of the journal that is on disk. A read may see a little more; who sends something
+    /// out into the world because of a row sends nothing beyond this one.
+    pub fn durable_through(&self) -> i64 {
+        self.shared.group.durable_through()
+    }
+
     /// Changes the quota; see [`Settings::pages_max`].
     pub fn set_pages_max(&self, pages: u32) -> Result<(), StoreError> {
         let writer = self.shared.group.lock();

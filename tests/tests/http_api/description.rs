@@ -162,9 +162,18 @@ fn every_answer_is_as_the_description_says() {
         .expect("an id")
         .to_owned();
     let acts = [
-        ("points.adjusted", json!({"points": 50, "reason": "goodwill"})),
-        ("points.adjusted", json!({"points": -20, "reason": "a mistake"})),
-        ("tier.overridden", json!({"tier": "platinum", "reason": "press"})),
+        (
+            "points.adjusted",
+            json!({"points": 50, "reason": "goodwill"}),
+        ),
+        (
+            "points.adjusted",
+            json!({"points": -20, "reason": "a mistake"}),
+        ),
+        (
+            "tier.overridden",
+            json!({"tier": "platinum", "reason": "press"}),
+        ),
         ("note.added", json!({"note": "Prefers linen."})),
         ("customer.updated", json!({"replace": ["phone"]})),
     ];
@@ -188,6 +197,10 @@ fn every_answer_is_as_the_description_says() {
     ]);
     let mut asked = 0;
     for (method, path, operation) in description.operations() {
+        // It has no end; its own tests read it.
+        if path == "/v1/stream" {
+            continue;
+        }
         let query = queries
             .get(&path)
             .filter(|_| method == "get")
@@ -216,7 +229,11 @@ fn every_answer_is_as_the_description_says() {
             }
             ("post", "/v1/tags:bulk") => {
                 let who = json!([{"id": id}, {"email": "nobody@example.com"}]);
-                send("POST", &target, &json!({"key": "k", "action": "add", "tag": "VIP", "customers": who}))
+                send(
+                    "POST",
+                    &target,
+                    &json!({"key": "k", "action": "add", "tag": "VIP", "customers": who}),
+                )
             }
             ("patch", _) => {
                 send("PATCH", &target, &json!({"language": "es"})).header("if-match", "*")

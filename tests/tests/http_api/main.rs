@@ -10,6 +10,8 @@ mod identity;
 mod keys;
 mod names;
 mod parts;
+mod quota;
 mod staff;
+mod stream;
 mod tags;
 mod wire;

@@ -164,6 +164,13 @@ impl Walk<'_> {
                 view.message = after.note;
             }
             Err(failure) => {
+                let answered = step.calls.last().is_some_and(|call| call.answer.is_ok());
+                if answered {
+                    let (name, role) = (&info.name, role.name());
+                    step.not_taken.push(format!(
+                        "{name} as {role}: {failure}; nothing of it counted"
+                    ));
+                }
                 view.status = failure.class().into();
                 view.message = Some(failure.to_string());
             }

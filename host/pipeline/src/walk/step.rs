@@ -41,6 +41,9 @@ pub struct Step {
     pub(super) reused: usize,
     pub views: Vec<PluginView>,
     pub notes: Vec<String>,
+    /// Answers that the host did not take, in words. The answer to the till has them by plugin, the
+    /// explanation needs them beside the recorded answers, which look as if they counted.
+    pub(super) not_taken: Vec<String>,
     pub follow_ups: Vec<FollowUpRow>,
     pub prompts: Vec<PromptView>,
     pub receipt: Vec<String>,

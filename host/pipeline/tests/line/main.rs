@@ -3,6 +3,7 @@
 
 mod acts;
 mod admission;
+mod fuzzed;
 mod memory_store;
 mod native_rules;
 mod order_of_arrival;

@@ -75,6 +75,7 @@ pub fn plugin(name: &str, role: Role) -> Plugin {
         segments: Vec::new(),
         tiers: Vec::new(),
         tags: Vec::new(),
+        limits: Default::default(),
     }
 }
 

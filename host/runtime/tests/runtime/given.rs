@@ -5,7 +5,7 @@ use stampcard_pipeline::calendar::LocalTime;
 use stampcard_pipeline::event::{Body, Event, Instant, Line, Sale};
 use stampcard_pipeline::rules::{Customer, Input, SoFar, Totals};
 use stampcard_pipeline::shop::{Shop, ShopFile};
-use stampcard_runtime::{Candidate, Engine, RuleBook};
+use stampcard_runtime::{Candidate, Engine, Room, RuleBook};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -37,10 +37,19 @@ pub fn engine() -> &'static Engine {
 
 /// An engine with a cache of its own.
 pub fn engine_with(cache: &Path) -> Engine {
-    Engine::with_compiler(cache, env!("CARGO_BIN_EXE_stampcard-call-bench").into()).unwrap()
+    Engine::with_compiler(cache, compiler()).unwrap()
 }
 
-fn temporary(name: &str) -> PathBuf {
+/// An engine with less room than a server has.
+pub fn engine_in(cache: &Path, room: Room) -> Engine {
+    Engine::with_room(cache, compiler(), room).unwrap()
+}
+
+fn compiler() -> PathBuf {
+    env!("CARGO_BIN_EXE_stampcard-call-bench").into()
+}
+
+pub fn temporary(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 

@@ -1,9 +1,12 @@
 //! Every crime of the hostile guest has its typed end, and the calls after it are as if it had
 //! not been.
 
-use crate::given::{book, component, engine, engine_with, hostile, input, sale, shop};
+use crate::given::{
+    book, component, engine, engine_in, engine_with, hostile, input, sale, shop, temporary,
+};
 use stampcard_pipeline::rules::{Amount, Call, Failure, PointAnswer, Rules};
-use stampcard_runtime::{LoadError, RuleBook};
+use stampcard_runtime::limits::PARTS_PER_COMPONENT;
+use stampcard_runtime::{LoadError, Room, RuleBook};
 use std::sync::Arc;
 
 #[path = "../../../../tests/guests/hostile/src/crimes.rs"]
@@ -14,6 +17,8 @@ use crimes::Crime;
 enum End {
     /// It is answered as if nothing were.
     Answered,
+    /// The answer is well formed; the line refuses it, which tests/tests/hostile.rs shows.
+    LeftToTheLine(Amount),
     /// The call fails.
     Failed(Failure),
     /// The answer is refused for a reason with these words.
@@ -28,7 +33,12 @@ enum End {
 fn expected(crime: Crime) -> (End, &'static str) {
     const MIB: u64 = 1 << 20;
     let end = match crime {
-        Crime::None | Crime::Chatter | Crime::Smear | Crime::Secret => End::Answered,
+        Crime::None | Crime::Chatter | Crime::Smear | Crime::Whisper => End::Answered,
+        // It looks at a good deal of memory, three times.
+        Crime::Secret => return (End::Answered, "fuel = 200000000"),
+        Crime::NegativeAward => End::LeftToTheLine(Amount::Base(-5)),
+        Crime::AbsurdAward => End::Refused("9223372036854775807, beyond"),
+        Crime::AbsurdTaking => End::Refused("-9223372036854775808, beyond"),
         Crime::Loop => End::Failed(Failure::Fuel {
             limit: 20_000_000 + 3 * 50_000,
         }),
@@ -73,7 +83,7 @@ fn expected(crime: Crime) -> (End, &'static str) {
 
 #[test]
 fn every_crime_has_its_end() {
-    for crime in Crime::ALL {
+    for crime in Crime::ALL.iter().copied() {
         let (end, limits) = expected(crime);
         let book = book(vec![hostile(&format!("{crime:?}"), limits)]);
         if let End::NotLoaded(expected) = &end {
@@ -92,6 +102,9 @@ fn every_crime_has_its_end() {
         match (&end, &call.result) {
             (End::Answered, Ok(answer)) => {
                 assert_eq!(answer.awards[0].amount, Amount::Base(1), "{crime:?}")
+            }
+            (End::LeftToTheLine(amount), Ok(answer)) => {
+                assert_eq!(answer.awards[0].amount, *amount, "{crime:?}")
             }
             (End::Failed(expected), Err(failure)) => assert_eq!(failure, expected, "{crime:?}"),
             (End::Refused(words), Err(Failure::Answer { problem })) => {
@@ -121,17 +134,65 @@ fn ask(book: &RuleBook) -> Call<PointAnswer> {
 
 #[test]
 fn what_one_call_leaves_in_memory_no_other_call_can_read() {
-    let book = book(vec![hostile("Secret", "")]);
-    for round in 0..200 {
+    let book = book(vec![hostile("Secret", "fuel = 200000000")]);
+    for round in 0..50 {
         let call = ask(&book);
         assert!(call.result.is_ok(), "round {round}: {:?}", call.result);
     }
     // Several threads use several slots, and give them to each other.
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..100).for_each(|_| assert!(ask(&book).result.is_ok())));
+            scope.spawn(|| (0..25).for_each(|_| assert!(ask(&book).result.is_ok())));
         }
     });
+}
+
+/// One call at a time has room for this many memories; more plugins than that must share.
+const MEMORIES: usize = PARTS_PER_COMPONENT.memories as usize;
+
+#[test]
+fn what_one_plugin_leaves_in_memory_no_other_plugin_can_read_that_gets_its_place() {
+    let room = Room {
+        calls_at_once: 1,
+        ..Room::default()
+    };
+    let engine = engine_in(&temporary("compiled"), room);
+    // Each is another program, whose memory begins otherwise: some grow, some do not.
+    let different = |number: usize| {
+        let crime = ["Secret", "Whisper"][number % 2];
+        let mut candidate = hostile(crime, "fuel = 200000000");
+        candidate.component = Some(with_custom_section(component("hostile"), number as u8));
+        let book = RuleBook::load(&engine, &shop(), vec![candidate], &[], None);
+        assert!(book.not_loaded().is_empty(), "{:?}", book.not_loaded());
+        book
+    };
+    let books: Vec<RuleBook> = (0..MEMORIES + 2).map(different).collect();
+    for round in 0..10 {
+        for (number, book) in books.iter().enumerate() {
+            let call = ask(book);
+            assert!(
+                call.result.is_ok(),
+                "round {round}, plugin {number}: {:?}",
+                call.result
+            );
+        }
+        // Backwards, so that the one that grew follows the one that did not, and the other way.
+        for (number, book) in books.iter().enumerate().rev() {
+            let call = ask(book);
+            assert!(
+                call.result.is_ok(),
+                "round {round}, plugin {number} again: {:?}",
+                call.result
+            );
+        }
+    }
+}
+
+/// The same program under another digest.
+fn with_custom_section(mut component: Vec<u8>, number: u8) -> Vec<u8> {
+    // A section of id 0 and four bytes: a name of two bytes, and what it holds.
+    component.extend([0, 4, 2, b'n', b'o', number]);
+    component
 }
 
 #[test]

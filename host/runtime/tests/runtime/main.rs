@@ -1,6 +1,8 @@
 //! The runtime with real components: built from `tests/guests`, compiled in a process of their
 //! own, called as the line calls them.
 
+mod forgeries;
+mod fuzzed;
 mod given;
 mod hostile;
 mod loading;

@@ -1,11 +1,13 @@
 //! `stampcard explain`: why an event came out as it did, or how a customer stands, for a person.
 
+mod rerun;
 mod words;
 
 use super::{End, Run, say, say_json};
 use crate::config::Folder;
 use crate::table::{Side, money, number, table};
 use clap::Args;
+use rerun::Rerun;
 use serde::Serialize;
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::{Answered, CustomerId, RecordedCall};
@@ -22,7 +24,9 @@ use std::path::PathBuf;
 /// Say why an event came out as it did: what each plugin saw, decided and noted, which caps bit and
 /// what lost. With --customer, how a customer stands and why.
 ///
-/// It may run while the shop is open. Exit code 1 if there is no such event or customer.
+/// The recorded calls are run again, in the plugins and with the configuration of then, and it says
+/// whether they answer the same. It may run while the shop is open. Exit code 1 if there is no such
+/// event or customer, or if an answer differs.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  stampcard explain shop till-1 ord-1001\n  stampcard explain shop --customer ana@example.com"
@@ -73,6 +77,21 @@ struct Explained<'a> {
     event: &'a stampcard_pipeline::event::Event,
     outcome: &'a Outcome,
     steps: &'a [Step],
+    plugins: Vec<Asked<'a>>,
+    rerun: Rerun,
+}
+
+/// A plugin in one of its roles, over all steps of the event.
+#[derive(Serialize)]
+struct Asked<'a> {
+    name: &'a str,
+    version: &'a str,
+    digest: &'a str,
+    role: &'static str,
+    /// `ok`, or the class of the failure; of the last call, which stands.
+    status: &'static str,
+    /// What it noted for people, and how it failed, in the order of deciding.
+    notes: Vec<String>,
 }
 
 /// Readers for a command that runs beside the server.
@@ -90,6 +109,7 @@ impl Explain {
         match (&self.customer, &self.source, &self.id) {
             (Some(customer), ..) => self.customer(&shop, &reads, customer),
             (None, Some(source), Some(id)) => self.event(
+                &folder,
                 &shop,
                 &reads,
                 EventName {
@@ -101,22 +121,31 @@ impl Explain {
         }
     }
 
-    fn event(&self, shop: &Shop, reads: &Reads, name: EventName) -> Run {
+    fn event(&self, folder: &Folder, shop: &Shop, reads: &Reads, name: EventName) -> Run {
         let Some(row) = reads.event(&name)? else {
             eprintln!("stampcard: there is no event {}/{}", name.source, name.id);
             return Ok(End::Attention);
         };
-        let steps = steps(reads, &name)?;
+        let explanations = reads.explanations(&name)?;
+        let rerun = rerun::rerun(folder, reads, &row, &explanations)?;
+        let end = match rerun {
+            Rerun::Same | Rerun::Erased => End::Done,
+            Rerun::Differs(_) => End::Attention,
+        };
+        let steps = steps(reads, &name, explanations)?;
         if self.json {
             say_json(&Explained {
                 event: &row.event,
                 outcome: &row.outcome,
+                plugins: asked(&steps),
                 steps: &steps,
+                rerun,
             })?;
         } else {
-            say(tell_event(shop, &row, &steps))?;
+            let told = tell_event(shop, &row, &steps);
+            say(format!("{told}\n\n{}", rerun::tell(&rerun)))?;
         }
-        Ok(End::Done)
+        Ok(end)
     }
 
     fn customer(&self, shop: &Shop, reads: &Reads, said: &str) -> Run {
@@ -132,7 +161,11 @@ impl Explain {
     }
 }
 
-fn steps(reads: &Reads, name: &EventName) -> Result<Vec<Step>, StoreError> {
+fn steps(
+    reads: &Reads,
+    name: &EventName,
+    explanations: Vec<ExplanationRow>,
+) -> Result<Vec<Step>, StoreError> {
     let mut books: HashMap<i64, Vec<Plugin>> = HashMap::new();
     let mut steps = Vec::new();
     for ExplanationRow {
@@ -141,7 +174,7 @@ fn steps(reads: &Reads, name: &EventName) -> Result<Vec<Step>, StoreError> {
         rule_book,
         explanation,
         ..
-    } in reads.explanations(name)?
+    } in explanations
     {
         let plugins = match books.get(&rule_book) {
             Some(plugins) => plugins,
@@ -184,6 +217,33 @@ fn called(plugins: &[Plugin], call: RecordedCall) -> Called {
         input: postcard::from_bytes(&call.input).ok(),
         answer: call.answer,
     }
+}
+
+fn asked(steps: &[Step]) -> Vec<Asked<'_>> {
+    let mut asked: Vec<Asked> = Vec::new();
+    for call in steps.iter().flat_map(|step| &step.calls) {
+        let is_it = |known: &Asked| {
+            known.name == call.plugin && known.digest == call.digest && known.role == call.role
+        };
+        let at = asked.iter().position(is_it).unwrap_or_else(|| {
+            asked.push(Asked {
+                name: &call.plugin,
+                version: &call.version,
+                digest: &call.digest,
+                role: call.role,
+                status: "ok",
+                notes: Vec::new(),
+            });
+            asked.len() - 1
+        });
+        let failure = call.answer.failure();
+        asked[at].status = failure.map_or("ok", |failure| failure.class());
+        asked[at]
+            .notes
+            .extend(call.answer.note().map(str::to_owned));
+        asked[at].notes.extend(failure.map(ToString::to_string));
+    }
+    asked
 }
 
 fn tell_event(shop: &Shop, row: &JournalRow, steps: &[Step]) -> String {

@@ -203,6 +203,10 @@ const SERVER: &str = r#"# The server. Every key may be left out; these are the d
 # Events that wait in each lane before tills are asked to come back (503 with Retry-After).
 # queue = 512
 
+# Requests that one key may send in a minute; each event of a batch counts. What is more is told when
+# to come again (429 with Retry-After).
+# requests_per_minute = 60000
+
 [log]
 # "text" for people, "json" for machines.
 format = "text"

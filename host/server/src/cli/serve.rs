@@ -1,12 +1,13 @@
 //! `stampcard serve`: the shop is open until somebody sends it home.
 
 use super::{End, Run, say};
-use crate::config::{Folder, LogFormat};
+use crate::config::{Folder, LogFormat, REQUESTS_PER_MINUTE};
 use crate::http;
 use crate::log;
 use crate::merchant::{Merchant, Options, problems};
 use clap::Args;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -65,7 +66,8 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
-        let served = runtime.block_on(serve(&merchant, address));
+        let quota = file.requests_per_minute.unwrap_or(REQUESTS_PER_MINUTE);
+        let served = runtime.block_on(serve(&merchant, address, quota));
         // Requests are answered; now nothing that was taken may be lost.
         merchant.close()?;
         drop(runtime);
@@ -78,6 +80,7 @@ impl Serve {
 async fn serve(
     merchant: &Arc<Merchant>,
     address: SocketAddr,
+    requests_per_minute: NonZeroU32,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(address)
         .await
@@ -91,7 +94,7 @@ async fn serve(
         "the shop is open"
     );
     say(format_args!("listening on http://{address}"))?;
-    http::serve(Arc::clone(merchant), listener, stop).await?;
+    http::serve(Arc::clone(merchant), listener, requests_per_minute, stop).await?;
     Ok(())
 }
 

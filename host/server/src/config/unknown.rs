@@ -91,7 +91,9 @@ pub const MERCHANT_KEYS: &Keys = &[
     ("profile", &["required", "mode", "fields"]),
     (
         "fields",
-        &["key", "type", "purpose", "personal", "choices", "min", "max"],
+        &[
+            "key", "type", "purpose", "personal", "choices", "min", "max",
+        ],
     ),
     (
         "tags",
@@ -112,7 +114,10 @@ pub const MERCHANT_KEYS: &Keys = &[
 ];
 
 pub const SERVER_KEYS: &Keys = &[
-    ("", &["listen", "lanes", "queue", "log"]),
+    (
+        "",
+        &["listen", "lanes", "queue", "requests_per_minute", "log"],
+    ),
     ("log", &["format", "level"]),
 ];
 
@@ -252,6 +257,7 @@ mod tests {
             listen: Some(([127, 0, 0, 1], 80).into()),
             lanes: Some(1),
             queue: Some(1),
+            requests_per_minute: Some(crate::config::REQUESTS_PER_MINUTE),
             log: LogFile::default(),
         };
         assert_known(keys_of(&server), SERVER_KEYS);

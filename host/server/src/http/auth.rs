@@ -42,9 +42,13 @@ impl Role {
     }
 }
 
-/// Who asks: the key's role, and what people call it.
+/// The hash of a key, which is all that is known of it.
+pub type KeyHash = [u8; 32];
+
+/// Who asks, on every route behind a key: the key's role, and what people call it.
 #[derive(Clone, Debug)]
 pub struct Caller {
+    pub key: KeyHash,
     pub role: Role,
     pub name: Arc<str>,
 }
@@ -105,7 +109,7 @@ pub const SEES_OUTBOX: &[Role] = &[Staff, Operator, Read];
 
 /// The hash of the key that a request shows. Looking a hash up tells a caller nothing about how
 /// near a guess was.
-pub fn shown(headers: &HeaderMap) -> Result<[u8; 32], Problem> {
+pub fn shown(headers: &HeaderMap) -> Result<KeyHash, Problem> {
     let Some(given) = headers.get(header::AUTHORIZATION) else {
         return Err(unauthorized(
             "no-key",

@@ -63,6 +63,7 @@ pub struct Filter {
     #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u32>,
     /// The `next` of the page before.
+    #[param(pattern = "^([0-9a-f]{2})+$")]
     pub cursor: Option<String>,
 }
 
@@ -150,16 +151,27 @@ pub async fn edit(
         return Err(problem.at(&format!("/{field}")));
     }
     let mut who = take_identifiers(&mut data);
+    if let Some(name) = who
+        .iter()
+        .find_map(|(name, value)| value.is_null().then_some(name))
+    {
+        let detail = "an identifier is not taken away by an edit: events that carry it would make another customer of the \
+                      same person. Leave it out";
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "identifier-stays", detail);
+        return Err(problem.at(&format!("/{name}")));
+    }
     // One edit at a time: between the look at the revision and the event nobody else edits.
     let _turn = door.edits.lock().await;
     let now = one(&door, CustomerId(id.clone())).await?;
     if expected.is_some_and(|revision| revision != now.revision) {
-        let detail = "somebody changed this customer since you read it: look at `current`, and send your change again with \
+        let detail = "somebody changed this customer since you read it: hold `yours` against `current`, and send your change again with \
                       its revision in If-Match";
         let current = serde_json::to_value(&now).expect("a customer is plain data");
         let problem = Problem::new(StatusCode::PRECONDITION_FAILED, "changed-meanwhile", detail);
+        data.append(&mut who);
         return Err(problem
             .with("current", current)
+            .with("yours", data)
             .header(header::ETAG, &etag(now.revision)));
     }
     let replaced = replaced(&who, &now, &door.merchant.live().shop);
@@ -186,12 +198,13 @@ fn replaced(who: &Map<String, Value>, now: &Customer, shop: &Shop) -> Vec<&'stat
         ),
         ("card", text("card").map(normal_card)),
     ];
-    let given = normal.into_iter().filter_map(|(kind, value)| Some((kind, value?.ok()?)));
+    let given = normal
+        .into_iter()
+        .filter_map(|(kind, value)| Some((kind, value?.ok()?)));
     given
         .filter(|(kind, value)| {
             let mut same = now.identities.iter().filter(|it| it.kind == *kind);
-            same.all(|it| it.value != *value)
-                && now.identities.iter().any(|it| it.kind == *kind)
+            same.all(|it| it.value != *value) && now.identities.iter().any(|it| it.kind == *kind)
         })
         .map(|(kind, _)| kind)
         .collect()
@@ -407,25 +420,44 @@ pub enum Looked {
 
 impl Looked {
     pub fn of(named: &WhoIs, shop: &Shop) -> Result<Looked, Problem> {
-        let told =
-            |refusal: Refusal| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.code(), refusal.to_string());
+        let told = |refusal: Refusal| {
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                refusal.code(),
+                refusal.to_string(),
+            )
+        };
         let identifier = |kind, normal: Result<String, Refusal>| {
             Ok(Looked::Identifier(kind, normal.map_err(told)?))
         };
         match named {
-            WhoIs { id: Some(id), email: None, phone: None, card: None } => {
-                Ok(Looked::Id(CustomerId(id.clone())))
-            }
-            WhoIs { id: None, email: Some(email), phone: None, card: None } => {
-                identifier(IdentifierKind::Email, normal_email(email))
-            }
-            WhoIs { id: None, email: None, phone: Some(phone), card: None } => identifier(
+            WhoIs {
+                id: Some(id),
+                email: None,
+                phone: None,
+                card: None,
+            } => Ok(Looked::Id(CustomerId(id.clone()))),
+            WhoIs {
+                id: None,
+                email: Some(email),
+                phone: None,
+                card: None,
+            } => identifier(IdentifierKind::Email, normal_email(email)),
+            WhoIs {
+                id: None,
+                email: None,
+                phone: Some(phone),
+                card: None,
+            } => identifier(
                 IdentifierKind::Phone,
                 normal_phone(phone, &shop.file.country),
             ),
-            WhoIs { id: None, email: None, phone: None, card: Some(card) } => {
-                identifier(IdentifierKind::Card, normal_card(card))
-            }
+            WhoIs {
+                id: None,
+                email: None,
+                phone: None,
+                card: Some(card),
+            } => identifier(IdentifierKind::Card, normal_card(card)),
             _ => {
                 let detail = "name a customer by one of id, email, phone and card";
                 Err(bad_request("bad-customer", detail))
@@ -436,9 +468,9 @@ impl Looked {
     pub fn find(&self, reads: &Reads) -> Result<Option<CustomerId>, Problem> {
         let found = match self {
             Looked::Id(id) => reads.customer(id)?,
-            Looked::Identifier(kind, value) => {
-                reads.customers(Find::Identifier(*kind, value), None, 1)?.pop()
-            }
+            Looked::Identifier(kind, value) => reads
+                .customers(Find::Identifier(*kind, value), None, 1)?
+                .pop(),
         };
         Ok(found.map(|customer| customer.id))
     }

@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use stampcard_pipeline::event::EventName;
 use stampcard_pipeline::outcome::{Outcome, Time};
 use std::sync::Arc;
+use std::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 /// What came of one event of a batch. Each is a commit of its own, so a problem with one takes
@@ -41,6 +42,8 @@ pub async fn take(
     match read(&headers, given).await? {
         Sent::One(event) => Ok(Json(door.submit(event, caller.sender()).await?).into_response()),
         Sent::Batch(events) => {
+            let more = events.len().saturating_sub(1);
+            door.quota.take_more(caller.key, more, Instant::now());
             let answers = door
                 .submit_all(events, caller.sender())
                 .await

@@ -1,6 +1,7 @@
 //! Plugins that go live by order: installed from a request, or rolled back.
 
 use super::ask::{ContentType, body};
+use super::auth::Caller;
 use super::problem::{Problem, bad_request, internal, not_found};
 use super::{Door, limits};
 use crate::merchant::{Installed, Merchant, NotLive};
@@ -15,9 +16,6 @@ use serde::de::DeserializeOwned;
 use stampcard_runtime::Candidate;
 use std::sync::Arc;
 use utoipa::ToSchema;
-
-/// Who orders by a key of the API, for the history of the rules.
-const ACTOR: &str = "an operator key";
 
 /// A plugin to bring live.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -47,6 +45,7 @@ pub struct RollbackAsked {
 /// `PUT /v1/plugins/{name}`
 pub async fn install(
     State(door): State<Arc<Door>>,
+    caller: Caller,
     Path(name): Path<String>,
     headers: HeaderMap,
     given: Body,
@@ -63,7 +62,7 @@ pub async fn install(
         schema: new.schema,
     };
     order(door, move |merchant| {
-        merchant.install(candidate, ACTOR, &new.reason)
+        merchant.install(candidate, &caller.name, &new.reason)
     })
     .await
 }
@@ -71,13 +70,14 @@ pub async fn install(
 /// `POST /v1/plugins/{name}/rollback`
 pub async fn roll_back(
     State(door): State<Arc<Door>>,
+    caller: Caller,
     Path(name): Path<String>,
     headers: HeaderMap,
     given: Body,
 ) -> Result<Json<Installed>, Problem> {
     let asked: RollbackAsked = read(&headers, given).await?;
     order(door, move |merchant| {
-        merchant.roll_back(&name, ACTOR, &asked.reason)
+        merchant.roll_back(&name, &caller.name, &asked.reason)
     })
     .await
 }

@@ -48,6 +48,22 @@ pub const BULK_CUSTOMERS_MAX: usize = 5_000;
 pub const BULK_BYTES_MAX: usize = 1 << 20;
 /// What names such a job, in bytes: customers' events are named after it.
 pub const BULK_KEY_BYTES_MAX: usize = 128;
+/// Streams at once; each costs a read for every few events, and a console needs one.
+pub const STREAMS_MAX: usize = 64;
+/// Frames that wait for a stream's reader. At 3 KB each, a stream holds about 100 KB; the rest waits
+/// in the journal.
+pub const STREAM_FRAMES: usize = 32;
+/// Rows of the journal that a stream looks at in one read.
+pub const STREAM_ROWS: i64 = 128;
+/// How long a stream waits for more of what has just begun to come: a rush is read in parts, not
+/// row by row, and nobody sees the difference.
+pub const STREAM_PAUSE: Duration = Duration::from_millis(10);
+/// How often a silent stream says that it is there. Proxies give up after 30 to 60 s.
+pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long a reader may take nothing before it is told to come again.
+pub const STREAM_SLOW_MAX: Duration = Duration::from_secs(20);
+/// When a reader whose stream ended may come again, in seconds.
+pub const STREAM_RETRY_AFTER_S: u32 = 1;
 /// A request id that a caller may choose, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 /// The time after which an overloaded server may be asked again, in seconds.

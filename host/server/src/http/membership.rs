@@ -19,13 +19,13 @@ use utoipa::{IntoParams, ToSchema};
 #[into_params(parameter_in = Query)]
 pub struct SegmentsAsked {
     /// `1` also says what each segment means and why the customer is in it.
-    #[param(value_type = Option<String>, example = "1")]
+    #[param(value_type = Option<String>, pattern = "^(0|1|true|false)$", example = "1")]
     pub explain: Option<Flag>,
     /// As it was at an instant; now if it is not given.
     #[param(value_type = Option<String>, format = DateTime)]
     pub as_of: Option<At>,
     /// `1` also gives the memberships that have ended.
-    #[param(value_type = Option<String>, example = "1")]
+    #[param(value_type = Option<String>, pattern = "^(0|1|true|false)$", example = "1")]
     pub history: Option<Flag>,
 }
 

@@ -25,16 +25,18 @@ mod page;
 mod plugins;
 mod problem;
 mod profile;
+mod quota;
 mod routes;
 mod rules;
 mod schema;
 mod segments;
+mod stream;
 mod tags;
 mod till;
 
 use crate::clock;
 use crate::merchant::Merchant;
-use auth::{Caller, Role};
+use auth::{Caller, KeyHash};
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -44,24 +46,34 @@ use bytes::Bytes;
 use metrics::Meters;
 use parking_lot::Mutex;
 use problem::Problem;
+use quota::Quota;
 use stampcard_pipeline::admit::Sender;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_store::{ApiKey, KeyRing, Reads};
 use std::collections::HashMap;
 use std::io;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// Answers requests until `stop` ends, and then those that are under way.
 pub async fn serve(
     merchant: Arc<Merchant>,
     listener: TcpListener,
+    requests_per_minute: NonZeroU32,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    listen::listen(listener, router(Door::new(merchant)?), stop).await
+    let door = Door::new(merchant, requests_per_minute)?;
+    let router = router(door.clone());
+    let stop = async move {
+        stop.await;
+        // Streams have no end of their own.
+        door.stopping.send_replace(true);
+    };
+    listen::listen(listener, router, stop).await
 }
 
 /// What the handlers share.
@@ -70,8 +82,13 @@ pub struct Door {
     meters: Meters,
     ids: around::Ids,
     /// Keys that were looked up not long ago. Only keys that work get in, so it stays small.
-    known_keys: Mutex<HashMap<[u8; 32], (Caller, Instant)>>,
+    known_keys: Mutex<HashMap<KeyHash, (Caller, Instant)>>,
     reading: Arc<Semaphore>,
+    quota: Quota,
+    /// Places for streams.
+    streams: Arc<Semaphore>,
+    /// True once the server stops.
+    stopping: watch::Sender<bool>,
     /// Held while a profile is edited by hand.
     edits: tokio::sync::Mutex<()>,
 }
@@ -82,7 +99,7 @@ const KEY_KNOWN_FOR: Duration = Duration::from_secs(2);
 const KEY_USE_NOTED_FOR_MS: i64 = 24 * 60 * 60 * 1_000;
 
 impl Door {
-    fn new(merchant: Arc<Merchant>) -> io::Result<Arc<Door>> {
+    fn new(merchant: Arc<Merchant>, requests_per_minute: NonZeroU32) -> io::Result<Arc<Door>> {
         let start = u32::from_le_bytes(crate::keys::random().map_err(io::Error::other)?);
         Ok(Arc::new(Door {
             merchant,
@@ -90,6 +107,9 @@ impl Door {
             ids: around::Ids::new(start),
             known_keys: Mutex::default(),
             reading: Arc::new(Semaphore::new(limits::READS_MAX)),
+            quota: Quota::new(requests_per_minute),
+            streams: Arc::new(Semaphore::new(limits::STREAMS_MAX)),
+            stopping: watch::Sender::new(false),
             edits: tokio::sync::Mutex::default(),
         }))
     }
@@ -163,7 +183,7 @@ impl Door {
         Ok(outcome)
     }
 
-    async fn caller_of(self: &Arc<Self>, hash: [u8; 32]) -> Result<Caller, Problem> {
+    async fn caller_of(self: &Arc<Self>, hash: KeyHash) -> Result<Caller, Problem> {
         let now = Instant::now();
         let known = self.known_keys.lock().get(&hash).cloned();
         if let Some((caller, since)) = known
@@ -179,6 +199,7 @@ impl Door {
         }
         let caller = key.and_then(|key| {
             Some(Caller {
+                key: hash,
                 role: key.role.parse().ok()?,
                 name: key.label.into(),
             })
@@ -232,27 +253,27 @@ fn router(door: Arc<Door>) -> Router {
         .with_state(door)
 }
 
-/// Lets a request through whose key has one of the roles.
+/// Lets a request through whose key has one of the roles, and something left of its quota.
 async fn only_for(
     State((door, may)): State<(Arc<Door>, &'static [Role])>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let shown = match auth::shown(request.headers()) {
-        Ok(shown) => shown,
+    let shown = auth::shown(request.headers());
+    let let_in = async {
+        let key = shown?;
+        let caller = door.caller_of(key).await?;
+        auth::allow(caller.role, may)?;
+        Ok::<_, Problem>((caller, door.quota.take(key, Instant::now())?))
+    };
+    let (caller, left) = match let_in.await {
+        Ok(let_in) => let_in,
         Err(problem) => return problem.into_response(),
     };
-    let caller = match door.caller_of(shown).await {
-        Ok(caller) => caller,
-        Err(problem) => return problem.into_response(),
-    };
-    match auth::allow(caller.role, may) {
-        Ok(()) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(problem) => problem.into_response(),
-    }
+    request.extensions_mut().insert(caller);
+    let mut response = next.run(request).await;
+    left.tell(response.headers_mut());
+    response
 }
 
 /// Who asks, on the routes that need a key.

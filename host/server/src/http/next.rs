@@ -26,7 +26,7 @@ use utoipa::{IntoParams, ToSchema};
 #[into_params(parameter_in = Query)]
 pub struct FollowUpsAsked {
     /// `1` gives only those that wait.
-    #[param(value_type = Option<String>, example = "1")]
+    #[param(value_type = Option<String>, pattern = "^(0|1|true|false)$", example = "1")]
     pub waiting: Option<Flag>,
 }
 

@@ -76,7 +76,7 @@ const TAGS: [(&str, &str); 4] = [
 
 fn tag(path: &str) -> &'static str {
     match path.trim_start_matches("/v1/").split('/').next() {
-        Some("events" | "preview") => "events",
+        Some("events" | "preview" | "stream") => "events",
         Some("customers") => "customers",
         _ if path.starts_with("/v1/") => "rules",
         _ => "server",
@@ -92,7 +92,7 @@ fn operation(route: &Route) -> Value {
     parameters.extend(route.headers.iter().map(|header| {
         json!({
             "name": header.name, "in": "header", "required": header.required, "description": header.about,
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "pattern": header.pattern},
         })
     }));
     let mut operation = json!({
@@ -140,8 +140,12 @@ fn responses(route: &Route) -> Value {
         "description": route.about.split(['.', ':', ';']).next(),
         "content": {answer.content: {"schema": schema}},
     });
-    if !answer.headers.is_empty() {
-        let headers = answer.headers.iter().map(|(name, about)| {
+    let mut told = answer.headers.clone();
+    if route.may.is_some() {
+        told.extend(QUOTA_HEADERS);
+    }
+    if !told.is_empty() {
+        let headers = told.iter().map(|(name, about)| {
             (
                 (*name).to_owned(),
                 json!({"description": about, "schema": {"type": "string"}}),
@@ -157,7 +161,7 @@ fn responses(route: &Route) -> Value {
         problems.insert(400);
     }
     if route.may.is_some() {
-        problems.extend([401, 403]);
+        problems.extend([401, 403, 429]);
     }
     for status in problems {
         let (_, problem) = problem_of(status);
@@ -166,6 +170,18 @@ fn responses(route: &Route) -> Value {
     Value::Object(responses)
 }
 
+/// What every answer behind a key says of the key's quota.
+const QUOTA_HEADERS: [(&str, &str); 2] = [
+    (
+        "RateLimit-Policy",
+        "The key's quota: requests `q` in `w` seconds.",
+    ),
+    (
+        "RateLimit",
+        "What is left of it: requests `r`, and the seconds `t` until all of it is back.",
+    ),
+];
+
 fn problem_of(status: u16) -> (u16, Value) {
     let about = match status {
         400 => "The request is malformed; `pointer` or `parameter` says where.",
@@ -173,11 +189,14 @@ fn problem_of(status: u16) -> (u16, Value) {
         403 => "The key's role may not do this.",
         404 => "There is no such thing.",
         409 => "It is there already, with other contents.",
-        412 => "It changed since it was read; `current` is how it is now.",
+        412 => {
+            "It changed since it was read; `current` is how it is now, `yours` is what you sent."
+        }
         413 => "The body is too large.",
         415 => "The body is of a type that is not taken here.",
         422 => "It can be read and cannot be; `pointer` says where, `detail` what to do.",
         428 => "If-Match is missing.",
+        429 => "The key has used up its quota; Retry-After says when there is some again.",
         503 => "Not now; Retry-After says when.",
         _ => "A fault of the server.",
     };
@@ -185,7 +204,7 @@ fn problem_of(status: u16) -> (u16, Value) {
         "description": about,
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     });
-    if status == 503 {
+    if matches!(status, 429 | 503) {
         problem["headers"] =
             json!({"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}});
     }

@@ -97,6 +97,11 @@ impl Problem {
         self.0.status
     }
 
+    /// Whether the same request may well be answered a little later.
+    pub fn is_passing(&self) -> bool {
+        self.0.status == StatusCode::SERVICE_UNAVAILABLE.as_u16()
+    }
+
     #[cfg(test)]
     pub fn code(&self) -> &str {
         &self.0.code
@@ -203,6 +208,15 @@ pub fn forbidden(role: Role, may: &[Role]) -> Problem {
         names.join(", ")
     );
     Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).with("roles", names)
+}
+
+pub fn too_many_requests(a_minute: u32, seconds: u64) -> Problem {
+    let detail = format!(
+        "this key may send {a_minute} requests a minute, the events of a batch counted each, and has sent more; come again \
+         after the time in Retry-After. `requests_per_minute` of stampcard.toml sets the quota"
+    );
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail)
+        .header(header::RETRY_AFTER, &seconds.to_string())
 }
 
 pub fn overloaded(seconds: u32) -> Problem {

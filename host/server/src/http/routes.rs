@@ -10,8 +10,8 @@ use super::auth::{
 };
 use super::page::Paging;
 use super::{
-    Door, customers, events, health, history, installing, membership, metrics, next, notes, openapi,
-    orders, plugins, profile, rules, schema, segments, tags, till,
+    Door, customers, events, health, history, installing, membership, metrics, next, notes,
+    openapi, orders, plugins, profile, rules, schema, segments, stream, tags, till,
 };
 use crate::merchant::Installed;
 use axum::handler::Handler;
@@ -57,6 +57,8 @@ pub struct SentHeader {
     pub name: &'static str,
     pub about: &'static str,
     pub required: bool,
+    /// What it looks like, as a regular expression.
+    pub pattern: &'static str,
 }
 
 const JSON: &str = "application/json";
@@ -75,6 +77,10 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/events", "readEvent", events::one).may(SEES_DECISIONS)
             .about("An event by its name, what became of it, and why: what each plugin saw, decided and noted.")
             .asks::<events::Which>().answers::<events::EventRecord>().problems(&[404]),
+        Route::get("/v1/stream", "streamOutcomes", stream::stream).may(SEES_DECISIONS)
+            .about("Outcomes as server-sent events, in the order of the journal, when they are on disk. Each has its number as `id`; who comes again with it as Last-Event-ID goes on after it and misses nothing. A reader that takes nothing for a while is sent the event `resume` and the end.")
+            .header("Last-Event-ID", "The last `id` that came; it goes above `after`.", false, "^[0-9]*$")
+            .asks::<stream::StreamAsked>().streams::<stream::StreamItem>().problems(&[404]),
 
         Route::get("/v1/customers", "findCustomers", customers::find).may(SEES_CUSTOMERS)
             .about("Customers by what they go by, or all of them in the order in which they came.")
@@ -88,7 +94,7 @@ pub fn all() -> Vec<Route> {
         Route::patch("/v1/customers/{id}", "editCustomer", customers::edit).may(EDITS)
             .about("Edits a profile: a JSON merge patch, also under its own type. It is an event as any other; If-Match keeps one person from overwriting another.")
             .of_customer()
-            .header("If-Match", "The ETag of the customer as you read it, or * for whatever it is.", true)
+            .header("If-Match", "The ETag of the customer as you read it, or * for whatever it is.", true, r#"^(\*|"[0-9]+")$"#)
             .body::<schema::CustomerEdit>()
             .answers::<profile::Customer>().with_etag().problems(&[409, 412, 413, 415, 422, 428]),
         Route::get("/v1/customers/{id}/timeline", "readTimeline", history::timeline).may(SEES_CUSTOMERS)
@@ -260,11 +266,18 @@ impl Route {
             .problems(&[404])
     }
 
-    fn header(mut self, name: &'static str, about: &'static str, required: bool) -> Route {
+    fn header(
+        mut self,
+        name: &'static str,
+        about: &'static str,
+        required: bool,
+        pattern: &'static str,
+    ) -> Route {
         self.headers.push(SentHeader {
             name,
             about,
             required,
+            pattern,
         });
         self
     }
@@ -303,6 +316,12 @@ impl Route {
     fn answers_text(mut self, content: &'static str) -> Route {
         self.answer.content = content;
         self
+    }
+
+    /// An endless list of these, as server-sent events.
+    fn streams<T: ToSchema>(mut self) -> Route {
+        self.refer::<T>();
+        self.answers_text("text/event-stream")
     }
 
     fn created(mut self) -> Route {

@@ -152,6 +152,33 @@ impl Reads {
         })
     }
 
+    /// The events among some rows of the journal, beyond `after` and up to `through`: of everybody,
+    /// or of one customer. Rows for rule books are none.
+    pub fn outcomes(
+        &self,
+        after: i64,
+        through: i64,
+        customer: Option<&CustomerId>,
+    ) -> Result<Vec<JournalRow>, StoreError> {
+        let customer = customer.map(|id| id.0.as_str());
+        self.read(|sql| {
+            let mut rows = Vec::new();
+            sql.each::<Trouble>(
+                concat!(
+                    journal_columns!(),
+                    " WHERE j.seq > ?1 AND j.seq <= ?2 AND (?3 IS NULL OR c.public = ?3)
+                      AND j.kind <> 'rule-book.changed' ORDER BY j.seq"
+                ),
+                &[&after, &through, &customer],
+                |row| {
+                    rows.push(journal_row(row)?);
+                    Ok(())
+                },
+            )?;
+            Ok(rows)
+        })
+    }
+
     /// How an event was decided, and the reviews that it drove; in the order of deciding.
     pub fn explanations(&self, name: &EventName) -> Result<Vec<ExplanationRow>, StoreError> {
         self.read(|sql| {

@@ -109,7 +109,12 @@ impl TestShop {
         event: &serde_json::Value,
     ) -> Result<Committed, Refusal> {
         let bytes = serde_json::to_vec(event).unwrap();
-        line::process(store, self.context(), &Arrival::Told(&bytes, &Sender::operator("till")), NOW)
+        line::process(
+            store,
+            self.context(),
+            &Arrival::Told(&bytes, &Sender::operator("till")),
+            NOW,
+        )
     }
 
     /// Sends an event and waits until it is on disk.
@@ -200,6 +205,7 @@ impl TestRules {
             segments: Vec::new(),
             tiers: Vec::new(),
             tags: Vec::new(),
+            limits: Default::default(),
         };
         let owned = |keys: &[&str]| {
             keys.iter()

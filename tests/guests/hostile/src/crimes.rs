@@ -1,8 +1,20 @@
 //! What this plugin can be told to do. The tests that run it match on this list, so a crime
 //! without an expectation does not compile.
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crime {
+macro_rules! crimes {
+    ($($(#[doc = $about:literal])* $name:ident,)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Crime {
+            $($(#[doc = $about])* $name,)*
+        }
+
+        impl Crime {
+            pub const ALL: &[Crime] = &[$(Crime::$name,)*];
+        }
+    };
+}
+
+crimes! {
     /// No crime: one point, always.
     None,
     /// Never ends.
@@ -39,6 +51,12 @@ pub enum Crime {
     NotText,
     /// Awards 2^53 points.
     RoundedNumber,
+    /// Awards as many points as a number can say.
+    AbsurdAward,
+    /// Takes five points away.
+    NegativeAward,
+    /// Takes away as many points as a number can say.
+    AbsurdTaking,
     /// Wants to remember 4,097 bytes.
     LargeState,
     /// Says no, as a rule may.
@@ -47,43 +65,14 @@ pub enum Crime {
     Fault,
     /// Refuses its configuration.
     RejectInConfigure,
-    /// Leaves a secret everywhere in its memory, and looks for one that an earlier call left.
+    /// Grows its memory, looks for a secret that an earlier call left anywhere in it, and leaves one.
     Secret,
+    /// The same in the memory that it began with.
+    Whisper,
     /// Logs without end, far beyond what is kept.
     Chatter,
     /// Logs what would clear an operator's screen.
     Smear,
     /// Logs one line that is larger than any answer.
     Shout,
-}
-
-impl Crime {
-    pub const ALL: [Crime; 26] = [
-        Crime::None,
-        Crime::Loop,
-        Crime::LoopInConfigure,
-        Crime::Dawdle,
-        Crime::Hoard,
-        Crime::Grab,
-        Crime::GrabInConfigure,
-        Crime::Recurse,
-        Crime::Trap,
-        Crime::Convert,
-        Crime::Stray,
-        Crime::Panic,
-        Crime::ManyAwards,
-        Crime::LongReason,
-        Crime::LongSentence,
-        Crime::Amplify,
-        Crime::NotText,
-        Crime::RoundedNumber,
-        Crime::LargeState,
-        Crime::Reject,
-        Crime::Fault,
-        Crime::RejectInConfigure,
-        Crime::Secret,
-        Crime::Chatter,
-        Crime::Smear,
-        Crime::Shout,
-    ];
 }

@@ -36,7 +36,8 @@ impl lifecycle::Guest for Hostile {
             .and_then(|rest| rest.split('"').next());
         let named = named.unwrap_or("None");
         let crime = Crime::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|crime| format!("{crime:?}") == named);
         let crime = crime.ok_or_else(|| Refusal::Rejected(format!("{named} is no crime")))?;
         CRIME.set(crime);
@@ -80,6 +81,9 @@ impl point_formula::Guest for Hostile {
                 answer.awards[0].reason = unsafe { String::from_utf8_unchecked(vec![0xff, 0xfe]) }
             }
             Crime::RoundedNumber => answer.awards = vec![award(1 << 53)],
+            Crime::AbsurdAward => answer.awards = vec![award(i64::MAX)],
+            Crime::NegativeAward => answer.awards = vec![award(-5)],
+            Crime::AbsurdTaking => answer.awards = vec![award(i64::MIN)],
             Crime::LargeState => answer.after.memory = Memory::Replace(vec![7; 4_097]),
             Crime::Reject => {
                 return Err(Refusal::Rejected("wholesale customers earn nothing".into()));
@@ -92,13 +96,17 @@ impl point_formula::Guest for Hostile {
                 }));
             }
             Crime::Secret => {
-                if let Some(address) = find_secret() {
-                    return Err(Refusal::Rejected(format!("found at {address:#x}")));
-                }
-                leave_secret();
-                if find_secret().is_none() {
-                    return Err(Refusal::Rejected("blind to its own secret".into()));
-                }
+                // Before and after it grows: what is new must be as empty as what was there.
+                nothing_is_told()?;
+                let grown = grow();
+                nothing_is_told()?;
+                leave_secret(grown);
+                sees_its_own()?;
+            }
+            Crime::Whisper => {
+                nothing_is_told()?;
+                whisper();
+                sees_its_own()?;
             }
             Crime::Chatter => {
                 (0..20_000).for_each(|line| log(Level::Info, &format!("line {line}")))
@@ -180,40 +188,64 @@ fn amplified() -> Vec<(String, String)> {
     (0..1_000).map(|_| (again(), again())).collect()
 }
 
-/// Sixteen bytes that stand nowhere in the plugin's own data.
-fn secret() -> [u8; 16] {
-    std::array::from_fn(|at| black_box(0xa5u8).wrapping_mul(at as u8 + 1) ^ 0x3c)
+/// Bytes that stand nowhere in the plugin's own data.
+fn secret() -> u64 {
+    black_box(0x5afe_0000_dead_beef_u64).wrapping_mul(black_box(0x9e37_79b9_7f4a_7c15))
 }
 
-fn find_secret() -> Option<usize> {
+/// Pages of 64 KiB that a secret keeper adds: more than a slot keeps in memory between calls.
+const GROWTH: usize = 24;
+
+/// Where the static data of the program begin; below it is the stack.
+const LOW: usize = 1_024;
+
+#[inline(never)]
+fn nothing_is_told() -> Result<(), Refusal> {
     let secret = secret();
     let end = core::arch::wasm32::memory_size(0) << 16;
-    let mine = secret.as_ptr() as usize;
-    // Only what lies on this stack frame is excepted.
-    let mut address = 1_024;
-    while address + 16 <= end {
+    for address in (LOW..end).step_by(8) {
         // SAFETY: within the memory.
-        let there = unsafe { (address as *const [u8; 16]).read_volatile() };
-        if there == secret && address.abs_diff(mine) > 256 {
-            return Some(address);
+        if unsafe { (address as *const u64).read_volatile() } == secret
+            && address.abs_diff(&raw const secret as usize) > 256
+        {
+            return Err(Refusal::Rejected(format!("found at {address:#x}")));
         }
-        address += 16;
     }
-    None
+    Ok(())
 }
 
-/// On the heap, in pages that were grown, and in the middle of what was free.
-fn leave_secret() {
+/// Whoever is blind to what it left itself would find nothing of others either.
+fn sees_its_own() -> Result<(), Refusal> {
+    match nothing_is_told() {
+        Ok(()) => Err(Refusal::Rejected("blind to its own secret".into())),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Where what was grown begins.
+fn grow() -> usize {
+    let pages = core::arch::wasm32::memory_grow(0, GROWTH);
+    assert_ne!(pages, usize::MAX, "there is room for that");
+    pages << 16
+}
+
+/// On the heap, and in every page that was grown.
+fn leave_secret(grown: usize) {
     let secret = secret();
-    let pages = core::arch::wasm32::memory_grow(0, 8);
-    let heap: Vec<[u8; 16]> = vec![secret; 8_192];
-    std::mem::forget(black_box(heap));
-    if pages != usize::MAX {
-        let grown = pages << 16;
-        for at in (grown..grown + (8 << 16)).step_by(16) {
-            // SAFETY: pages that were just grown.
-            unsafe { (at as *mut [u8; 16]).write_volatile(secret) };
-        }
+    std::mem::forget(black_box(vec![secret; 16 << 10]));
+    for address in (grown..grown + (GROWTH << 16)).step_by(8) {
+        // SAFETY: pages that were just grown, of which nobody else knows.
+        unsafe { (address as *mut u64).write_volatile(secret) };
+    }
+}
+
+/// Where the memory was from the beginning.
+fn whisper() {
+    static mut OWN: [u64; 4_096] = [0; 4_096];
+    let own = &raw mut OWN;
+    for place in 0..4_096 {
+        // SAFETY: within the array, and there is one thread.
+        unsafe { (&raw mut (*own)[place]).write_volatile(secret()) };
     }
 }
 

@@ -81,7 +81,11 @@ pub fn outcome(shop: &Shop, outcome: &Outcome) -> String {
             entry.amount,
             state(entry.state),
             entry.reason,
-            entry.plugin.as_ref().or(entry.actor.as_ref()).map_or("nobody", String::as_str)
+            entry
+                .plugin
+                .as_ref()
+                .or(entry.actor.as_ref())
+                .map_or("nobody", String::as_str)
         ));
     }
     if let Some(tier) = &outcome.tier {
@@ -101,8 +105,12 @@ pub fn outcome(shop: &Shop, outcome: &Outcome) -> String {
     }
     for follow_up in &outcome.follow_ups {
         let at = calendar::text(follow_up.send_at.0);
+        let why = match follow_up.state.as_str() {
+            "suppressed" => format!(" (there is no consent to {})", follow_up.channel),
+            _ => String::new(),
+        };
         line(format!(
-            "{} {} by {} at {at}: {}",
+            "{}{why} {} by {} at {at}: {}",
             follow_up.state, follow_up.template, follow_up.channel, follow_up.reason
         ));
     }
