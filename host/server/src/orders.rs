@@ -116,11 +116,18 @@ fn leave(folder: &Folder, order: &Order, component: Option<&[u8]>) -> Result<Val
 
 /// Answers orders for as long as the shop is open.
 pub fn answer_while_open(merchant: &Arc<Merchant>) {
+    let mut desk = match OrderDesk::open(&merchant.folder().database()) {
+        Ok(desk) => desk,
+        Err(error) => {
+            tracing::warn!(%error, "no orders are taken from commands on this machine");
+            return;
+        }
+    };
     let merchant = Arc::downgrade(merchant);
     std::thread::Builder::new()
         .name("orders".into())
         .spawn(move || {
-            while answer_all(&merchant) {
+            while answer_all(&merchant, &mut desk) {
                 std::thread::sleep(LOOK_EVERY);
             }
         })
@@ -128,16 +135,12 @@ pub fn answer_while_open(merchant: &Arc<Merchant>) {
 }
 
 /// False when the shop is gone.
-fn answer_all(merchant: &Weak<Merchant>) -> bool {
-    let Some(merchant) = merchant.upgrade() else {
+fn answer_all(merchant: &Weak<Merchant>, desk: &mut OrderDesk) -> bool {
+    let Some(merchant) = merchant.upgrade().filter(|merchant| !merchant.is_closing()) else {
         return false;
     };
-    if merchant.is_closing() {
-        return false;
-    }
-    let store = merchant.store();
     loop {
-        let order = match store.reads().next_order() {
+        let order = match desk.next() {
             Ok(Some(order)) => order,
             Ok(None) => return true,
             Err(error) => {
@@ -153,7 +156,7 @@ fn answer_all(merchant: &Weak<Merchant>) -> bool {
             Err(error) => Answer::Refused(format!("this server does not know the order: {error}")),
         };
         let answer = serde_json::to_string(&answer).expect("an answer is plain data");
-        if let Err(error) = store.answer_order(order.number, &answer, clock::now()) {
+        if let Err(error) = desk.settle(order.number, &answer, clock::now()) {
             tracing::warn!(%error, "an order cannot be answered");
             return true;
         }

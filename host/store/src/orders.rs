@@ -6,8 +6,6 @@
 
 use crate::beside;
 use crate::error::{OpenError, store_error};
-use crate::reads::Reads;
-use crate::store::SqliteStore;
 use rusqlite::{Connection, OptionalExtension, params};
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::store::StoreError;
@@ -25,7 +23,7 @@ pub struct Order {
     pub component: Option<Vec<u8>>,
 }
 
-/// Where a command leaves its orders, beside the server.
+/// Where a command leaves its orders, beside the server, and where the server finds them.
 pub struct OrderDesk(Connection);
 
 impl OrderDesk {
@@ -73,15 +71,13 @@ impl OrderDesk {
             .map(drop)
             .map_err(store_error)
     }
-}
 
-impl Reads {
     /// The oldest order that waits.
-    pub fn next_order(&self) -> Result<Option<Order>, StoreError> {
-        self.read(|sql| {
-            Ok(sql.first(
+    pub fn next(&self) -> Result<Option<Order>, StoreError> {
+        self.0
+            .query_row(
                 "SELECT number, body, component FROM requests WHERE answer IS NULL ORDER BY number LIMIT 1",
-                &[],
+                [],
                 |row| {
                     Ok(Order {
                         number: row.get(0)?,
@@ -89,25 +85,26 @@ impl Reads {
                         component: row.get(2)?,
                     })
                 },
-            )?)
-        })
+            )
+            .optional()
+            .map_err(store_error)
     }
-}
 
-impl SqliteStore {
     /// Answers an order. The component that came with it is kept with the rule book by now, or
     /// nobody wants it.
-    pub fn answer_order(&self, number: i64, answer: &str, at: Instant) -> Result<(), StoreError> {
-        self.change_now(|writer| {
-            writer.sql.run(
+    pub fn settle(&mut self, number: i64, answer: &str, at: Instant) -> Result<(), StoreError> {
+        let settled = (|| {
+            let transaction = self.0.transaction()?;
+            transaction.execute(
                 "UPDATE requests SET answer = ?2, answered_at = ?3, component = NULL WHERE number = ?1",
-                &[&number, &answer, &at.0],
+                params![number, answer, at.0],
             )?;
-            writer.sql.run(
+            transaction.execute(
                 "DELETE FROM requests WHERE answer IS NOT NULL AND number <= ?1 - ?2",
-                &[&number, &KEPT],
+                params![number, KEPT],
             )?;
-            Ok(())
-        })
+            transaction.commit()
+        })();
+        settled.map_err(store_error)
     }
 }

@@ -81,7 +81,7 @@ fn no_bytes_of_an_event_make_the_line_panic() {
         let decided = process(
             &bench.store,
             bench.context(),
-            &Arrival::Told(bytes),
+            &Arrival::Told(bytes, &Sender::operator("till")),
             bench.now,
         )
         .map(|committed| committed.outcome);
@@ -89,7 +89,7 @@ fn no_bytes_of_an_event_make_the_line_panic() {
         let again = process(
             &bench.store,
             bench.context(),
-            &Arrival::Told(bytes),
+            &Arrival::Told(bytes, &Sender::operator("till")),
             bench.now,
         );
         assert_eq!(decided.is_ok(), again.is_ok());

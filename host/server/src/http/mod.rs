@@ -36,7 +36,7 @@ mod till;
 
 use crate::clock;
 use crate::merchant::Merchant;
-use auth::{Caller, KeyHash};
+use auth::{Caller, KeyHash, Role};
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;

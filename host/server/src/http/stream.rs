@@ -256,8 +256,8 @@ impl Tail {
 
     /// A key that was revoked meanwhile ends its streams.
     async fn check_key(&self) -> Result<(), End> {
-        match self.door.role_of(self.caller.key).await {
-            Ok(role) if auth::allow(role, SEES_DECISIONS).is_ok() => Ok(()),
+        match self.door.caller_of(self.caller.key).await {
+            Ok(caller) if auth::allow(caller.role, SEES_DECISIONS).is_ok() => Ok(()),
             Err(problem) if problem.is_passing() => Ok(()),
             _ => Err(End::Key),
         }
