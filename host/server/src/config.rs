@@ -146,8 +146,13 @@ impl Folder {
             .map_or_else(|| "shop".into(), |name| name.to_string_lossy().into_owned())
     }
 
+    /// Where the database is; it may be a disk of its own.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join(DATA)
+    }
+
     pub fn database(&self) -> PathBuf {
-        self.dir.join(DATA).join(DATABASE)
+        self.data().join(DATABASE)
     }
 
     pub fn plugins(&self) -> PathBuf {

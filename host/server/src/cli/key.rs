@@ -37,6 +37,7 @@ pub struct Add {
     /// What people call it.
     #[arg(long, default_value = "")]
     label: String,
+    /// Print one JSON object.
     #[arg(long)]
     json: bool,
 }
@@ -47,6 +48,7 @@ pub struct Add {
 pub struct List {
     /// The shop's folder.
     dir: PathBuf,
+    /// Print one JSON object.
     #[arg(long)]
     json: bool,
 }

@@ -137,7 +137,7 @@ fn ledger(
 
 fn room(folder: &Folder, counters: &Counters, condition: &Condition) -> Finding {
     const NAME: &str = "disk";
-    let free = match disk::room(folder.dir()) {
+    let free = match disk::room(&folder.data()) {
         Ok(room) => room.free,
         Err(error) => {
             return bad(

@@ -9,6 +9,7 @@ use stampcard_pipeline::rules::Rules;
 use stampcard_runtime::{Engine, RuleBook};
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 pub(super) fn look(folder: &Folder) -> (Vec<Finding>, Option<RuleBook>) {
     let (plugins, book) = plugins(folder);
@@ -51,10 +52,10 @@ fn files(folder: &Folder) -> Finding {
 fn secrecy(folder: &Folder) -> Finding {
     const NAME: &str = "secrecy";
     let database = folder.database();
-    let data = database.parent().unwrap_or(folder.dir());
-    let mode = |path| fs::metadata(path).map_or(0, |found| found.permissions().mode());
+    let data = folder.data();
+    let mode = |path: &Path| fs::metadata(path).map_or(0, |found| found.permissions().mode());
     // Whoever may not enter one of the folders reads nothing in it.
-    let is_open = mode(folder.dir()) & 0o001 != 0 && mode(data) & 0o001 != 0;
+    let is_open = mode(folder.dir()) & 0o001 != 0 && mode(&data) & 0o001 != 0;
     if is_open && mode(&database) & 0o004 != 0 {
         return bad(
             NAME,
@@ -69,8 +70,8 @@ fn secrecy(folder: &Folder) -> Finding {
 fn writable(folder: &Folder) -> Finding {
     const NAME: &str = "writable";
     let database = folder.database();
-    let data = database.parent().unwrap_or(folder.dir());
-    match disk::may_write(data)
+    let data = folder.data();
+    match disk::may_write(&data)
         .and_then(|()| File::options().append(true).open(&database).map(|_| ()))
     {
         Ok(()) => ok(NAME, "the database can be written"),

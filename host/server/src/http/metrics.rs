@@ -107,7 +107,7 @@ pub async fn show(State(door): State<Arc<Door>>) -> Result<Response, Problem> {
         &counters,
         live.number,
     );
-    let disk = disk::room(door.merchant.folder().dir()).ok();
+    let disk = disk::room(&door.merchant.folder().data()).ok();
     let not_loaded = live.book.not_loaded().len() as u64;
     text.push_str(&condition::text(
         &counters, &backlog, &recent, now, disk, not_loaded,

@@ -81,7 +81,7 @@ pub(super) fn text(
     if let Some(Room { free, all }) = disk {
         gauges.push((
             "stampcard_disk_free_bytes",
-            "What may still be written to the disk of the shop's folder.",
+            "What may still be written to the disk of the shop's database.",
             free,
         ));
         gauges.push(("stampcard_disk_bytes", "The size of that disk.", all));
