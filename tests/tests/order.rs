@@ -63,14 +63,17 @@ fn by_staff() -> Vec<Value> {
         ("tier.overridden", "05-06", json!({"tier": null, "reason": "no friend any more"})),
         ("points.adjusted", "05-08", json!({"points": -2_000, "reason": "a long story"})),
     ];
-    let told = acts.into_iter().enumerate().map(|(index, (kind, day, mut data))| {
-        data["customer"] = json!({"email": "sam@example.com"});
-        if kind == "sale.completed" {
-            data = event::with_goods(data);
-        }
-        let time = format!("2025-{day}T10:00:00-04:00");
-        event::event(kind, &format!("sam-{index}"), &time, data)
-    });
+    let told = acts
+        .into_iter()
+        .enumerate()
+        .map(|(index, (kind, day, mut data))| {
+            data["customer"] = json!({"email": "sam@example.com"});
+            if kind == "sale.completed" {
+                data = event::with_goods(data);
+            }
+            let time = format!("2025-{day}T10:00:00-04:00");
+            event::event(kind, &format!("sam-{index}"), &time, data)
+        });
     told.collect()
 }
 

@@ -249,13 +249,21 @@ fn nobody_sets_a_balance_or_a_tier_from_outside() {
             403,
             json!({"customer": ana(), "points": 50, "actor": "staff-7", "reason": "goodwill"}),
         ),
-        ("points.imported", 422, json!({"customer": ana(), "points": 350})),
+        (
+            "points.imported",
+            422,
+            json!({"customer": ana(), "points": 350}),
+        ),
         (
             "tier.overridden",
             403,
             json!({"customer": ana(), "tier": "gold", "actor": "staff-7", "reason": "press"}),
         ),
-        ("points.expired", 422, json!({"customer": ana(), "points": 50})),
+        (
+            "points.expired",
+            422,
+            json!({"customer": ana(), "points": 50}),
+        ),
     ] {
         let answer = server.send(&event(kind, kind, &ago(1), data));
         assert_eq!(answer.status, status, "{kind}: {}", answer.body);

@@ -155,7 +155,10 @@ fn check_act(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> 
             return invalid(
                 "unknown-customer",
                 "/data/customer",
-                format!("nobody is known by this; {} makes no customer", event.event.kind),
+                format!(
+                    "nobody is known by this; {} makes no customer",
+                    event.event.kind
+                ),
             );
         }
     };

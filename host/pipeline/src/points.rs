@@ -6,8 +6,7 @@ use crate::facts;
 use crate::limits;
 use crate::outcome::{EntryState, EntryView};
 use crate::rules::{
-    self, Amount, Coverage, Earned, Failure, OnReturn, Plugin, PointAnswer, Recipient,
-    Role,
+    self, Amount, Coverage, Earned, Failure, OnReturn, Plugin, PointAnswer, Recipient, Role,
 };
 use crate::shop::{Combine, Late, Shop};
 use crate::store::OpenLot;
@@ -471,14 +470,7 @@ pub fn book(
                 LotRef::New(booked.lots.len() - 1)
             }
         };
-        booked.enter(
-            lot,
-            kind,
-            amount,
-            &award.key,
-            award.by,
-            Some(&origin),
-        );
+        booked.enter(lot, kind, amount, &award.key, award.by, Some(&origin));
     }
     // What was earned before and is not earned any more.
     for (key, (id, earned)) in old {
@@ -588,7 +580,11 @@ impl Booked {
         let existing = open.into_iter().map(|lot| {
             let reference = LotRef::Existing(lot.id);
             let left = lot.remaining + booked(reference);
-            (order(lot.expires_at, lot.earned_at, lot.id), reference, left)
+            (
+                order(lot.expires_at, lot.earned_at, lot.id),
+                reference,
+                left,
+            )
         });
         let new = self.lots.iter().enumerate().map(|(index, lot)| {
             let reference = LotRef::New(index);

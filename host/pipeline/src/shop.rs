@@ -320,7 +320,12 @@ impl Shop {
         for field in &file.profile.fields {
             field.check()?;
         }
-        let keys: Vec<String> = file.profile.fields.iter().map(|it| it.key.clone()).collect();
+        let keys: Vec<String> = file
+            .profile
+            .fields
+            .iter()
+            .map(|it| it.key.clone())
+            .collect();
         if let Some(twice) = first_twice(&keys) {
             return Err(ShopError::FieldTwice(twice));
         }

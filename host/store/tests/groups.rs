@@ -129,7 +129,13 @@ fn a_customer_is_held_until_the_case_is_dropped_and_others_are_not_kept_waiting(
     }
     let admitted = |event: &serde_json::Value| {
         let bytes = serde_json::to_vec(event).unwrap();
-        admit(&Arrival::Told(&bytes, &Sender::operator("till")), &shop.shop, shop.store.secret(), NOW).unwrap()
+        admit(
+            &Arrival::Told(&bytes, &Sender::operator("till")),
+            &shop.shop,
+            shop.store.secret(),
+            NOW,
+        )
+        .unwrap()
     };
     let first = admitted(&sale("held", "C-1", MAY + 1, 1_000));
     let Opened::New(case) = shop.store.open(&first, &ByCard).unwrap() else {

@@ -218,24 +218,38 @@ fn a_file_of_the_first_format_keeps_its_ledger_when_it_is_opened() {
     let file = Connection::open(&path).unwrap();
     let text = |sql: &str| -> String { file.query_row(sql, [], |row| row.get(0)).unwrap() };
     assert_eq!(
-        text("SELECT group_concat(number || ' ' || amount || ' ' || balance_after || ' ' || location, ', ') FROM entries"),
+        text(
+            "SELECT group_concat(number || ' ' || amount || ' ' || balance_after || ' ' || location, ', ') FROM entries"
+        ),
         "1 10 10 soho, 2 -3 7 soho"
     );
     assert_eq!(
         text("SELECT kind || ' ' || earned || ' ' || remaining || ' ' || expires_at FROM lots"),
         "base 10 7 9"
     );
-    assert_eq!(text("SELECT entry || ' ' || lot || ' ' || amount FROM allocations"), "2 1 3");
+    assert_eq!(
+        text("SELECT entry || ' ' || lot || ' ' || amount FROM allocations"),
+        "2 1 3"
+    );
     assert_eq!(text("SELECT to_tier || ' ' || plugin FROM tiers"), "gold 1");
-    assert_eq!(text("SELECT value FROM identifiers WHERE retired_at IS NULL"), "L-1");
+    assert_eq!(
+        text("SELECT value FROM identifiers WHERE retired_at IS NULL"),
+        "L-1"
+    );
     let loose: i64 = file
-        .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
+        .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| {
+            row.get(0)
+        })
         .unwrap();
     assert_eq!(loose, 0, "everything still points to what it pointed to");
     for sql in ["UPDATE entries SET amount = 0", "DELETE FROM allocations"] {
         let error = file.execute(sql, []).expect_err(sql).to_string();
         assert!(error.contains("append-only"), "{sql}: {error}");
     }
-    let both = "INSERT INTO entries VALUES (3, 1, 1, 'base', 1, 8, 'r', 1, 'Mia', 1, 1, 0, 0, NULL, NULL)";
-    assert!(file.execute(both, []).is_err(), "either a plugin decided or a person");
+    let both =
+        "INSERT INTO entries VALUES (3, 1, 1, 'base', 1, 8, 'r', 1, 'Mia', 1, 1, 0, 0, NULL, NULL)";
+    assert!(
+        file.execute(both, []).is_err(),
+        "either a plugin decided or a person"
+    );
 }

@@ -475,15 +475,35 @@ fn a_till_edits_what_people_say_at_a_counter_and_nothing_that_they_hold() {
         "phone": "212 555 0100", "note": "Prefers linen."});
     let edited = as_till(change).ok();
     assert_eq!(
-        [&edited["given_name"], &edited["family_name"], &edited["identities"][0]["value"]],
+        [
+            &edited["given_name"],
+            &edited["family_name"],
+            &edited["identities"][0]["value"]
+        ],
         [&json!("Ana"), &json!("Ruiz"), &json!("ana@ruiz.example")]
     );
-    for field in ["balance", "tier", "consents", "tags", "card", "fields", "home_location"] {
+    for field in [
+        "balance",
+        "tier",
+        "consents",
+        "tags",
+        "card",
+        "fields",
+        "home_location",
+    ] {
         let refused = as_till(json!({"given_name": "Eve", field: null}));
-        assert_eq!((refused.status, refused.problem()), (403, "field-not-open"), "{field}");
+        assert_eq!(
+            (refused.status, refused.problem()),
+            (403, "field-not-open"),
+            "{field}"
+        );
         assert_eq!(refused.body["pointer"], format!("/{field}"));
     }
-    assert_eq!(one(&server, &id)["given_name"], "Ana", "nothing came of any of them");
+    assert_eq!(
+        one(&server, &id)["given_name"],
+        "Ana",
+        "nothing came of any of them"
+    );
 }
 
 fn one(server: &Server, id: &Value) -> Value {
@@ -496,19 +516,37 @@ fn another_email_takes_the_place_of_the_old_one_which_still_names_them() {
     let server = shop.serve();
     let id = create(&server, &json!({"email": "ana@example.com"})).ok()["id"].clone();
     create(&server, &json!({"email": "bo@example.com"})).ok();
-    let taken = edit(&server, &id, "*", &json!({"email": "bo@example.com", "given_name": "Ana"}));
+    let taken = edit(
+        &server,
+        &id,
+        "*",
+        &json!({"email": "bo@example.com", "given_name": "Ana"}),
+    );
     assert_eq!((taken.status, taken.problem()), (409, "identifier-taken"));
-    assert_eq!(one(&server, &id)["given_name"], Value::Null, "nothing was changed");
+    assert_eq!(
+        one(&server, &id)["given_name"],
+        Value::Null,
+        "nothing was changed"
+    );
 
     let edited = edit(&server, &id, "*", &json!({"email": "ana@ruiz.example"})).ok();
-    assert_eq!(edited["identities"], json!([{"kind": "email", "value": "ana@ruiz.example"}]));
-    assert_eq!(edited["retired"], json!([{"kind": "email", "value": "ana@example.com"}]));
+    assert_eq!(
+        edited["identities"],
+        json!([{"kind": "email", "value": "ana@ruiz.example"}])
+    );
+    assert_eq!(
+        edited["retired"],
+        json!([{"kind": "email", "value": "ana@example.com"}])
+    );
     // A sale from before that arrives now says the old one.
     let old = json!({"customer": {"email": "ana@example.com"}, "total": 1_000});
     let outcome = server.outcome(&sale("late", &ago(60), old));
     assert_eq!(outcome["customer"]["id"], id);
     let back = edit(&server, &id, "*", &json!({"email": "ana@example.com"})).ok();
-    assert_eq!(back["identities"], json!([{"kind": "email", "value": "ana@example.com"}]));
+    assert_eq!(
+        back["identities"],
+        json!([{"kind": "email", "value": "ana@example.com"}])
+    );
     assert_eq!(back["retired"][0]["value"], "ana@ruiz.example");
     shop_is_sound(&shop, server);
 }
@@ -517,7 +555,8 @@ fn another_email_takes_the_place_of_the_old_one_which_still_names_them() {
 fn what_was_agreed_to_for_one_number_is_not_carried_over_to_another() {
     let shop = Shop::new();
     let server = shop.serve();
-    let consents = json!([{"purpose": "sms", "granted": true}, {"purpose": "email", "granted": true}]);
+    let consents =
+        json!([{"purpose": "sms", "granted": true}, {"purpose": "email", "granted": true}]);
     let made = json!({"email": "ana@example.com", "phone": "212 555 0100", "consents": consents});
     let id = create(&server, &made).ok()["id"].clone();
     let agreed = |customer: &Value| -> Vec<Value> {
@@ -525,12 +564,19 @@ fn what_was_agreed_to_for_one_number_is_not_carried_over_to_another() {
         list.iter().map(|it| it["purpose"].clone()).collect()
     };
     let same = edit(&server, &id, "*", &json!({"phone": "+1 (212) 555-0100"})).ok();
-    assert_eq!(agreed(&same), ["email", "sms"], "the same number in another spelling");
+    assert_eq!(
+        agreed(&same),
+        ["email", "sms"],
+        "the same number in another spelling"
+    );
     let other = edit(&server, &id, "*", &json!({"phone": "212 555 0199"})).ok();
     assert_eq!(agreed(&other), ["email"]);
     assert_eq!(other["retired"][0]["value"], "+12125550100");
     let anew = json!({"phone": "212 555 0188", "consents": [{"purpose": "sms", "granted": true}]});
-    assert_eq!(agreed(&edit(&server, &id, "*", &anew).ok()), ["email", "sms"]);
+    assert_eq!(
+        agreed(&edit(&server, &id, "*", &anew).ok()),
+        ["email", "sms"]
+    );
     shop_is_sound(&shop, server);
 }
 
@@ -554,7 +600,10 @@ fn a_lost_card_is_refused_and_the_new_one_is_the_same_customers() {
     );
     assert_eq!(sold("4", 5, "L-2").body["customer"]["balance"], 20);
     let offline = sold("5", 45, "L-1");
-    assert_eq!(offline.body["customer"]["balance"], 30, "it was theirs then");
+    assert_eq!(
+        offline.body["customer"]["balance"], 30,
+        "it was theirs then"
+    );
     assert!(ids(&server, "card=L-1").is_empty());
     assert_eq!(ids(&server, "card=L-2"), std::slice::from_ref(&id));
     // Lost, with no new one yet.
@@ -570,7 +619,8 @@ fn a_lost_card_is_refused_and_the_new_one_is_the_same_customers() {
 fn a_search_finds_by_parts_of_names_addresses_and_numbers() {
     let shop = Shop::new();
     let server = shop.serve();
-    let ana = json!({"email": "ruiz.ana@example.com", "phone": "212 555 0100", "given_name": "Ana"});
+    let ana =
+        json!({"email": "ruiz.ana@example.com", "phone": "212 555 0100", "given_name": "Ana"});
     let ana = create(&server, &ana).ok()["id"].clone();
     let bo = json!({"email": "bo@example.com", "phone": "212 555 7788", "given_name": "Bo"});
     let bo = create(&server, &bo).ok()["id"].clone();
@@ -588,7 +638,11 @@ fn a_search_finds_by_parts_of_names_addresses_and_numbers() {
         assert_eq!(asked.iter().collect::<Vec<_>>(), found, "{query}");
     }
     let page = server.get("/v1/customers?q=555%20&limit=1");
-    assert_eq!(page["items"].as_array().map(Vec::len), Some(0), "three digits are no search");
+    assert_eq!(
+        page["items"].as_array().map(Vec::len),
+        Some(0),
+        "three digits are no search"
+    );
     let page = server.get("/v1/customers?q=21255&limit=1");
     let next = page["next"].as_str().expect("there are two");
     let rest = server.get(&format!("/v1/customers?q=21255&limit=1&cursor={next}"));

@@ -162,9 +162,18 @@ fn every_answer_is_as_the_description_says() {
         .expect("an id")
         .to_owned();
     let acts = [
-        ("points.adjusted", json!({"points": 50, "reason": "goodwill"})),
-        ("points.adjusted", json!({"points": -20, "reason": "a mistake"})),
-        ("tier.overridden", json!({"tier": "platinum", "reason": "press"})),
+        (
+            "points.adjusted",
+            json!({"points": 50, "reason": "goodwill"}),
+        ),
+        (
+            "points.adjusted",
+            json!({"points": -20, "reason": "a mistake"}),
+        ),
+        (
+            "tier.overridden",
+            json!({"tier": "platinum", "reason": "press"}),
+        ),
         ("note.added", json!({"note": "Prefers linen."})),
         ("customer.updated", json!({"replace": ["phone"]})),
     ];
@@ -206,7 +215,11 @@ fn every_answer_is_as_the_description_says() {
             ("post", "/v1/preview") => send("POST", &target, &basket),
             ("post", "/v1/tags:bulk") => {
                 let who = json!([{"id": id}, {"email": "nobody@example.com"}]);
-                send("POST", &target, &json!({"key": "k", "action": "add", "tag": "VIP", "customers": who}))
+                send(
+                    "POST",
+                    &target,
+                    &json!({"key": "k", "action": "add", "tag": "VIP", "customers": who}),
+                )
             }
             ("patch", _) => {
                 send("PATCH", &target, &json!({"language": "es"})).header("if-match", "*")

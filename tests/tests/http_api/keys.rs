@@ -78,7 +78,9 @@ fn each_role_may_do_what_the_table_says_and_nothing_else() {
         for ((role, key), may) in ROLES.iter().zip(&keys).zip(may) {
             let request = match *method {
                 "GET" => get(path),
-                "PATCH" => send(method, path, &json!({"given_name": "Ana"})).header("if-match", "*"),
+                "PATCH" => {
+                    send(method, path, &json!({"given_name": "Ana"})).header("if-match", "*")
+                }
                 _ if path.ends_with("customers") => send(
                     method,
                     path,

@@ -31,7 +31,11 @@ fn customers(server: &Server, count: usize) {
     let batch: Vec<Value> = (0..count)
         .map(|number| {
             let customer = json!({"email": format!("c{number}@example.com")});
-            sale(&format!("s{number}"), &ago(60), json!({"customer": customer, "total": 100}))
+            sale(
+                &format!("s{number}"),
+                &ago(60),
+                json!({"customer": customer, "total": 100}),
+            )
         })
         .collect();
     let answer = server.post_as(&server.keys.pos, "/v1/events", &Value::from(batch));
@@ -54,14 +58,23 @@ fn a_till_sets_what_is_open_to_it_in_the_spelling_of_the_registry() {
     customers(&server, 1);
     let tag = |id: &str, tag: &str| {
         let data = json!({"customer": {"email": "c0@example.com"}, "tag": tag});
-        tell(&server, &server.keys.pos, &event("tag.added", id, &ago(5), data))
+        tell(
+            &server,
+            &server.keys.pos,
+            &event("tag.added", id, &ago(5), data),
+        )
     };
     assert_eq!(tag("1", "V.I.P.").ok()["tags"]["set"], json!(["VIP"]));
     let refused = tag("2", "spring");
     assert_eq!((refused.status, refused.problem()), (403, "tag-not-open"));
     assert_eq!(refused.body["pointer"], "/data/tag");
     let refused = tag("3", "VPI");
-    assert!(refused.body["detail"].as_str().unwrap().contains("did you mean \"VIP\"?"));
+    assert!(
+        refused.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("did you mean \"VIP\"?")
+    );
     assert_eq!(tagged(&server, "vip"), 1, "it is found by any spelling");
 }
 
@@ -73,7 +86,10 @@ fn one_tag_for_a_list_is_an_event_for_each_and_one_for_the_job_however_often_it_
     customers(&server, 12);
     let named: Vec<Value> = (0..10)
         .map(|number| json!({"email": format!(" C{number}@example.com")}))
-        .chain([json!({"email": "nobody@example.com"}), json!({"email": "c0@example.com"})])
+        .chain([
+            json!({"email": "nobody@example.com"}),
+            json!({"email": "c0@example.com"}),
+        ])
         .collect();
     let job = json!({"key": "spring-list", "action": "add", "tag": "spring", "customers": named, "reason": "asked for it"});
     let refused = bulk(&server, &server.keys.pos, &job);
@@ -81,7 +97,10 @@ fn one_tag_for_a_list_is_an_event_for_each_and_one_for_the_job_however_often_it_
     let done = bulk(&server, &staff, &job).ok();
     let counts = |done: &Value| ["matched", "changed", "unchanged"].map(|it| done[it].clone());
     assert_eq!(counts(&done), [10, 10, 0].map(Value::from));
-    assert_eq!((&done["unknown"], &done["refused"]), (&json!([10]), &json!([])));
+    assert_eq!(
+        (&done["unknown"], &done["refused"]),
+        (&json!([10]), &json!([]))
+    );
     assert_eq!(tagged(&server, "spring"), 10);
     let again = bulk(&server, &staff, &job).ok();
     assert_eq!(again, done, "sent again it gets the same answer");
@@ -92,13 +111,23 @@ fn one_tag_for_a_list_is_an_event_for_each_and_one_for_the_job_however_often_it_
 
     let audit = server.get("/v1/events?source=stampcard-api&id=tags:spring-list");
     assert_eq!(
-        [&audit["event"]["type"], &audit["event"]["staff"], &audit["event"]["data"]["customers"]],
+        [
+            &audit["event"]["type"],
+            &audit["event"]["staff"],
+            &audit["event"]["data"]["customers"]
+        ],
         [&json!("tags.assigned"), &json!("mia"), &json!(10)]
     );
     assert_eq!(audit["event"]["data"]["reason"], "asked for it");
-    assert!(!audit.to_string().contains("example.com"), "no address is in it");
+    assert!(
+        !audit.to_string().contains("example.com"),
+        "no address is in it"
+    );
     let first = server.get("/v1/customers?email=c3@example.com")["items"][0]["id"].clone();
-    let timeline = server.get(&format!("/v1/customers/{}/timeline", first.as_str().unwrap()));
+    let timeline = server.get(&format!(
+        "/v1/customers/{}/timeline",
+        first.as_str().unwrap()
+    ));
     let added = &timeline["items"][0]["event"];
     assert_eq!(
         [&added["type"], &added["staff"], &added["attributes"]["job"]],
@@ -114,7 +143,8 @@ fn one_tag_for_everybody_whom_a_query_finds_stays_with_whom_it_found_first() {
     let staff = staff_key(&shop);
     let server = shop.serve();
     customers(&server, 4);
-    let job = json!({"key": "k", "action": "add", "tag": "vip", "query": {"segment": "first-timer"}});
+    let job =
+        json!({"key": "k", "action": "add", "tag": "vip", "query": {"segment": "first-timer"}});
     let done = bulk(&server, &staff, &job).ok();
     assert_eq!((&done["matched"], &done["tag"]), (&json!(4), &json!("VIP")));
     customers(&server, 6);
@@ -133,7 +163,8 @@ fn a_job_that_cannot_be_is_refused_and_does_nothing() {
     let server = shop.serve();
     customers(&server, 1);
     let job = |change: Value| {
-        let mut job = json!({"key": "k", "action": "add", "tag": "VIP", "query": {"segment": "first-timer"}});
+        let mut job =
+            json!({"key": "k", "action": "add", "tag": "VIP", "query": {"segment": "first-timer"}});
         for (key, value) in change.as_object().expect("changes") {
             job[key] = value.clone();
         }
@@ -152,13 +183,17 @@ fn a_job_that_cannot_be_is_refused_and_does_nothing() {
     let list = json!({"query": null, "customers": [{}]});
     assert_eq!(job(list), is(400, "bad-customer"));
     let many = vec![json!({"card": "L-1"}); 5_001];
-    assert_eq!(job(json!({"query": null, "customers": many})), is(413, "too-many-customers"));
+    assert_eq!(
+        job(json!({"query": null, "customers": many})),
+        is(413, "too-many-customers")
+    );
     assert_eq!(tagged(&server, "VIP"), 0);
     assert_eq!(job_is_free(&server, &staff), 200, "the key was not used up");
 }
 
 fn job_is_free(server: &Server, key: &str) -> u16 {
-    let job = json!({"key": "k", "action": "add", "tag": "VIP", "query": {"segment": "first-timer"}});
+    let job =
+        json!({"key": "k", "action": "add", "tag": "VIP", "query": {"segment": "first-timer"}});
     bulk(server, key, &job).status
 }
 
@@ -169,21 +204,54 @@ fn the_list_of_tags_says_what_each_means_who_has_it_and_what_wants_tidying_up() 
     customers(&server, 3);
     for (id, tag) in [("1", "VIP"), ("2", "Soho"), ("3", "vips")] {
         let data = json!({"customer": {"email": "c0@example.com"}, "tag": tag});
-        tell(&server, &server.keys.operator, &event("tag.added", id, &ago(5), data)).ok();
+        tell(
+            &server,
+            &server.keys.operator,
+            &event("tag.added", id, &ago(5), data),
+        )
+        .ok();
     }
     let listed = server.get("/v1/tags");
     assert_eq!(listed["unregistered"], 2);
     let of = |key: &str| {
         let tags = listed["tags"].as_array().expect("a list");
-        tags.iter().find(|tag| tag["tag"] == key).unwrap_or_else(|| panic!("{key}: {listed}"))
+        tags.iter()
+            .find(|tag| tag["tag"] == key)
+            .unwrap_or_else(|| panic!("{key}: {listed}"))
     };
     let vip = of("VIP");
     assert_eq!(
-        [&vip["registered"], &vip["means"], &vip["customers"], &vip["advice"]],
-        [&json!(true), &json!("Greeted by name."), &json!(1), &json!([])]
+        [
+            &vip["registered"],
+            &vip["means"],
+            &vip["customers"],
+            &vip["advice"]
+        ],
+        [
+            &json!(true),
+            &json!("Greeted by name."),
+            &json!(1),
+            &json!([])
+        ]
     );
     assert_eq!(vip["set_by"], json!(["staff", "pos"]));
-    assert_eq!((&of("spring")["customers"], &of("spring")["expires_after_days"]), (&json!(0), &json!(30)));
-    assert!(of("Soho")["advice"][0].as_str().unwrap().contains("only repeats the location \"soho\""));
-    assert!(of("vips")["advice"][0].as_str().unwrap().contains("is it \"VIP\"?"));
+    assert_eq!(
+        (
+            &of("spring")["customers"],
+            &of("spring")["expires_after_days"]
+        ),
+        (&json!(0), &json!(30))
+    );
+    assert!(
+        of("Soho")["advice"][0]
+            .as_str()
+            .unwrap()
+            .contains("only repeats the location \"soho\"")
+    );
+    assert!(
+        of("vips")["advice"][0]
+            .as_str()
+            .unwrap()
+            .contains("is it \"VIP\"?")
+    );
 }

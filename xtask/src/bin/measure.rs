@@ -151,7 +151,13 @@ fn rule(pack: &Pack) -> Value {
     );
     let told = told.to_string().into_bytes();
     let shop = shop();
-    let admitted = admit(&Arrival::Told(&told, &Sender::operator("till")), &shop, &Secret([7; 32]), NOW).expect("a sale");
+    let admitted = admit(
+        &Arrival::Told(&told, &Sender::operator("till")),
+        &shop,
+        &Secret([7; 32]),
+        NOW,
+    )
+    .expect("a sale");
     let event = &*admitted.event;
     let input = Input {
         review: Vec::new(),
@@ -299,9 +305,13 @@ impl Run {
                 let tell = tell.clone();
                 scope.spawn(move || {
                     for event in lane {
-                        let committed =
-                            line::process(&self.store, context, &Arrival::Told(event, &Sender::operator("till")), NOW)
-                                .expect("it is taken");
+                        let committed = line::process(
+                            &self.store,
+                            context,
+                            &Arrival::Told(event, &Sender::operator("till")),
+                            NOW,
+                        )
+                        .expect("it is taken");
                         let tell = tell.clone();
                         committed
                             .durable

@@ -1,6 +1,8 @@
 //! A sale's data and its sums.
 
-use super::data::{AccountIntent, Common, CustomerData, attributes, bounded, fields, intent, short};
+use super::data::{
+    AccountIntent, Common, CustomerData, attributes, bounded, fields, intent, short,
+};
 use super::sender::Sender;
 use super::{malformed, tags};
 use crate::event::{Channel, Conversion, Discount, Line, Money, OrderName, Sale, Tender};
@@ -105,12 +107,7 @@ enum PaymentState {
 }
 
 impl SaleData {
-    pub fn check(
-        self,
-        common: &mut Common,
-        shop: &Shop,
-        by: &Sender,
-    ) -> Result<Sale, Refusal> {
+    pub fn check(self, common: &mut Common, shop: &Shop, by: &Sender) -> Result<Sale, Refusal> {
         common.channel = Some(self.channel);
         common.historical = self.historical;
         common.location = self

@@ -34,7 +34,13 @@ impl Sender {
 
     /// A till may not do what only staff may, except where the shop says so.
     pub(super) fn check_may_send(&self, kind: &str, shop: &Shop) -> Result<(), Refusal> {
-        let is_opened = || shop.file.policies.pos_may.iter().any(|opened| opened == kind);
+        let is_opened = || {
+            shop.file
+                .policies
+                .pos_may
+                .iter()
+                .any(|opened| opened == kind)
+        };
         if self.kind == SenderKind::Pos && ACTS_OF_STAFF.contains(&kind) && !is_opened() {
             return Err(Refusal::Forbidden {
                 code: "staff-only",

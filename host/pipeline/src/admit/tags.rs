@@ -49,7 +49,11 @@ impl TagEvent {
         }
         let until = match &self.until {
             Some(_) if !added => {
-                return invalid("until-without-tag", "/data/until", "only a tag that is set ends");
+                return invalid(
+                    "until-without-tag",
+                    "/data/until",
+                    "only a tag that is set ends",
+                );
             }
             Some(text) => Some(instant_after(text, at, "/data/until")?),
             None => None,
@@ -166,7 +170,12 @@ pub(super) fn tag(text: &str, at: &str, shop: &Shop, by: &Sender) -> Result<Stri
 
 /// The tags of a sale. A sale is never lost for a tag: one that cannot be set is named in the
 /// answer instead.
-pub(super) fn of_sale(given: Vec<String>, common: &mut Common, shop: &Shop, by: &Sender) -> Vec<String> {
+pub(super) fn of_sale(
+    given: Vec<String>,
+    common: &mut Common,
+    shop: &Shop,
+    by: &Sender,
+) -> Vec<String> {
     let mut tags = Vec::with_capacity(given.len());
     for (index, text) in given.iter().enumerate() {
         match tag(text, &format!("/data/tags_to_add/{index}"), shop, by) {

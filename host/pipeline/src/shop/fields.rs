@@ -121,10 +121,16 @@ impl FieldRule {
             .parse()
             .map_err(|_| not_one())?;
         let ten_thousandths = sign * parsed;
-        if self.min.is_some_and(|min| ten_thousandths < min.saturating_mul(10_000)) {
+        if self
+            .min
+            .is_some_and(|min| ten_thousandths < min.saturating_mul(10_000))
+        {
             return Err(format!("it is at least {}", self.min.unwrap_or_default()));
         }
-        if self.max.is_some_and(|max| ten_thousandths > max.saturating_mul(10_000)) {
+        if self
+            .max
+            .is_some_and(|max| ten_thousandths > max.saturating_mul(10_000))
+        {
             return Err(format!("it is at most {}", self.max.unwrap_or_default()));
         }
         let (whole, rest) = (parsed / 10_000, parsed % 10_000);
@@ -197,7 +203,16 @@ mod tests {
             let read = number.read(&given);
             assert_eq!(read.as_deref().map_err(String::as_str), kept, "{given}");
         }
-        for text in ["", "1e3", "1,5", "0.00001", "٣", "NaN", "--1", "123456789012"] {
+        for text in [
+            "",
+            "1e3",
+            "1,5",
+            "0.00001",
+            "٣",
+            "NaN",
+            "--1",
+            "123456789012",
+        ] {
             assert!(number.read(&json!(text)).is_err(), "{text:?}");
         }
         let choice = FieldRule {

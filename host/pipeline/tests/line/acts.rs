@@ -92,7 +92,11 @@ fn points_are_taken_from_the_lots_that_expire_first_and_never_more_than_there_ar
     );
     let inner = bench.store.inner.borrow();
     let taken: Vec<i64> = inner.taken.values().copied().collect();
-    assert_eq!(taken, [20, 30], "all of what expires first, the rest of the sale");
+    assert_eq!(
+        taken,
+        [20, 30],
+        "all of what expires first, the rest of the sale"
+    );
 }
 
 #[test]
@@ -118,7 +122,11 @@ fn a_refold_leaves_what_staff_did_as_it_is() {
     let late = bench
         .tell(&sale("s0", "2024-04-30T10:00:00Z", ANA, 5_000))
         .unwrap();
-    assert_eq!(late.points.len(), 1, "only the late sale is booked: {late:?}");
+    assert_eq!(
+        late.points.len(),
+        1,
+        "only the late sale is booked: {late:?}"
+    );
     assert_eq!(late.customer.unwrap().balance, 100 - 40 + 25 + 50);
 }
 
@@ -133,7 +141,10 @@ fn an_adjustment_needs_a_reason_some_points_and_somebody_known() {
     let is = |code: &str, at: &str| (code.to_owned(), at.to_owned());
     assert_eq!(with("points", json!(0)), is("no-points", "/data/points"));
     assert_eq!(with("points", json!(1.5)), is("malformed", "/data/points"));
-    assert_eq!(with("reason", json!("  ")), is("reason-required", "/data/reason"));
+    assert_eq!(
+        with("reason", json!("  ")),
+        is("reason-required", "/data/reason")
+    );
     assert_eq!(with("reason", json!(null)), is("malformed", "/data/reason"));
     assert_eq!(with("actor", json!("")), is("malformed", "/data/actor"));
     assert_eq!(
@@ -148,7 +159,11 @@ fn an_adjustment_needs_a_reason_some_points_and_somebody_known() {
         with("customer", json!({})),
         is("identifier-required", "/data/customer")
     );
-    assert_eq!(bench.store.inner.borrow().journal.len(), 1, "nothing came of any of them");
+    assert_eq!(
+        bench.store.inner.borrow().journal.len(),
+        1,
+        "nothing came of any of them"
+    );
 }
 
 #[test]
@@ -185,7 +200,11 @@ fn staff_holds_a_tier_against_the_rules_until_its_time_is_over() {
         .unwrap();
     let change = outcome.tier.as_ref().unwrap();
     assert_eq!(
-        (change.from.as_deref(), change.to.as_deref(), change.reason.as_str()),
+        (
+            change.from.as_deref(),
+            change.to.as_deref(),
+            change.reason.as_str()
+        ),
         (None, Some("gold"), "press")
     );
     // The rule would take it: Ana spent 100.00 and gold needs 500.00.
@@ -197,7 +216,10 @@ fn staff_holds_a_tier_against_the_rules_until_its_time_is_over() {
     assert!(next.notes.iter().any(|it| it == note), "{:?}", next.notes);
     bench.clock(calendar::parse("2024-05-31T23:59:59.999Z").unwrap());
     let held = || bench.store.only_customer(|it| it.head.standing.clone());
-    assert_eq!(held().map(|it| (it.tier, it.plugin)), Some(("gold".into(), None)));
+    assert_eq!(
+        held().map(|it| (it.tier, it.plugin)),
+        Some(("gold".into(), None))
+    );
     bench.clock(calendar::parse("2024-06-01T00:00:00Z").unwrap());
     assert_eq!(held(), None, "the rule decides again by itself");
 }
@@ -223,7 +245,12 @@ fn a_tier_goes_back_to_the_rules_at_the_word_of_staff() {
 #[test]
 fn a_placement_names_a_tier_of_the_shop_and_a_time_ahead() {
     let bench = with_ana(|_| {});
-    let with = |data: Value| code(&bench, &act("a", "tier.overridden", "2024-05-02T10:00:00Z", data));
+    let with = |data: Value| {
+        code(
+            &bench,
+            &act("a", "tier.overridden", "2024-05-02T10:00:00Z", data),
+        )
+    };
     let is = |code: &str, at: &str| (code.to_owned(), at.to_owned());
     assert_eq!(
         with(json!({"tier": "golden", "reason": "press"})),
@@ -270,17 +297,34 @@ fn the_registry_says_who_sets_a_tag_and_how_it_is_spelt() {
     assert!(why.contains("did you mean \"VIP\"?"), "{why}");
     assert_eq!(told(Staff, "5", "press"), Ok(vec!["press".into()]));
     assert_eq!(told(Staff, "6", "regular").unwrap_err().0, "tag-not-open");
-    assert_eq!(told(Staff, "7", "friends"), Ok(vec!["friends".into()]), "the shop is open");
+    assert_eq!(
+        told(Staff, "7", "friends"),
+        Ok(vec!["friends".into()]),
+        "the shop is open"
+    );
     assert_eq!(told(Operator, "8", "regular"), Ok(vec!["regular".into()]));
 
     let strict = with_ana(|file| {
         registry(file);
         file.policies.tags = TagPolicy::Registered;
     });
-    let added = |tag: &str| act("9", "tag.added", "2024-05-02T10:00:00Z", json!({"tag": tag}));
+    let added = |tag: &str| {
+        act(
+            "9",
+            "tag.added",
+            "2024-05-02T10:00:00Z",
+            json!({"tag": tag}),
+        )
+    };
     let refusal = strict.tell(&added("VPI")).unwrap_err();
-    assert_eq!((refusal.code(), refusal.pointer()), ("unknown-tag", "/data/tag"));
-    assert!(refusal.to_string().contains("did you mean \"VIP\"?"), "{refusal}");
+    assert_eq!(
+        (refusal.code(), refusal.pointer()),
+        ("unknown-tag", "/data/tag")
+    );
+    assert!(
+        refusal.to_string().contains("did you mean \"VIP\"?"),
+        "{refusal}"
+    );
     strict.tell(&added("vip")).unwrap();
 }
 
@@ -293,7 +337,10 @@ fn a_sale_sets_tags_and_is_never_lost_for_one() {
     assert_eq!(outcome.tags.set, ["VIP"]);
     assert_eq!(outcome.points[0].amount, 10);
     assert!(
-        outcome.notes.iter().any(|note| note.contains("\"VIPP\" is not a tag")),
+        outcome
+            .notes
+            .iter()
+            .any(|note| note.contains("\"VIPP\" is not a tag")),
         "{:?}",
         outcome.notes
     );
@@ -314,7 +361,11 @@ fn a_campaigns_tag_ends_by_itself_and_begins_anew_when_it_is_set_again() {
     };
     set("1", "2024-05-02T10:00:00Z");
     set("2", "2024-05-08T10:00:00Z");
-    let has = || bench.store.only_customer(|it| it.head.tags.contains("spring"));
+    let has = || {
+        bench
+            .store
+            .only_customer(|it| it.head.tags.contains("spring"))
+    };
     bench.clock(calendar::parse("2024-05-18T09:59:59.999Z").unwrap());
     assert!(has());
     bench.clock(calendar::parse("2024-05-18T10:00:00Z").unwrap());
@@ -346,8 +397,15 @@ fn a_rule_sets_only_what_the_registry_gives_to_rules_and_is_told_of_locations() 
             .tell(&sale("s1", "2024-05-01T10:00:00Z", ANA, 10_000))
             .unwrap();
         assert_eq!(!outcome.tags.set.is_empty(), is_set);
-        let word = if is_set { "only repeats the location" } else { "was left alone" };
-        assert!(outcome.notes.iter().any(|it| it.contains(word)), "{outcome:?}");
+        let word = if is_set {
+            "only repeats the location"
+        } else {
+            "was left alone"
+        };
+        assert!(
+            outcome.notes.iter().any(|it| it.contains(word)),
+            "{outcome:?}"
+        );
     }
 }
 
@@ -392,7 +450,10 @@ fn a_note_is_in_the_journal_without_its_text() {
     let bench = with_ana(|_| {});
     let data = json!({"note": "Husband is called Carl.", "actor": "staff-7"});
     bench
-        .tell_as(SenderKind::Pos, &act("n", "note.added", "2024-05-02T10:00:00Z", data))
+        .tell_as(
+            SenderKind::Pos,
+            &act("n", "note.added", "2024-05-02T10:00:00Z", data),
+        )
         .unwrap();
     let edit = |data: Value| act("e", "note.edited", "2024-05-03T10:00:00Z", data);
     let name = json!({"source": "till-1", "id": "n"});
@@ -434,7 +495,12 @@ fn declared_fields_are_checked_kept_and_seen_by_rules_unless_they_are_personal()
         })
     });
     let profile = |id: &str, fields: Value| {
-        act(id, "customer.updated", "2024-05-01T10:00:00Z", json!({"fields": fields}))
+        act(
+            id,
+            "customer.updated",
+            "2024-05-01T10:00:00Z",
+            json!({"fields": fields}),
+        )
     };
     let refused = |fields: Value| code(&bench, &profile("x", fields));
     let is = |code: &str, at: &str| (code.to_owned(), at.to_owned());
@@ -447,13 +513,20 @@ fn declared_fields_are_checked_kept_and_seen_by_rules_unless_they_are_personal()
         is("unknown-field", "/data/fields/bootsize")
     );
     let outcome = bench
-        .tell(&profile("1", json!({"boot_size": "42.50", "child": "Carl"})))
+        .tell(&profile(
+            "1",
+            json!({"boot_size": "42.50", "child": "Carl"}),
+        ))
         .unwrap();
     assert_eq!(outcome.segments.entered, ["regular"]);
     let mut sold = sale("2", "2024-05-02T10:00:00Z", ANA, 1_000);
     sold["data"]["fields"] = json!({"boot_size": null});
     let outcome = bench.tell(&sold).unwrap();
-    assert_eq!(outcome.segments.left, ["regular"], "asked at the checkout, in the same sale");
+    assert_eq!(
+        outcome.segments.left,
+        ["regular"],
+        "asked at the checkout, in the same sale"
+    );
     for (event, ..) in &bench.store.inner.borrow().journal {
         let kept = serde_json::to_string(&**event).unwrap();
         assert!(!kept.contains("Carl"), "{kept}");

@@ -10,8 +10,8 @@ use stampcard_pipeline::identity::Whose;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::rules::Plugin;
 use stampcard_pipeline::store::{
-    Ask, Case, Committed, CustomerCase, Durable, Hold, Known, Later, OpenLot, Opened, Recorded, Seen,
-    SeenBy, Store, StoreError,
+    Ask, Case, Committed, CustomerCase, Durable, Hold, Known, Later, OpenLot, Opened, Recorded,
+    Seen, SeenBy, Store, StoreError,
 };
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -4,10 +4,10 @@
 use crate::memory_store::Customer;
 use crate::{Bench, event, sale};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::fold::DAY_MS;
-use serde_json::{Value, json};
 use stampcard_pipeline::shop::{ShopFile, TagRule};
 use std::collections::BTreeMap;
 
@@ -73,13 +73,22 @@ fn act(index: usize, hour: i64, what: u8, number: i64) -> Value {
     let (kind, data) = match what {
         0 => ("points.adjusted", json!({"points": number})),
         1 => ("points.adjusted", json!({"points": -number})),
-        2 => ("points.adjusted", json!({"points": number, "expires_at": at(number)})),
-        3 => ("tier.overridden", json!({"tier": tier, "until": at(number)})),
+        2 => (
+            "points.adjusted",
+            json!({"points": number, "expires_at": at(number)}),
+        ),
+        3 => (
+            "tier.overridden",
+            json!({"tier": tier, "until": at(number)}),
+        ),
         4 => ("tier.overridden", json!({"tier": tier})),
         5 => ("tier.overridden", json!({"tier": null})),
         6 => ("tag.added", json!({"tag": "spring"})),
         7 => ("tag.added", json!({"tag": "loud", "until": at(number)})),
-        8 => ("tag.removed", json!({"tag": if number % 2 == 0 { "spring" } else { "loud" }})),
+        8 => (
+            "tag.removed",
+            json!({"tag": if number % 2 == 0 { "spring" } else { "loud" }}),
+        ),
         9 => ("note.added", json!({"note": "Prefers linen."})),
         _ => ("customer.updated", json!({"fields": {"boot_size": number}})),
     };

@@ -91,7 +91,9 @@ pub const MERCHANT_KEYS: &Keys = &[
     ("profile", &["required", "mode", "fields"]),
     (
         "fields",
-        &["key", "type", "purpose", "personal", "choices", "min", "max"],
+        &[
+            "key", "type", "purpose", "personal", "choices", "min", "max",
+        ],
     ),
     (
         "tags",

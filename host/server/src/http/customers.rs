@@ -149,6 +149,9 @@ pub async fn edit(
         let problem = Problem::new(StatusCode::FORBIDDEN, "field-not-open", detail);
         return Err(problem.at(&format!("/{field}")));
     }
+    // Whoever asks later who wrote this is told.
+    data.entry("staff")
+        .or_insert_with(|| Value::String(caller.name.to_string()));
     let mut who = take_identifiers(&mut data);
     // One edit at a time: between the look at the revision and the event nobody else edits.
     let _turn = door.edits.lock().await;
@@ -186,12 +189,13 @@ fn replaced(who: &Map<String, Value>, now: &Customer, shop: &Shop) -> Vec<&'stat
         ),
         ("card", text("card").map(normal_card)),
     ];
-    let given = normal.into_iter().filter_map(|(kind, value)| Some((kind, value?.ok()?)));
+    let given = normal
+        .into_iter()
+        .filter_map(|(kind, value)| Some((kind, value?.ok()?)));
     given
         .filter(|(kind, value)| {
             let mut same = now.identities.iter().filter(|it| it.kind == *kind);
-            same.all(|it| it.value != *value)
-                && now.identities.iter().any(|it| it.kind == *kind)
+            same.all(|it| it.value != *value) && now.identities.iter().any(|it| it.kind == *kind)
         })
         .map(|(kind, _)| kind)
         .collect()
@@ -407,25 +411,44 @@ pub enum Looked {
 
 impl Looked {
     pub fn of(named: &WhoIs, shop: &Shop) -> Result<Looked, Problem> {
-        let told =
-            |refusal: Refusal| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.code(), refusal.to_string());
+        let told = |refusal: Refusal| {
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                refusal.code(),
+                refusal.to_string(),
+            )
+        };
         let identifier = |kind, normal: Result<String, Refusal>| {
             Ok(Looked::Identifier(kind, normal.map_err(told)?))
         };
         match named {
-            WhoIs { id: Some(id), email: None, phone: None, card: None } => {
-                Ok(Looked::Id(CustomerId(id.clone())))
-            }
-            WhoIs { id: None, email: Some(email), phone: None, card: None } => {
-                identifier(IdentifierKind::Email, normal_email(email))
-            }
-            WhoIs { id: None, email: None, phone: Some(phone), card: None } => identifier(
+            WhoIs {
+                id: Some(id),
+                email: None,
+                phone: None,
+                card: None,
+            } => Ok(Looked::Id(CustomerId(id.clone()))),
+            WhoIs {
+                id: None,
+                email: Some(email),
+                phone: None,
+                card: None,
+            } => identifier(IdentifierKind::Email, normal_email(email)),
+            WhoIs {
+                id: None,
+                email: None,
+                phone: Some(phone),
+                card: None,
+            } => identifier(
                 IdentifierKind::Phone,
                 normal_phone(phone, &shop.file.country),
             ),
-            WhoIs { id: None, email: None, phone: None, card: Some(card) } => {
-                identifier(IdentifierKind::Card, normal_card(card))
-            }
+            WhoIs {
+                id: None,
+                email: None,
+                phone: None,
+                card: Some(card),
+            } => identifier(IdentifierKind::Card, normal_card(card)),
             _ => {
                 let detail = "name a customer by one of id, email, phone and card";
                 Err(bad_request("bad-customer", detail))
@@ -436,9 +459,9 @@ impl Looked {
     pub fn find(&self, reads: &Reads) -> Result<Option<CustomerId>, Problem> {
         let found = match self {
             Looked::Id(id) => reads.customer(id)?,
-            Looked::Identifier(kind, value) => {
-                reads.customers(Find::Identifier(*kind, value), None, 1)?.pop()
-            }
+            Looked::Identifier(kind, value) => reads
+                .customers(Find::Identifier(*kind, value), None, 1)?
+                .pop(),
         };
         Ok(found.map(|customer| customer.id))
     }

@@ -9,8 +9,8 @@ use super::auth::{
 };
 use super::page::Paging;
 use super::{
-    Door, customers, events, health, history, membership, metrics, next, notes, openapi, orders, plugins,
-    profile, rules, schema, segments, tags, till,
+    Door, customers, events, health, history, membership, metrics, next, notes, openapi, orders,
+    plugins, profile, rules, schema, segments, tags, till,
 };
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, get, patch, post};

@@ -247,10 +247,7 @@ pub async fn bulk(
         )
     })?;
     if asked.key.trim().is_empty() || asked.key.len() > limits::BULK_KEY_BYTES_MAX {
-        let detail = format!(
-            "a key has from 1 to {} bytes",
-            limits::BULK_KEY_BYTES_MAX
-        );
+        let detail = format!("a key has from 1 to {} bytes", limits::BULK_KEY_BYTES_MAX);
         return Err(bad_request("bad-key", detail).at("/key"));
     }
     let name = EventName {
@@ -258,9 +255,10 @@ pub async fn bulk(
         id: format!("tags:{}", asked.key),
     };
     let (job, at) = begin(&door, &caller, &asked, &name).await?;
-    let events = job.list.iter().map(|customer| {
-        event_of(&asked.key, &job, customer, at)
-    });
+    let events = job
+        .list
+        .iter()
+        .map(|customer| event_of(&asked.key, &job, customer, at));
     let answers = door.submit_all(events.collect(), caller.sender()).await;
     let mut done = BulkDone {
         event: name.into(),
@@ -303,7 +301,8 @@ async fn begin(
     let _turn = door.edits.lock().await;
     if let Some((job, at)) = kept(door, name.clone()).await? {
         if job.request != request {
-            let detail = "this key belongs to another job; nothing was done. Give this one a key of its own";
+            let detail =
+                "this key belongs to another job; nothing was done. Give this one a key of its own";
             let problem = Problem::new(StatusCode::CONFLICT, "key-taken", detail).at("/key");
             return Err(problem);
         }
@@ -354,10 +353,7 @@ fn fingerprint(asked: &TagsBulk) -> String {
 }
 
 /// The customers, each once, and the places of the list that name nobody.
-async fn found(
-    door: &Arc<Door>,
-    asked: &TagsBulk,
-) -> Result<(Vec<CustomerId>, Vec<u64>), Problem> {
+async fn found(door: &Arc<Door>, asked: &TagsBulk) -> Result<(Vec<CustomerId>, Vec<u64>), Problem> {
     let live = door.merchant.live();
     let too_many = |count: usize| {
         let detail = format!(

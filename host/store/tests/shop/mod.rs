@@ -106,7 +106,12 @@ impl TestShop {
         event: &serde_json::Value,
     ) -> Result<Committed, Refusal> {
         let bytes = serde_json::to_vec(event).unwrap();
-        line::process(store, self.context(), &Arrival::Told(&bytes, &Sender::operator("till")), NOW)
+        line::process(
+            store,
+            self.context(),
+            &Arrival::Told(&bytes, &Sender::operator("till")),
+            NOW,
+        )
     }
 
     /// Sends an event and waits until it is on disk.

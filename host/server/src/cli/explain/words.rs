@@ -81,7 +81,11 @@ pub fn outcome(shop: &Shop, outcome: &Outcome) -> String {
             entry.amount,
             state(entry.state),
             entry.reason,
-            entry.plugin.as_ref().or(entry.actor.as_ref()).map_or("nobody", String::as_str)
+            entry
+                .plugin
+                .as_ref()
+                .or(entry.actor.as_ref())
+                .map_or("nobody", String::as_str)
         ));
     }
     if let Some(tier) = &outcome.tier {
