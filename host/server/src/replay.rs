@@ -59,7 +59,7 @@ pub enum ReplayError {
     Refused {
         seq: i64,
         name: EventName,
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     #[error("row {seq} of the journal, {}/{}, is a duplicate now and was none then", .name.source, .name.id)]
     Duplicate { seq: i64, name: EventName },
@@ -172,7 +172,11 @@ impl Replay<'_> {
         };
         match decided? {
             Err(Refusal::Store(error)) => Err(error.into()),
-            Err(refusal) => Err(ReplayError::Refused { seq, name, refusal }),
+            Err(refusal) => Err(ReplayError::Refused {
+                seq,
+                name,
+                refusal: refusal.into(),
+            }),
             Ok(committed) if committed.outcome.status == Status::Duplicate => {
                 Err(ReplayError::Duplicate { seq, name })
             }
@@ -284,7 +288,7 @@ impl Replay<'_> {
                 driven.map_err(|refusal| ReplayError::Refused {
                     seq: 0,
                     name,
-                    refusal,
+                    refusal: refusal.into(),
                 })?;
             }
         }

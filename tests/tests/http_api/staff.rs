@@ -186,7 +186,7 @@ fn points_of_staff_show_in_the_ledger_the_timeline_and_the_explanation() {
     for words in ["by mia: a broken zip", "+50 points (adjustment", "by mia"] {
         assert!(told.contains(words), "{words:?} is not in\n{told}");
     }
-    let told = shop.run("explain", &["ana@example.com"]).ok();
+    let told = shop.run("explain", &["--customer", "ana@example.com"]).ok();
     assert!(told.contains("Leo") && told.contains("-150"), "{told}");
     shop.check();
 }

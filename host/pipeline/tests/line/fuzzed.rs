@@ -4,7 +4,7 @@
 use crate::{Bench, event, sale};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use stampcard_pipeline::admit::Arrival;
+use stampcard_pipeline::admit::{Arrival, Sender};
 use stampcard_pipeline::catalogue::KINDS;
 use stampcard_pipeline::limits::NUMBER_MAX;
 use stampcard_pipeline::line::process;

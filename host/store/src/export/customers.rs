@@ -136,6 +136,11 @@ struct CanonicalFold {
     /// Plugin, role, instant.
     reviews: Vec<(String, &'static str, Time)>,
     offers: Vec<(String, HeldOffer)>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tag_ends: BTreeMap<String, Time>,
+    /// Who of the shop's people holds the tier, and until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_by: Option<(String, Option<Time>)>,
 }
 
 #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
@@ -235,6 +240,14 @@ fn as_now(row: &CustomerRow, head: Fold, canonical: bool) -> CustomerLine {
                     .into_iter()
                     .map(|((plugin, role), at)| (plugin, role.name(), Time(at)))
                     .collect(),
+                tag_ends: head
+                    .tag_ends
+                    .into_iter()
+                    .map(|(tag, at)| (tag, Time(at)))
+                    .collect(),
+                held_by: head
+                    .placed
+                    .map(|placed| (placed.actor, placed.until.map(Time))),
                 // Codes that nobody can guess follow the shop's own secret.
                 offers: head
                     .offers
