@@ -288,7 +288,7 @@ fn nothing_is_decided_again_about_whom_was_erased() {
 #[track_caller]
 fn with_rules(shop: &Shop, merchant: &str, event: &Value, words: &[&str]) {
     shop.lay_over("merchant.toml", merchant);
-    shop.ingest(&[event.clone()]);
+    shop.ingest(std::slice::from_ref(event));
     let id = event["id"].as_str().expect("an id");
     told(shop, id, words);
     let (server, _copy) = shop.serve_copy();

@@ -5,6 +5,8 @@
 //! goes above it. Nothing here reads files or looks at components; it reads text and says in
 //! which line it is wrong.
 
+pub use crate::manifest_toml::toml_problem;
+
 use crate::limits::{LimitError, Limits, MANIFEST_BYTES_MAX};
 use crate::manifest_toml::{
     check_keys, check_name, is_file_name, is_kind, json, limits, list, owned, table, text_of, words,

@@ -11,9 +11,8 @@ pub(crate) fn table(text: &str) -> Result<Table, ManifestError> {
     if text.len() > MANIFEST_BYTES_MAX {
         return Err(ManifestError::TooLarge { bytes: text.len() });
     }
-    text.parse().map_err(|error: toml::de::Error| {
-        ManifestError::NotToml(error.to_string().trim_end().into())
-    })
+    text.parse()
+        .map_err(|error: toml::de::Error| ManifestError::NotToml(toml_problem(&error)))
 }
 
 pub(crate) fn check_keys(
@@ -204,4 +203,22 @@ pub(crate) fn is_kind(kind: &str) -> bool {
                 .all(|char| matches!(char, 'a'..='z' | '0'..='9' | '_' | '-'))
     };
     kind == "*" || (kind.contains('.') && kind.split('.').all(word))
+}
+
+/// Letters of one line of a message about a file that people are shown.
+const LINE_LETTERS_MAX: usize = 160;
+
+/// What is wrong with a TOML file, in the words of its reader. It quotes the line that is wrong, and
+/// a hostile line may be as long as the file.
+pub fn toml_problem(error: &toml::de::Error) -> String {
+    let text = error.to_string();
+    let lines = text.trim_end().lines().map(|line| {
+        let mut letters = line.chars();
+        let mut shown: String = letters.by_ref().take(LINE_LETTERS_MAX).collect();
+        if letters.next().is_some() {
+            shown.push('…');
+        }
+        shown
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use stampcard_pipeline::shop::{Shop, ShopError, ShopFile};
 use stampcard_runtime::Candidate;
 use stampcard_runtime::limits::{COMPONENT_BYTES_MAX, MANIFEST_BYTES_MAX};
+use stampcard_runtime::manifest::toml_problem;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -290,7 +291,7 @@ fn parse<T: for<'de> Deserialize<'de>>(
     check_keys(path, text, keys)?;
     toml::from_str(text).map_err(|error| ConfigError::Toml {
         path: path.into(),
-        problem: error.to_string().trim_end().into(),
+        problem: toml_problem(&error),
     })
 }
 

@@ -258,13 +258,12 @@ fn the_outbox_and_the_clock_list_what_is_next() {
     assert!(all.is_sorted_by_key(|row| (row.due, row.id)));
     let rest = reads.outbox(Some((all[1].due, all[1].id)), 100).unwrap();
     assert_eq!(rest, all[2..]);
-    assert_eq!(
-        reads
-            .follow_ups(&CustomerId(a.id.clone()), true)
-            .unwrap()
-            .len(),
-        2
-    );
+    let ana = CustomerId(a.id.clone());
+    let hers = reads.follow_ups(&ana, true, None, 100).unwrap();
+    assert_eq!(hers.len(), 2);
+    let first = Some((hers[0].due, hers[0].id));
+    assert_eq!(reads.follow_ups(&ana, true, first, 100).unwrap(), hers[1..]);
+    assert_eq!(reads.follow_ups(&ana, true, None, 1).unwrap(), hers[..1]);
     assert_eq!(reads.next_due().unwrap(), Some(Instant(MAY + 7 * DAY)));
     assert_eq!(
         reads.due_customers(Instant(MAY + 7 * DAY), 10).unwrap(),

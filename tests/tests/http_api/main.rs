@@ -9,6 +9,7 @@ mod description;
 mod identity;
 mod keys;
 mod names;
+mod one_record;
 mod parts;
 mod quota;
 mod staff;

@@ -262,6 +262,22 @@ fn what_comes_next_is_told_with_the_rule_that_says_so() {
     let waiting = server.get(&format!("/v1/customers/{id}/follow-ups?waiting=1"));
     let next = server.get(&format!("/v1/customers/{id}/next"));
     assert_eq!(next["follow_ups"], waiting["follow_ups"]);
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = server.get(&format!(
+            "/v1/customers/{id}/follow-ups?waiting=1&limit=1{cursor}"
+        ));
+        paged.extend(list(&page, "follow_ups").into_iter().cloned());
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(
+        json!(paged),
+        waiting["follow_ups"],
+        "in pages it is the same"
+    );
     let planned = list(&next, "follow_ups");
     assert!(!planned.is_empty(), "{all}");
     let times: Vec<&str> = planned

@@ -34,9 +34,7 @@ fn each_key_has_its_quota_and_every_answer_says_what_is_left() {
     assert_eq!(first.header("ratelimit-policy"), Some("\"key\";q=30;w=60"));
     assert_eq!(first.header("ratelimit"), Some("\"key\";r=29;t=2"));
     // What is refused for another reason counts, and says so too.
-    let wrong = get("/v1/customers?emial=x")
-        .key(&server.keys.read)
-        .to(&server);
+    let wrong = get("/v1/segments?x=1").key(&server.keys.read).to(&server);
     assert_eq!(wrong.status, 400);
     assert_eq!(wrong.header("ratelimit-policy"), Some("\"key\";q=30;w=60"));
     let mut refused = None;

@@ -99,6 +99,8 @@ const READERS: usize = 1;
 const PAGE_CACHE_KIB: u32 = 4 << 10;
 /// Entries of a customer's ledger that are shown.
 const ENTRIES_SHOWN: u32 = 10;
+/// Messages that are planned for them; there are seldom more than three.
+const PLANNED_SHOWN: u32 = 50;
 
 impl Explain {
     pub fn run(self) -> Run {
@@ -424,7 +426,7 @@ fn tell_customer(
             table(&heads, &rows)
         ));
     }
-    for follow_up in reads.follow_ups(id, true)? {
+    for follow_up in reads.follow_ups(id, true, None, PLANNED_SHOWN)? {
         let at = calendar::text(follow_up.due);
         told.push_str(&format!(
             "\nPlanned: {} by {} at {at}: {}",

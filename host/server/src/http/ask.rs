@@ -83,6 +83,14 @@ impl<'de> Deserialize<'de> for At {
     }
 }
 
+/// What a query is told where none is taken.
+pub fn no_query() -> Problem {
+    bad_request(
+        "bad-query",
+        "there are no parameters here; leave the query out",
+    )
+}
+
 fn unknown_parameter(name: &str, known: &[String]) -> Problem {
     if known.is_empty() {
         return bad_request(

@@ -237,10 +237,11 @@ impl Door {
 fn router(door: Arc<Door>) -> Router {
     let mut router = Router::new();
     for route in routes::all() {
+        let takes_query = route.takes_query();
         let handler = match route.may {
             None => route.handler,
             Some(may) => route.handler.route_layer(middleware::from_fn_with_state(
-                (door.clone(), may),
+                (door.clone(), may, takes_query),
                 only_for,
             )),
         };
@@ -253,9 +254,10 @@ fn router(door: Arc<Door>) -> Router {
         .with_state(door)
 }
 
-/// Lets a request through whose key has one of the roles, and something left of its quota.
+/// Lets a request through whose key has one of the roles, and something left of its quota. A query
+/// where none is taken is refused, as a misspelt one is elsewhere.
 async fn only_for(
-    State((door, may)): State<(Arc<Door>, &'static [Role])>,
+    State((door, may, takes_query)): State<(Arc<Door>, &'static [Role], bool)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -270,8 +272,12 @@ async fn only_for(
         Ok(let_in) => let_in,
         Err(problem) => return problem.into_response(),
     };
-    request.extensions_mut().insert(caller);
-    let mut response = next.run(request).await;
+    let mut response = if takes_query || request.uri().query().is_none_or(str::is_empty) {
+        request.extensions_mut().insert(caller);
+        next.run(request).await
+    } else {
+        ask::no_query().into_response()
+    };
     left.tell(response.headers_mut());
     response
 }

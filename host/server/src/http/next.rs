@@ -3,6 +3,7 @@
 use super::Door;
 use super::ask::{Flag, Query};
 use super::event_view::Named;
+use super::limits;
 use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::profile::{ConsentView, consents, record};
@@ -28,6 +29,12 @@ pub struct FollowUpsAsked {
     /// `1` gives only those that wait.
     #[param(value_type = Option<String>, pattern = "^(0|1|true|false)$", example = "1")]
     pub waiting: Option<Flag>,
+    /// Rows of this page, from 1 to 500; 50 if it is not given.
+    #[param(minimum = 1, maximum = 500, default = 50)]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[param(pattern = "^([0-9a-f]{2})+$")]
+    pub cursor: Option<String>,
 }
 
 /// A follow-up as it stands in the outbox.
@@ -68,6 +75,9 @@ pub struct FollowUp {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FollowUps {
     pub follow_ups: Vec<FollowUp>,
+    /// Give it back as `cursor` to read on; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 pub async fn follow_ups(
@@ -75,15 +85,27 @@ pub async fn follow_ups(
     Path(id): Path<String>,
     Query(asked): Query<FollowUpsAsked>,
 ) -> Result<Json<FollowUps>, Problem> {
-    let waiting = asked.waiting.unwrap_or_default().0;
+    let FollowUpsAsked {
+        waiting,
+        limit,
+        cursor,
+    } = asked;
+    let paging = Paging { limit, cursor };
+    let (rows, after) = (paging.rows()?, paging.after::<(Instant, i64)>()?);
+    let waiting = waiting.unwrap_or_default().0;
     let id = CustomerId(id);
-    let follow_ups = door
+    let page = door
         .read(move |reads| {
             record(reads, &id)?;
-            follow_ups_of(reads, reads.follow_ups(&id, waiting)?)
+            let found = reads.follow_ups(&id, waiting, after, rows + 1)?;
+            let page = Page::of(found, rows, |row| (row.due, row.id));
+            page.try_map(|rows| follow_ups_of(reads, rows))
         })
         .await?;
-    Ok(Json(FollowUps { follow_ups }))
+    Ok(Json(FollowUps {
+        follow_ups: page.items,
+        next: page.next,
+    }))
 }
 
 /// Follow-ups as whoever sends them needs them: with what their customers are called.
@@ -167,7 +189,10 @@ pub async fn next(
     let next = door
         .read(move |reads| {
             let record = record(reads, &id)?;
-            let follow_ups = follow_ups_of(reads, reads.follow_ups(&id, true)?)?;
+            let follow_ups = follow_ups_of(
+                reads,
+                reads.follow_ups(&id, true, None, limits::PAGE_ROWS_MAX)?,
+            )?;
             let prompts = last_prompts(reads, &id, &reads.person(&id)?)?;
             Ok(Next {
                 follow_ups,

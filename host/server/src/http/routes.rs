@@ -239,6 +239,12 @@ impl Route {
         }
     }
 
+    /// Whether there is anything to ask for in a query.
+    pub fn takes_query(&self) -> bool {
+        let is_asked = |known: &Parameter| known.parameter_in == ParameterIn::Query;
+        self.parameters.iter().any(is_asked)
+    }
+
     fn may(mut self, roles: &'static [Role]) -> Route {
         self.may = Some(roles);
         self

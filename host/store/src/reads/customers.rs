@@ -405,21 +405,26 @@ impl Reads {
         })
     }
 
-    /// A customer's follow-ups in the order in which they are due: those that wait, or all.
+    /// A customer's follow-ups in the order in which they are due, after the (due, id) at which the
+    /// last page ended: those that wait, or all.
     pub fn follow_ups(
         &self,
         id: &CustomerId,
         waiting_only: bool,
+        after: Option<(Instant, i64)>,
+        limit: u32,
     ) -> Result<Vec<OutboxRow>, StoreError> {
+        let (due, last) = after.map_or((i64::MIN, 0), |(due, id)| (due.0, id));
         self.read(|sql| {
             let mut rows = Vec::new();
             sql.each::<Trouble>(
                 concat!(
                     outbox_columns!(),
                     " WHERE o.customer = (SELECT id FROM customers WHERE public = ?1)
-                      AND (NOT ?2 OR o.state = 'planned') ORDER BY o.due, o.id"
+                      AND (NOT ?2 OR o.state = 'planned') AND (o.due, o.id) > (?3, ?4)
+                      ORDER BY o.due, o.id LIMIT ?5"
                 ),
-                &[&id.0, &waiting_only],
+                &[&id.0, &waiting_only, &due, &last, &limit],
                 |row| {
                     rows.push(outbox_row(row)?);
                     Ok(())
