@@ -88,7 +88,13 @@ fn hold_to(limits: &CompileLimits) -> io::Result<()> {
         current: Some(limit),
         maximum: Some(limit),
     };
-    setrlimit(Resource::Cpu, at_most(limits.cpu_seconds))?;
+    // The signal that says why comes at the first limit, the one that nobody can tell from others at
+    // the second.
+    let cpu = Rlimit {
+        current: Some(limits.cpu_seconds),
+        maximum: Some(limits.cpu_seconds + 1),
+    };
+    setrlimit(Resource::Cpu, cpu)?;
     setrlimit(Resource::Data, at_most(limits.memory_bytes))?;
     setrlimit(Resource::Fsize, at_most(0))?;
     setrlimit(Resource::Core, at_most(0))?;
