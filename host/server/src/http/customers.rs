@@ -150,9 +150,6 @@ pub async fn edit(
         let problem = Problem::new(StatusCode::FORBIDDEN, "field-not-open", detail);
         return Err(problem.at(&format!("/{field}")));
     }
-    // Whoever asks later who wrote this is told.
-    data.entry("staff")
-        .or_insert_with(|| Value::String(caller.name.to_string()));
     let mut who = take_identifiers(&mut data);
     if let Some(name) = who
         .iter()
@@ -177,6 +174,9 @@ pub async fn edit(
             .with("yours", data)
             .header(header::ETAG, &etag(now.revision)));
     }
+    // Whoever asks later who wrote this is told.
+    data.entry("staff")
+        .or_insert_with(|| Value::String(caller.name.to_string()));
     let replaced = replaced(&who, &now, &door.merchant.live().shop);
     if !replaced.is_empty() {
         data.insert("replace".into(), json!(replaced));
