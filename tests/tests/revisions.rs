@@ -10,8 +10,8 @@ use std::path::PathBuf;
 /// A guest that gives points per dollar, as files beside each other.
 fn per_dollar(shop: &Shop, version: &str) -> PathBuf {
     let built = stampcard_build::component(
-        &root().join("tests/guests/per-dollar"),
-        &target().join("plugins"),
+        root().join("tests/guests/per-dollar"),
+        target().join("plugins"),
     )
     .expect("the guest builds");
     let dir = shop.dir.with_file_name(format!("shipped-{version}"));
