@@ -180,6 +180,7 @@ fn rule(pack: &Pack) -> Value {
             home_location: None,
             offers: Vec::new(),
             known: Vec::new(),
+            attributes: Vec::new(),
         },
         totals: Totals::default(),
         facts: Vec::new(),
