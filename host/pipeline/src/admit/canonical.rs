@@ -1,7 +1,8 @@
 //! The canonical form of JSON (RFC 8785): one way to write what is said, however it was written.
 //!
-//! Every event that arrives is written so to be compared with those that came before, and the
-//! crate for it costs a tenth of what the whole event does; it is what the tests compare with.
+//! Every event that arrives is written so to be compared with those that came before. The crate
+//! for it copies each value once for every object around it, which was 8 % of all the time that a
+//! month of supermarket baskets took; it is what the tests compare with.
 
 use serde_json::{Map, Number, Value};
 use std::cmp::Ordering;

@@ -6,7 +6,6 @@
 //! gone takes its plugin with it.
 
 use crate::recorded::{self, RecordedError};
-use stampcard_pipeline::rules::Plugin;
 use stampcard_runtime::{Candidate, PackPlugin};
 use stampcard_store::{Inbox, PluginFiles, Reads, RuleBook};
 use std::collections::BTreeSet;
@@ -32,6 +31,19 @@ impl Chosen {
             candidate,
             files: Files::New { made_of },
         }
+    }
+
+    /// A plugin of a rule book, as the database has it.
+    fn live(
+        book: &RuleBook,
+        index: usize,
+        files: &PluginFiles,
+        reads: &Reads,
+    ) -> Result<Chosen, RecordedError> {
+        Ok(Chosen {
+            candidate: recorded::whole(reads, book, index)?,
+            files: Files::AsLive(files.clone()),
+        })
     }
 }
 
@@ -60,61 +72,45 @@ pub fn choose(
     for candidate in folder {
         let (name, made_of) = (candidate.name.clone(), candidate.made_of(packs));
         let now_live = live.and_then(|book| as_live(book, &name));
-        let is_live = now_live
-            .as_ref()
-            .is_some_and(|(_, files)| files.made_of == made_of);
-        if !is_live && seen.get(&name) == Some(&made_of) {
-            if let (Some(book), Some((index, files))) = (live, now_live) {
-                choice.chosen.push(Chosen {
-                    candidate: recorded::whole(reads, book, index)?,
-                    files: Files::AsLive(files),
-                });
-            }
-            choice.drift.insert(name.clone());
-        } else {
-            choice.chosen.push(match now_live {
-                Some((_, files)) if is_live => Chosen {
-                    candidate,
-                    files: Files::AsLive(files),
-                },
-                _ => Chosen {
-                    candidate,
-                    files: Files::New {
+        let is_live = now_live.is_some_and(|(_, files)| files.made_of == made_of);
+        if is_live || seen.get(&name) != Some(&made_of) {
+            choice.chosen.push(Chosen {
+                files: match now_live {
+                    Some((_, files)) if is_live => Files::AsLive(files.clone()),
+                    _ => Files::New {
                         made_of: made_of.clone(),
                     },
                 },
+                candidate,
             });
+        } else {
+            if let (Some(book), Some((index, files))) = (live, now_live) {
+                choice.chosen.push(Chosen::live(book, index, files, reads)?);
+            }
+            choice.drift.insert(name.clone());
         }
         choice.found.insert(name, made_of);
     }
-    for (index, plugin) in live.iter().flat_map(|book| book.plugins.iter().enumerate()) {
-        let Some((book, files)) = live.zip(live.and_then(|book| book.files.get(index))) else {
-            continue;
-        };
-        if choice.found.contains_key(&plugin.name) || seen.contains_key(&plugin.name) {
-            continue;
+    if let Some(book) = live {
+        for (index, files) in book.files.iter().enumerate() {
+            let name = &book.plugins[index].name;
+            if !choice.found.contains_key(name) && !seen.contains_key(name) {
+                choice.chosen.push(Chosen::live(book, index, files, reads)?);
+            }
         }
-        choice.chosen.push(Chosen {
-            candidate: recorded::whole(reads, book, index)?,
-            files: Files::AsLive(files.clone()),
-        });
     }
     Ok(choice)
 }
 
 /// Everything that is live, as it is.
 pub fn all_live(book: &RuleBook, reads: &Reads) -> Result<Vec<Chosen>, RecordedError> {
-    let chosen = |(index, files): (usize, &PluginFiles)| {
-        Ok(Chosen {
-            candidate: recorded::whole(reads, book, index)?,
-            files: Files::AsLive(files.clone()),
-        })
-    };
-    book.files.iter().enumerate().map(chosen).collect()
+    let files = book.files.iter().enumerate();
+    files
+        .map(|(index, files)| Chosen::live(book, index, files, reads))
+        .collect()
 }
 
-fn as_live(book: &RuleBook, name: &str) -> Option<(usize, PluginFiles)> {
-    let is_it = |plugin: &Plugin| plugin.name == name;
-    let index = book.plugins.iter().position(is_it)?;
-    Some((index, book.files.get(index)?.clone()))
+fn as_live<'a>(book: &'a RuleBook, name: &str) -> Option<(usize, &'a PluginFiles)> {
+    let index = book.plugins.iter().position(|plugin| plugin.name == name)?;
+    Some((index, book.files.get(index)?))
 }
