@@ -18,7 +18,7 @@ pub use sender::{Sender, SenderKind};
 use crate::calendar;
 use crate::catalogue::{self, Support};
 use crate::change::{CustomerId, Sameness};
-use crate::event::{Body, Channel, Event, IdentifierKind, Instant, Personal};
+use crate::event::{Body, Channel, Event, IdentifierKind, Instant, Personal, RulesChanged};
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::Shop;
@@ -38,6 +38,12 @@ pub enum Arrival<'a> {
     Told(&'a [u8], &'a Sender),
     /// The shop's clock reached an instant at which something of this customer is due.
     Due { customer: CustomerId, at: Instant },
+    /// Other rules went live, which may affect this customer.
+    RulesChanged {
+        customer: CustomerId,
+        at: Instant,
+        change: RulesChanged,
+    },
 }
 
 /// An event that may go down the line.
@@ -68,6 +74,11 @@ pub fn admit(
     match arrival {
         Arrival::Told(bytes, by) => admit_told(bytes, by, shop, secret, now),
         Arrival::Due { customer, at } => Ok(admit_due(customer, *at, secret, now)),
+        Arrival::RulesChanged {
+            customer,
+            at,
+            change,
+        } => Ok(admit_rules_changed(customer, *at, change, secret, now)),
     }
 }
 
@@ -194,19 +205,47 @@ pub const HOST_SOURCE: &str = "stampcard";
 fn admit_due(customer: &CustomerId, at: Instant, secret: &Secret, now: Instant) -> Admitted {
     let id = format!("{}@{}", customer.0, calendar::text(at));
     Admitted {
+        due: true,
+        ..made_by_host(customer, id, Event::review(at), secret, now)
+    }
+}
+
+fn admit_rules_changed(
+    customer: &CustomerId,
+    at: Instant,
+    change: &RulesChanged,
+    secret: &Secret,
+    now: Instant,
+) -> Admitted {
+    let id = format!("rules/{}/{}", change.rule_book, customer.0);
+    let event = Event {
+        body: Body::RulesChanged(change.clone()),
+        ..Event::review(at)
+    };
+    made_by_host(customer, id, event, secret, now)
+}
+
+fn made_by_host(
+    customer: &CustomerId,
+    id: String,
+    event: Event,
+    secret: &Secret,
+    now: Instant,
+) -> Admitted {
+    Admitted {
         sameness: mac(secret, "review", &[id.as_bytes()]),
         new_customer: customer.clone(),
         event: Arc::new(Event {
             source: HOST_SOURCE.into(),
             id,
-            ..Event::review(at)
+            ..event
         }),
         personal: Personal::default(),
         received_at: now,
         named: Some(customer.clone()),
         wants_account: false,
         as_guest: false,
-        due: true,
+        due: false,
     }
 }
 

@@ -110,7 +110,7 @@ kinds! {
         r#"{"customer":{"email":"ana@example.com"},"channel":"pos","location":"soho","order":{"system":"till","id":"1001"}}"#;
     "page.viewed", Processed, "web store", "A customer who is logged in looked at a page.",
         r#"{"customer":{"email":"ana@example.com"},"channel":"online","page":"/jackets"}"#;
-    "review.due", HostOnly, "host", "A time that a plugin asked for, or that the host keeps, has come.",
+    "review.due", HostOnly, "host", "A time that a plugin asked for, or that the host keeps, has come; or other rules went live, and the host asks again.",
         r#"{}"#;
 }
 

@@ -66,6 +66,8 @@ pub struct CustomerChange {
     pub tiers: Vec<TierRow>,
     pub history: Vec<HistoryRow>,
     pub follow_ups: Vec<FollowUpRow>,
+    /// Plugins whose follow-ups from before the start are not sent, if they wait.
+    pub cancels: Vec<String>,
     pub lots: Vec<NewLot>,
     pub entries: Vec<NewEntry>,
     pub explanations: Vec<Explanation>,

@@ -113,6 +113,8 @@ pub enum Body {
     Visit(Visit),
     /// Something was due; each plugin is told why it is asked.
     Review,
+    /// Other rules are live than when the customer was asked last.
+    RulesChanged(RulesChanged),
     /// The event's `data` as JSON text, for every other kind.
     Other(String),
 }
@@ -324,6 +326,20 @@ pub struct NoteChange {
     pub withdrawn: bool,
 }
 
+/// A rule book went live, and the host asks again for everybody whom it may affect. What plugins
+/// that are live no more have left behind ends with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesChanged {
+    /// The number of the rule book.
+    pub rule_book: i64,
+    /// The plugins that are new in it, or not as they were.
+    pub asks: Vec<String>,
+    /// The first step at which one of them gave no answer. From there on what was missed is asked
+    /// for again, and what was decided stays as far as it does not follow from that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_from: Option<Position>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
     pub count: u32,
@@ -408,6 +424,13 @@ impl Event {
         match &self.body {
             Body::Profile(change) => &change.replaces,
             _ => &[],
+        }
+    }
+
+    pub fn rules_changed(&self) -> Option<&RulesChanged> {
+        match &self.body {
+            Body::RulesChanged(change) => Some(change),
+            _ => None,
         }
     }
 

@@ -102,6 +102,7 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         | Body::Note(_)
         | Body::Visit(_)
         | Body::Review
+        | Body::RulesChanged(_)
         | Body::Other(_) => {}
     }
     if matches!(

@@ -173,6 +173,25 @@ impl Fold {
         self.last < *position && self.clock <= position.at
     }
 
+    /// Whether the step at this position is still to come. A review's has no name, and an event at
+    /// the same instant comes after it.
+    pub fn precedes(&self, step: &Position) -> bool {
+        if step.source.is_empty() {
+            return self.clock < step.at;
+        }
+        self.last < *step
+    }
+
+    /// What rules have decided and remember, apart from points: whether two folds of a customer
+    /// differ in anything but the passing of time.
+    pub fn decided(&self) -> impl PartialEq + use<'_> {
+        (
+            (&self.memberships, &self.standing, &self.next_tier),
+            (&self.tags, &self.tag_ends, &self.offers),
+            (&self.memory, &self.reviews, &self.facts),
+        )
+    }
+
     pub fn to_bytes(&self) -> Vec<u8> {
         let bytes = vec![FOLD_FORMAT];
         postcard::to_extend(self, bytes).expect("a fold is plain data")

@@ -10,6 +10,13 @@ use crate::shop::Shop;
 use crate::walk::{Step, Walk};
 
 pub fn decide(walk: &mut Walk, step: &mut Step) {
+    if step.event.rules_changed().is_some() {
+        for plugin in walk.cancel_what_the_gone_planned() {
+            step.note(format!(
+                "what {plugin} was about to send is cancelled: it is live no more"
+            ));
+        }
+    }
     if let Some(why) = nobody_is_asked(step, walk.with.shop) {
         step.note(why);
         return;

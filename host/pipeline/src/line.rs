@@ -188,12 +188,12 @@ impl Ask for Line<'_> {
     }
 
     fn can_start_at(&self, fold: &Fold) -> bool {
-        let in_place = if self.event.due {
-            true
-        } else {
-            fold.is_before(&self.event.event.position())
-        };
-        in_place && facts::are_complete(fold, self.with.rules)
+        let event = &self.event.event;
+        let in_place = self.event.due || fold.is_before(&event.position());
+        let again_from = event.rules_changed().and_then(|it| it.again_from.as_ref());
+        in_place
+            && again_from.is_none_or(|from| fold.precedes(from))
+            && facts::are_complete(fold, self.with.rules)
     }
 }
 

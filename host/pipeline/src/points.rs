@@ -59,13 +59,22 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
         keep_best(&mut awards, plugins, step);
     }
     cap(&mut awards, walk.with.shop, step);
-    let sum: Points = awards.iter().map(|award| award.amount).sum();
-    step.so_far.awards = awards.iter().filter_map(Award::as_earned).collect();
+    let gone = walk.earned_by_the_gone(step);
+    let awarded = awards.iter().map(|award| (&award.key, award.amount));
+    let earned: Vec<_> = awarded
+        .chain(gone.iter().map(|(key, amount)| (key, *amount)))
+        .collect();
+    let sum: Points = earned.iter().map(|(_, amount)| amount).sum();
+    step.so_far.awards = earned
+        .iter()
+        .filter_map(|(key, amount)| as_earned(key, *amount))
+        .collect();
     step.so_far.points = sum;
     step.so_far.balance_after = walk.fold.balance + sum;
     // A basket that is not paid yet shows what it would earn, and earns nothing.
     if !matches!(step.event.body, Body::Checkout(_)) {
-        earn(walk, step, awards, sum);
+        earn(walk, step, &earned, sum);
+        step.awards = awards;
     }
     let event = step.event.clone();
     if let Body::Adjustment(adjustment) = &event.body {
@@ -106,14 +115,10 @@ fn adjust(walk: &mut Walk, step: &mut Step, event: &Event, adjustment: &Adjustme
     });
 }
 
-fn earn(walk: &mut Walk, step: &mut Step, awards: Vec<Award>, sum: Points) {
-    for award in &awards {
-        if let Some(from) = award
-            .key
-            .available_from
-            .filter(|from| *from > step.event.at)
-        {
-            *walk.fold.maturing.entry(from).or_default() += award.amount;
+fn earn(walk: &mut Walk, step: &mut Step, earned: &[(&LotKey, Points)], sum: Points) {
+    for (key, amount) in earned {
+        if let Some(from) = key.available_from.filter(|from| *from > step.event.at) {
+            *walk.fold.maturing.entry(from).or_default() += amount;
         }
     }
     walk.fold.balance += sum;
@@ -122,7 +127,6 @@ fn earn(walk: &mut Walk, step: &mut Step, awards: Vec<Award>, sum: Points) {
         walk.fold.earned_by_channel[channel as usize] += sum;
     }
     facts::count_earned(walk, step, sum);
-    step.awards = awards;
 }
 
 /// An award as a plugin asked for it, its moments worked out.
@@ -152,20 +156,18 @@ impl Asked {
     }
 }
 
-impl Award {
-    /// What later steps may see of it; nobody earned what staff gave.
-    fn as_earned(&self) -> Option<Earned> {
-        Some(Earned {
-            plugin: self.key.plugin.clone(),
-            kind: match self.key.kind {
-                LotKind::Base => rules::AwardKind::Base,
-                LotKind::Bonus => rules::AwardKind::Bonus,
-                LotKind::Adjustment => return None,
-            },
-            amount: self.amount,
-            reason: self.key.reason.clone(),
-        })
-    }
+/// What later steps may see of an award; nobody earned what staff gave.
+fn as_earned(key: &LotKey, amount: Points) -> Option<Earned> {
+    Some(Earned {
+        plugin: key.plugin.clone(),
+        kind: match key.kind {
+            LotKind::Base => rules::AwardKind::Base,
+            LotKind::Bonus => rules::AwardKind::Bonus,
+            LotKind::Adjustment => return None,
+        },
+        amount,
+        reason: key.reason.clone(),
+    })
 }
 
 fn check(
@@ -430,7 +432,7 @@ pub fn book(
     old: Vec<(i64, LotKey, Points)>,
     balance: Points,
     plugins: &[Plugin],
-    shop: &Shop,
+    late: Late,
 ) -> Booked {
     let mut old: BTreeMap<LotKey, (i64, Points)> = old
         .into_iter()
@@ -442,7 +444,6 @@ pub fn book(
         balance,
         reported: None,
     };
-    let late = shop.file.policies.late;
     for (origin, award) in awards {
         let known = old.remove(&award.key);
         let amount = award.amount - known.map_or(0, |(_, earned)| earned);
@@ -472,11 +473,14 @@ pub fn book(
         };
         booked.enter(lot, kind, amount, &award.key, award.by, Some(&origin));
     }
-    // What was earned before and is not earned any more.
+    // What was earned before and is not earned any more. Of a plugin that is live no more nobody can
+    // say that, so it stays.
     for (key, (id, earned)) in old {
+        let Some(plugin) = plugins.iter().position(|it| it.name == key.plugin) else {
+            continue;
+        };
         if earned != 0 && booked.may_correct(-earned, late) {
-            let plugin = plugins.iter().position(|plugin| plugin.name == key.plugin);
-            let by = Decider::Plugin(plugin.unwrap_or(0) as u32);
+            let by = Decider::Plugin(plugin as u32);
             booked.enter(
                 LotRef::Existing(id),
                 EntryKind::Correction,

@@ -52,6 +52,9 @@ pub struct Plugin {
     /// same only within the same limits. Empty in rule books from before they were kept.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, u64>,
+    /// It failed for too many customers and is not called; why, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
 }
 
 impl Plugin {
@@ -61,6 +64,24 @@ impl Plugin {
                 .events
                 .iter()
                 .any(|wanted| wanted == kind || wanted == "*")
+    }
+
+    /// Whether it decides as another one does: the same code with the same configuration.
+    pub fn is_same_as(&self, other: &Plugin) -> bool {
+        self.name == other.name
+            && self.version == other.version
+            && self.digest == other.digest
+            && self.configuration == other.configuration
+    }
+
+    /// Whether nothing about it is different, apart from being called at all.
+    pub fn is_just_like(&self, other: &Plugin) -> bool {
+        let quarantine = other.quarantine.clone();
+        let called_alike = Plugin {
+            quarantine,
+            ..self.clone()
+        };
+        called_alike == *other
     }
 
     pub fn owns_segment(&self, key: &str) -> bool {
@@ -116,6 +137,41 @@ pub struct Input {
     pub facts_truncated: bool,
     pub state: Option<Vec<u8>>,
     pub so_far: SoFar,
+}
+
+impl Input {
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).expect("an input is plain data")
+    }
+
+    /// `None` if the bytes are no input.
+    pub fn decode(bytes: &[u8]) -> Option<Input> {
+        postcard::from_bytes(bytes).ok()
+    }
+
+    /// Whether two encoded inputs ask the same, sums of points aside.
+    pub fn ask_alike(one: &[u8], other: &[u8]) -> bool {
+        let question = |bytes| Input::decode(bytes).map(Input::without_points);
+        question(one).is_some_and(|asked| question(other) == Some(asked))
+    }
+
+    fn without_points(mut self) -> Input {
+        let customer = &mut self.customer;
+        (customer.balance, customer.available, customer.earned) = (0, 0, 0);
+        self.so_far.balance_after = 0;
+        let totals = &mut self.totals;
+        let windows = totals.channels.iter_mut().chain(&mut totals.windows);
+        let calendar = [
+            &mut totals.lifetime,
+            &mut totals.this_month,
+            &mut totals.this_year,
+            &mut totals.last_year,
+        ];
+        for tally in windows.chain(calendar) {
+            tally.earned = 0;
+        }
+        self
+    }
 }
 
 /// Why the host asks again, as far as it concerns the plugin that is called.
@@ -349,6 +405,8 @@ pub enum Failure {
     Answer { problem: String },
     #[error("could not be called: {message}")]
     Unavailable { message: String },
+    #[error("quarantined: it is called again when it was mended, or released")]
+    Quarantined,
 }
 
 impl Failure {
@@ -364,9 +422,11 @@ impl Failure {
             Failure::Stack => "stack",
             Failure::Answer { .. } => "answer",
             Failure::Unavailable { .. } => "unavailable",
+            Failure::Quarantined => "quarantined",
         }
     }
 
+    /// Whether an answer was missed: a refold asks again. What a rule refuses, it has answered.
     pub fn counts(&self) -> bool {
         !matches!(self, Failure::Rejected { .. })
     }

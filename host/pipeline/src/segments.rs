@@ -87,7 +87,24 @@ fn end_what_is_due(walk: &mut Walk, step: &mut Step) {
     for segment in due {
         leave(walk, step, None, segment, "its time is over".into());
     }
+    if step.event.rules_changed().is_some() {
+        end_what_nobody_decides(walk, step);
+    }
     step.customer.segments = walk.memberships();
+}
+
+/// Ends what no rule that is live decides any more.
+fn end_what_nobody_decides(walk: &mut Walk, step: &mut Step) {
+    let plugins = walk.with.rules.plugins();
+    let members = walk.fold.memberships.iter();
+    let orphans: Vec<(String, String)> = members
+        .filter(|(segment, _)| !plugins.iter().any(|plugin| plugin.owns_segment(segment)))
+        .map(|(segment, member)| (segment.clone(), member.plugin.clone()))
+        .collect();
+    for (segment, plugin) in orphans {
+        let reason = format!("{plugin} decides it no more");
+        leave(walk, step, None, segment, reason);
+    }
 }
 
 /// When each membership ends, if nothing is wrong with the answer.

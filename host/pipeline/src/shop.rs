@@ -39,6 +39,8 @@ pub struct ShopFile {
     #[serde(default)]
     pub caps: Caps,
     #[serde(default)]
+    pub failures: FailurePolicy,
+    #[serde(default)]
     pub profile: ProfilePolicy,
     /// Kinds of the shop's own (`x.…`) that may plan follow-ups, each with a sentence on what it means.
     #[serde(default)]
@@ -138,6 +140,39 @@ pub enum Reload {
     #[default]
     Watch,
     Apply,
+}
+
+/// What happens to a plugin that fails for many customers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FailurePolicy {
+    /// So many different customers, of whom one with a hundred sales counts once.
+    pub customers: u32,
+    /// Within so many minutes.
+    pub minutes: u32,
+    pub then: ThenWhat,
+}
+
+impl Default for FailurePolicy {
+    fn default() -> Self {
+        FailurePolicy {
+            customers: 10,
+            minutes: 10,
+            then: ThenWhat::Quarantine,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThenWhat {
+    /// It is not called until it is mended or released; what it misses is made good then.
+    #[default]
+    Quarantine,
+    /// Its version from before comes back; where there is none, it is quarantined.
+    RollBack,
+    /// It goes on failing.
+    Nothing,
 }
 
 /// What no plugin gets past. `None` is no cap.
@@ -247,6 +282,8 @@ pub enum ShopError {
     Kind(String),
     #[error("caps.{0} must not be negative")]
     Cap(&'static str),
+    #[error("failures.{0} must be at least 1; `then = \"nothing\"` lets a plugin fail for ever")]
+    Failures(&'static str),
     #[error("tags: {0:?} appears twice among keys and synonyms")]
     TagTwice(String),
     #[error("tags: {0:?} is empty or has blanks around it")]
@@ -309,6 +346,14 @@ impl Shop {
         }
         if file.caps.discount_amount.is_some_and(|cap| cap < 0) {
             return Err(ShopError::Cap("discount_amount"));
+        }
+        let FailurePolicy {
+            customers, minutes, ..
+        } = file.failures;
+        for (key, number) in [("customers", customers), ("minutes", minutes)] {
+            if number == 0 {
+                return Err(ShopError::Failures(key));
+            }
         }
         let acts = &file.policies.pos_may;
         if let Some(kind) = acts

@@ -108,7 +108,10 @@ pub struct CustomerCase {
     /// The lots that hold points, for an event that takes some (see [`Event::points_taken`]);
     /// empty for all others.
     pub open_lots: Vec<OpenLot>,
-    /// Likewise: the last recorded decision of each step after `start.last`.
+    /// The plugins with follow-ups that wait to be sent, for an event about changed rules; empty for
+    /// all others.
+    pub planned_by: Vec<String>,
+    /// When the start is not the head: the last recorded decision of each step after `start.last`.
     pub recorded: Vec<Recorded>,
 }
 

@@ -19,7 +19,8 @@ use crate::outcome::{
     CustomerNow, FollowUpView, Outcome, SegmentChanges, Status, TagChanges, Time,
 };
 use crate::points::{Award, Debit};
-use crate::rules::{Birthday, Customer, Membership, ReviewCause, Role, SoFar, Standing};
+use crate::rules::{Birthday, Customer, Membership, Plugin, ReviewCause, Role, SoFar, Standing};
+use crate::shop::Late;
 use crate::store::{Case, CustomerCase};
 use crate::{facts, points};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -71,6 +72,8 @@ struct Gathered {
     explanations: Vec<Explanation>,
     checkpoints: Vec<Fold>,
     review_items: Vec<ReviewItem>,
+    /// Plugins whose unsent follow-ups are cancelled.
+    cancels: Vec<String>,
     outcome: Outcome,
     /// Something happened that people can see.
     visible: bool,
@@ -252,6 +255,13 @@ impl<'a> Walk<'a> {
             self.fold.last = event.position();
             self.fold.events += 1;
         }
+        if event.rules_changed().is_some() {
+            let plugins = self.with.rules.plugins();
+            self.fold.reviews.retain(|(name, role), _| {
+                let is_it = |plugin: &Plugin| plugin.name == *name && plugin.roles.contains(role);
+                plugins.iter().any(is_it)
+            });
+        }
         let shop = self.with.shop;
         let zone = shop.zone_at(event.location.as_deref());
         let local = LocalTime::at(event.at, zone);
@@ -260,11 +270,17 @@ impl<'a> Walk<'a> {
             .as_deref()
             .and_then(|id| shop.place(id))
             .map(|place| place.place.clone());
+        let asks_every_tier_rule = match &event.body {
+            Body::Placement(placement) => placement.tier.is_none(),
+            Body::RulesChanged(_) => self.tier_has_no_rule(),
+            _ => false,
+        };
+        let causes = match &event.body {
+            Body::RulesChanged(_) => vec![ReviewCause::RulesChanged],
+            _ => Vec::new(),
+        };
         Step {
-            asks_every_tier_rule: matches!(
-                &event.body,
-                Body::Placement(placement) if placement.tier.is_none()
-            ),
+            asks_every_tier_rule,
             customer: self.view(),
             moved: Moved {
                 at: event.at,
@@ -278,7 +294,7 @@ impl<'a> Walk<'a> {
             event,
             is_review,
             asked,
-            causes: Vec::new(),
+            causes,
             journal: next.journal,
             is_answered,
             was_decided: next.was_decided,
@@ -300,6 +316,43 @@ impl<'a> Walk<'a> {
             membership_rows: Vec::new(),
             left_since: HashMap::new(),
         }
+    }
+
+    /// The plugin that placed the customer is live no more. They stay until another rule speaks.
+    fn tier_has_no_rule(&self) -> bool {
+        let held = self.fold.standing.as_ref();
+        let plugin = held.and_then(|held| held.plugin.as_deref());
+        plugin.is_some_and(|plugin| self.live(plugin).is_none())
+    }
+
+    /// What plugins that are live no more had earned the customer in this step. Nobody can be asked
+    /// about it again, so it stays.
+    pub fn earned_by_the_gone(&self, step: &Step) -> Vec<(LotKey, Points)> {
+        if !step.was_decided || self.case.lots.is_empty() {
+            return Vec::new();
+        }
+        let place = step.event.position();
+        let lots = self.case.lots.iter().filter(|(_, key, _)| {
+            key.origin == place && !key.plugin.is_empty() && self.live(&key.plugin).is_none()
+        });
+        lots.map(|(_, key, earned)| (key.clone(), *earned))
+            .collect()
+    }
+
+    /// Nothing is sent in the name of a plugin that is live no more. Says whose plans these were.
+    pub fn cancel_what_the_gone_planned(&mut self) -> Vec<String> {
+        let planned_by = std::mem::take(&mut self.case.planned_by);
+        let gone = planned_by
+            .into_iter()
+            .filter(|name| self.live(name).is_none());
+        self.out.cancels = gone.collect();
+        self.out.cancels.clone()
+    }
+
+    /// A plugin of the rules that are live.
+    pub fn live(&self, name: &str) -> Option<&Plugin> {
+        let plugins = self.with.rules.plugins();
+        plugins.iter().find(|plugin| plugin.name == name)
     }
 
     /// The customer as plugins see them now.
@@ -491,6 +544,24 @@ impl<'a> Walk<'a> {
         }));
     }
 
+    /// Which corrections are made. What a failure kept from a customer is owed, whatever the shop does
+    /// about sales that come late.
+    fn late(&self) -> Late {
+        let again = self.admitted.event.rules_changed();
+        match self.with.shop.file.policies.late {
+            Late::Report if again.is_some_and(|change| change.again_from.is_some()) => {
+                Late::InFavour
+            }
+            policy => policy,
+        }
+    }
+
+    /// Whether rules decided something that points and rows do not show: what they remember, when
+    /// they want to be asked.
+    fn changed_something(&self) -> bool {
+        !self.out.cancels.is_empty() || self.fold.decided() != self.case.start.decided()
+    }
+
     /// Everything that the steps did, as one change.
     pub fn finish(mut self) -> Change {
         let plugins = self.with.rules.plugins();
@@ -500,7 +571,7 @@ impl<'a> Walk<'a> {
             old,
             self.case.balance,
             plugins,
-            self.with.shop,
+            self.late(),
         );
         let open = std::mem::take(&mut self.case.open_lots);
         booked.take(std::mem::take(&mut self.out.debits), open);
@@ -511,7 +582,7 @@ impl<'a> Walk<'a> {
         }
         // Under a policy that does not correct both ways the ledger, not the fold, is right.
         self.fold.balance = booked.balance;
-        let mut outcome = self.out.outcome;
+        let mut outcome = std::mem::take(&mut self.out.outcome);
         outcome.points = points::views(&booked.entries, plugins, self.fold.clock, &booked.lots);
         outcome.customer = Some(CustomerNow {
             id: self.case.id.0.clone(),
@@ -521,7 +592,7 @@ impl<'a> Walk<'a> {
             segments: self.fold.memberships.keys().cloned().collect(),
         });
         let explanations = &mut self.out.explanations;
-        for index in self.recorded.into_values() {
+        for (_, index) in self.recorded.drain() {
             let known = &self.case.recorded[index].explanation;
             if known.is_review && !known.calls.is_empty() {
                 explanations.push(Explanation {
@@ -532,7 +603,19 @@ impl<'a> Walk<'a> {
             }
         }
         explanations.sort_by(|one, other| one.position.cmp(&other.position));
-        let in_journal = !self.admitted.due || self.out.visible || !booked.entries.is_empty();
+        let says_something = self.out.visible || !booked.entries.is_empty();
+        let in_journal = if self.admitted.event.rules_changed().is_some() {
+            says_something || self.start.is_refold || self.changed_something()
+        } else {
+            !self.admitted.due || says_something
+        };
+        if !in_journal && !self.admitted.due {
+            // New rules that change nothing for a customer leave nothing behind.
+            self.fold = self.case.start.clone();
+            self.out.history.clear();
+            self.out.explanations.clear();
+            self.out.checkpoints.clear();
+        }
         Change {
             event: self.admitted.event.clone(),
             personal: self.admitted.personal.clone(),
@@ -551,6 +634,7 @@ impl<'a> Walk<'a> {
                 links: self.links,
                 head: self.fold,
                 start: self.start,
+                cancels: self.out.cancels,
                 memberships: self.out.memberships,
                 tiers: self.out.tiers,
                 history: self.out.history,

@@ -394,6 +394,7 @@ fn about(file: &PluginFile, code: &Code, configuration: &str) -> rules::Plugin {
             .collect()
     };
     rules::Plugin {
+        quarantine: None,
         name: manifest.name.clone(),
         version: manifest.version.to_string(),
         digest: code.digest.clone(),

@@ -24,6 +24,7 @@ use stampcard_pipeline::shop::Shop;
 use std::sync::Arc;
 
 /// The plugins of one shop, ready to be called.
+#[derive(Clone)]
 pub struct RuleBook {
     /// In the order in which they run.
     loaded: Vec<Arc<Loaded>>,
@@ -39,10 +40,10 @@ pub(crate) struct Loaded {
 }
 
 /// A plugin that is not loaded as its files have it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct NotLoaded {
     pub name: String,
-    pub reason: LoadError,
+    pub reason: Arc<LoadError>,
     /// The version that stays live instead, from the rule book before.
     pub live: Option<String>,
 }
@@ -96,7 +97,7 @@ impl RuleBook {
                     });
                     not_loaded.push(NotLoaded {
                         name: candidate.name,
-                        reason,
+                        reason: Arc::new(reason),
                         live: None,
                     });
                 }
@@ -111,7 +112,7 @@ impl RuleBook {
                     if !not_loaded.iter().any(|known| known.name == name) {
                         not_loaded.push(NotLoaded {
                             name,
-                            reason,
+                            reason: Arc::new(reason),
                             live: None,
                         });
                     }
@@ -142,6 +143,33 @@ impl RuleBook {
     /// What is not loaded as its files have it, and why.
     pub fn not_loaded(&self) -> &[NotLoaded] {
         &self.not_loaded
+    }
+
+    /// Does not call the plugins that are quarantined in a recorded rule book, as far as they are still
+    /// the same: whoever changes one has mended it, or thinks so.
+    pub fn quarantined_as(mut self, recorded: &[rules::Plugin]) -> RuleBook {
+        for about in &mut self.about {
+            let then = recorded.iter().find(|then| then.is_same_as(about));
+            about.quarantine = then.and_then(|then| then.quarantine.clone());
+        }
+        self
+    }
+
+    /// The same plugins, with one that is not called any more, for a reason in words, or is called
+    /// again. `None` if there is no such plugin.
+    pub fn with_quarantine(&self, name: &str, reason: Option<String>) -> Option<RuleBook> {
+        let mut book = self.clone();
+        let about = book.about.iter_mut().find(|about| about.name == name)?;
+        about.quarantine = reason;
+        Some(book)
+    }
+
+    /// The same plugins, beside what could not be loaded when they were looked at last.
+    pub fn with_not_loaded(self, not_loaded: &[NotLoaded]) -> RuleBook {
+        RuleBook {
+            not_loaded: not_loaded.to_vec(),
+            ..self
+        }
     }
 
     /// What one call of a plugin may use.
@@ -221,6 +249,12 @@ impl RuleBook {
         input: &Input,
         fuel: Option<u64>,
     ) -> Call<D::Answer> {
+        if self.about[plugin].quarantine.is_some() {
+            return Call {
+                result: Err(Failure::Quarantined),
+                usage: Usage::default(),
+            };
+        }
         let turn = (D::ROLE, plugin);
         let plugin = self.plugin(plugin);
         deciding::turn(event, plugin.currency(), input, turn, |turned| {

@@ -96,7 +96,9 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         }),
         line::Body::Visit(it) => wit::Body::Visit(wit::Visit { count: it.count }),
         // Why it is asked is each plugin's own, so `input` says it.
-        line::Body::Review => wit::Body::Review(wit::Review { causes: Vec::new() }),
+        line::Body::Review | line::Body::RulesChanged(_) => {
+            wit::Body::Review(wit::Review { causes: Vec::new() })
+        }
         // What came after the contract goes as JSON, in the words of the catalogue.
         line::Body::Adjustment(it) => other(json!({
             "points": it.points, "reason": it.reason, "expires_at": it.expires_at.map(calendar::text),

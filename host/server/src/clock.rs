@@ -4,7 +4,9 @@
 
 use crate::desk::Desk;
 use crate::lanes::Lanes;
+use crate::merchant::reviews;
 use parking_lot::{Condvar, Mutex};
+use stampcard_pipeline::admit::Arrival;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::store::StoreError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,7 +60,11 @@ pub fn drive(
                 // Nobody listens any more if the rest could not be sent.
                 let _ = tell.send(outcome.is_ok());
             });
-            if lanes.send_due(customer, at, reply).is_err() {
+            let arrival = Arrival::Due {
+                customer: customer.clone(),
+                at,
+            };
+            if lanes.send_own(&customer, arrival, reply).is_err() {
                 // The shop is closing; what is due stays due.
                 return Ok(all);
             }
@@ -97,12 +103,17 @@ struct Shared {
 }
 
 impl Clock {
-    pub fn start(desk: Arc<Desk>, lanes: Arc<Lanes>) -> Clock {
+    /// With each beat something else is looked after as well.
+    pub fn start(
+        desk: Arc<Desk>,
+        lanes: Arc<Lanes>,
+        look_after: impl Fn() + Send + 'static,
+    ) -> Clock {
         let shared = Arc::new(Shared::default());
         let beating = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("shop-clock".into())
-            .spawn(move || beating.beat(&desk, &lanes))
+            .spawn(move || beating.beat(&desk, &lanes, look_after))
             .expect("the operating system gives a thread at the start");
         Clock {
             shared,
@@ -121,7 +132,7 @@ impl Clock {
 }
 
 impl Shared {
-    fn beat(&self, desk: &Desk, lanes: &Lanes) {
+    fn beat(&self, desk: &Desk, lanes: &Lanes, look_after: impl Fn()) {
         let mut stop = self.stop.lock();
         while !*stop {
             drop(stop);
@@ -131,6 +142,13 @@ impl Shared {
                     self.failed.fetch_add(driven.failed, Ordering::Relaxed);
                 }
                 Err(error) => tracing::error!(%error, "the clock cannot read what is due"),
+            }
+            look_after();
+            if desk.round_is_open.load(Ordering::Acquire)
+                && let Err(error) =
+                    reviews::go_on(desk, lanes, now(), Some(BEAT), || *self.stop.lock())
+            {
+                tracing::error!(%error, "customers cannot be asked about the new rules");
             }
             stop = self.stop.lock();
             if !*stop {

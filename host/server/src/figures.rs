@@ -103,7 +103,7 @@ fn count(plugins: &mut BTreeMap<(String, String), PluginFigures>, call: &PluginV
     figures.micros += call.micros;
     if matches!(call.status.as_str(), "ok" | "rejected") {
         figures.well_since += 1;
-    } else {
+    } else if call.status != "quarantined" {
         figures.well_since = 0;
         figures.last_failure = Some(LastFailure {
             class: call.status.clone(),
@@ -117,8 +117,8 @@ fn count(plugins: &mut BTreeMap<(String, String), PluginFigures>, call: &PluginV
 /// Calls in a row that must go well before a failure is history.
 const WELL_AGAIN: u64 = 100;
 
-/// How a plugin does: `unknown` before its first call, `ok`, `recovering` or `failing`. It is as
-/// healthy as its sickest role.
+/// How a plugin does that is called: `unknown` before its first call, `ok`, `recovering` or `failing`.
+/// It is as healthy as its sickest role.
 pub fn health(seen: &[(&str, &PluginFigures)]) -> &'static str {
     let of_role = |seen: &PluginFigures| match seen.last_failure {
         None => "ok",

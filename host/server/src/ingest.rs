@@ -82,6 +82,10 @@ pub fn ingest(
 ) -> Result<Summary, IngestError> {
     let began = std::time::Instant::now();
     let before = merchant.store().reads().newest_event_at()?;
+    if let Some(before) = before {
+        // Whoever was there under other rules is asked as of the last thing that the shop has seen.
+        merchant.finish_reviews(before)?;
+    }
     let told = Arc::new(Told::new(merchant.folder().dir(), before));
     let mut driven = 0;
     let mut driven_to = before;
@@ -157,7 +161,12 @@ fn settle(merchant: &Merchant, told: &Told) -> Result<(), IngestError> {
 /// Drives whom something is due for by the shop's clock.
 fn drive(merchant: &Merchant, clock: Option<Instant>) -> Result<u64, IngestError> {
     match clock {
-        Some(clock) => Ok(clock::drive(merchant.desk(), merchant.lanes(), clock, || false)?.done),
+        Some(clock) => {
+            merchant.judge();
+            merchant.finish_reviews(clock)?;
+            let driven = clock::drive(merchant.desk(), merchant.lanes(), clock, || false)?;
+            Ok(driven.done)
+        }
         None => Ok(0),
     }
 }

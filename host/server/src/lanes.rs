@@ -2,7 +2,7 @@
 //!
 //! An event goes to a lane by its customer, so that events of one customer are decided in the
 //! order in which they came. Nothing depends on that but speed: the store holds a customer while an
-//! event of theirs is decided. Timers wait behind tills. A lane decides the next event while the
+//! event of theirs is decided. Timers, and whatever else is our own, wait behind tills. A lane decides the next event while the
 //! last one is on its way to the disk.
 
 use crate::clock;
@@ -11,7 +11,6 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use stampcard_pipeline::admit::{Arrival, Sender};
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::line::{preview, process};
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::refusal::Refusal;
@@ -25,8 +24,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use tracing::Span;
 
-/// After this many tills in a row one timer has its turn, so that a rush does not stop the clock.
-const TILLS_PER_TIMER: u32 = 64;
+/// After this many tills in a row one of our own has its turn, so that a rush does not stop the clock.
+const TILLS_PER_OWN: u32 = 64;
 /// What is asked of a till that finds every place taken, in seconds.
 pub const RETRY_AFTER_S: u32 = 1;
 
@@ -47,7 +46,8 @@ pub struct Job {
 enum What {
     Told(Bytes, Sender),
     Preview(Bytes, Sender),
-    Due { customer: CustomerId, at: Instant },
+    /// Something that the host itself brings.
+    Own(Arrival<'static>),
 }
 
 /// Why a job is not taken.
@@ -81,18 +81,18 @@ struct Lane {
 #[derive(Default)]
 struct Queue {
     tills: VecDeque<Job>,
-    timers: VecDeque<Job>,
-    /// Tills since the last timer.
+    own: VecDeque<Job>,
+    /// Tills since the last of our own.
     in_a_row: u32,
     closed: bool,
 }
 
 impl Queue {
     fn pop(&mut self) -> Option<Job> {
-        if self.in_a_row >= TILLS_PER_TIMER || self.tills.is_empty() {
+        if self.in_a_row >= TILLS_PER_OWN || self.tills.is_empty() {
             self.in_a_row = 0;
-            if let Some(timer) = self.timers.pop_front() {
-                return Some(timer);
+            if let Some(own) = self.own.pop_front() {
+                return Some(own);
             }
         }
         self.in_a_row += 1;
@@ -100,7 +100,7 @@ impl Queue {
     }
 
     fn waiting(&self) -> usize {
-        self.tills.len() + self.timers.len()
+        self.tills.len() + self.own.len()
     }
 }
 
@@ -156,15 +156,16 @@ impl Lanes {
         self.put(lane, What::Preview(event, by), reply, Wait::No)
     }
 
-    /// Lets the shop's clock drive a customer, as soon as the lane has a place.
-    pub fn send_due(
+    /// Takes what the host itself has about a customer, as soon as the lane has a place. It waits
+    /// behind the tills.
+    pub fn send_own(
         &self,
-        customer: CustomerId,
-        at: Instant,
+        customer: &CustomerId,
+        arrival: Arrival<'static>,
         reply: Reply,
     ) -> Result<(), NotTaken> {
         let lane = self.lane_of(customer.0.as_bytes());
-        self.put(lane, What::Due { customer, at }, reply, Wait::ForAPlace)
+        self.put(lane, What::Own(arrival), reply, Wait::ForAPlace)
     }
 
     /// Waits until nothing that was taken is undecided. Others may go on putting.
@@ -229,7 +230,7 @@ impl Lanes {
             span: Span::current(),
             _work: self.desk.store.begin_work(),
         };
-        let is_timer = matches!(job.what, What::Due { .. });
+        let is_own = matches!(job.what, What::Own(_));
         let mut queue = lane.queue.lock();
         loop {
             if queue.closed {
@@ -244,8 +245,8 @@ impl Lanes {
             }
         }
         lane.open.fetch_add(1, Ordering::AcqRel);
-        if is_timer {
-            queue.timers.push_back(job)
+        if is_own {
+            queue.own.push_back(job)
         } else {
             queue.tills.push_back(job)
         }
@@ -308,7 +309,10 @@ impl Lane {
             Ok(Decided::Preview(outcome)) => reply(Ok(*outcome)),
             Ok(Decided::Committed(committed)) => {
                 let Committed { outcome, durable } = *committed;
-                desk.figures.decided(&outcome, clock::now());
+                let now = clock::now();
+                desk.figures.decided(&outcome, now);
+                desk.failing
+                    .decided(&outcome, || desk.live().shop.file.failures, now);
                 let bell = Arc::clone(&desk.bell);
                 durable.then(Box::new(move |durable| {
                     reply(durable.map(|()| outcome).map_err(Refusal::Store));
@@ -334,12 +338,7 @@ fn decide(desk: &Desk, what: What) -> Result<Decided, Refusal> {
             &Arrival::Told(&event, &by),
             clock::now(),
         )?,
-        What::Due { customer, at } => process(
-            &desk.store,
-            context,
-            &Arrival::Due { customer, at },
-            clock::now(),
-        )?,
+        What::Own(arrival) => process(&desk.store, context, &arrival, clock::now())?,
         What::Preview(event, by) => {
             let outcome = preview(
                 &desk.store.preview(),

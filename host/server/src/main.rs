@@ -9,6 +9,7 @@ mod config;
 mod desk;
 mod disk;
 mod doctor;
+mod failing;
 mod figures;
 mod http;
 mod ingest;

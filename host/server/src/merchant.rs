@@ -4,9 +4,12 @@
 
 mod going_live;
 mod inbox;
+mod quarantine;
+pub(crate) mod reviews;
 
 use going_live::at_start;
-pub use going_live::{Installed, NotLive, Reloaded, problems};
+pub use going_live::{Installed, NotLive, Reloaded, problems, state};
+pub use reviews::Foreseen;
 
 use crate::audit::{Audit, Audited};
 use crate::clock::{self, Clock};
@@ -234,9 +237,15 @@ impl Merchant {
 
     /// Lets the shop's clock follow the wall clock, and takes changes of the folder as it says.
     pub fn tend(self: &Arc<Self>) {
+        let merchant = Arc::downgrade(self);
         *self.clock.lock() = Some(Clock::start(
             Arc::clone(&self.desk),
             Arc::clone(&self.lanes),
+            move || {
+                if let Some(merchant) = merchant.upgrade() {
+                    merchant.judge();
+                }
+            },
         ));
         *self.audit.lock() = Some(Audit::start(Arc::clone(&self.desk)));
         *self.watch.lock() = reload::watch(self);

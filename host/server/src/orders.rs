@@ -8,7 +8,7 @@
 use crate::clock;
 use crate::config::Folder;
 use crate::figures::{LastFailure, health};
-use crate::merchant::{Merchant, NotLive, OpenError, Options};
+use crate::merchant::{Merchant, NotLive, OpenError, Options, state};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stampcard_pipeline::calendar;
@@ -43,6 +43,18 @@ pub enum Order {
         name: String,
         actor: String,
         reason: String,
+    },
+    Release {
+        name: String,
+        actor: String,
+        reason: String,
+    },
+    /// What an install would do to the customers there are. Its component goes beside it.
+    Preview {
+        name: String,
+        /// The text of `NAME.toml`.
+        file: String,
+        schema: Option<String>,
     },
     /// Takes what is new in the folder, whatever `reload` says.
     Apply,
@@ -189,6 +201,20 @@ fn carry_out(
             actor,
             reason,
         } => json!(merchant.roll_back(&name, &actor, &reason)?),
+        Order::Release {
+            name,
+            actor,
+            reason,
+        } => json!(merchant.release(&name, &actor, &reason)?),
+        Order::Preview { name, file, schema } => {
+            let candidate = Candidate {
+                name,
+                file,
+                component,
+                schema,
+            };
+            json!(merchant.foresee(candidate)?)
+        }
         Order::Apply => {
             let taken = merchant.reload()?;
             json!({"revision": taken.number, "is_new": taken.is_new, "problems": taken.problems, "drift": taken.drift})
@@ -247,8 +273,9 @@ pub fn listed(book: &RuleBook, revision: Option<i64>, seen: impl Fn(&str) -> See
         json!({
             "name": plugin.name, "version": plugin.version, "revision": revision,
             "digest": plugin.digest, "configuration": plugin.configuration, "roles": roles,
-            "events": plugin.events, "owns": owned, "state": "live", "drift": seen.drift,
-            "health": seen.health,
+            "events": plugin.events, "owns": owned, "state": state(plugin), "drift": seen.drift,
+            "quarantine": plugin.quarantine,
+            "health": if plugin.quarantine.is_some() { state(plugin) } else { seen.health },
             "last_error": seen.last_failure.map(|failure| json!({
                 "class": failure.class, "message": failure.message, "version": failure.version,
                 "at": calendar::text(failure.at),

@@ -164,7 +164,10 @@ pub fn load(
         .collect::<Result<Vec<_>, _>>()?;
     let loaded = RuleBook::load(engine, &Shop::new(file)?, candidates, &[], None);
     match loaded.not_loaded() {
-        [] => Ok((Shop::new(book.shop.clone())?, loaded)),
+        [] => Ok((
+            Shop::new(book.shop.clone())?,
+            loaded.quarantined_as(&book.plugins),
+        )),
         [first, ..] => Err(RecordedError::Load(first.reason.to_string())),
     }
 }

@@ -13,7 +13,7 @@ use crate::recorded::{self, For, RecordedError};
 use serde::Serialize;
 use stampcard_pipeline::admit::{Admitted, Arrival};
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::EventName;
+use stampcard_pipeline::event::{Body, EventName};
 use stampcard_pipeline::line::{Context, process, process_admitted};
 use stampcard_pipeline::outcome::Status;
 use stampcard_pipeline::refusal::Refusal;
@@ -154,17 +154,19 @@ impl Replay<'_> {
         );
         self.then.begin(self.reads, name.clone())?;
         let decided = match row.customer.clone() {
-            Some(customer) if row.event.kind == "review.due" => self.decide(|store, with| {
-                process(
-                    store,
-                    with,
-                    &Arrival::Due {
-                        customer,
-                        at: row.event.at,
-                    },
-                    at,
-                )
-            }),
+            Some(customer) if matches!(row.event.body, Body::Review) => {
+                self.decide(|store, with| {
+                    process(
+                        store,
+                        with,
+                        &Arrival::Due {
+                            customer,
+                            at: row.event.at,
+                        },
+                        at,
+                    )
+                })
+            }
             _ => {
                 let admitted = self.admitted(row);
                 self.decide(|store, with| process_admitted(store, with, &admitted))
@@ -244,6 +246,7 @@ impl Replay<'_> {
                 files: &book.files,
                 artifacts: &artifacts,
                 by: &book.by,
+                round: None,
                 at: row.received_at,
             },
             None,

@@ -13,9 +13,11 @@ use crate::rule_books::RuleBook;
 use crate::store::Shared;
 use crate::writer::Writer;
 use outbox::{Plans, cancelled};
-use stampcard_pipeline::change::{Change, CustomerChange, Decider};
+use stampcard_pipeline::change::{Change, CustomerChange, Decider, Explanation};
+use stampcard_pipeline::event::Position;
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::outcome::Status;
+use stampcard_pipeline::rules::Failure;
 use stampcard_pipeline::store::{Case, Committed, StoreError};
 use std::sync::Arc;
 
@@ -106,6 +108,7 @@ fn check(change: &Change, hot: Option<&Hot>) -> Result<(), StoreError> {
     }
     let needs_journal = !customer.entries.is_empty()
         || !customer.follow_ups.is_empty()
+        || !customer.cancels.is_empty()
         || !customer.history.is_empty();
     if !change.in_journal && needs_journal {
         return wrong(
@@ -372,6 +375,31 @@ impl Writing<'_> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 &[&row, &position.at.0, &position.source, &position.id, &of_event, &seq, &self.change.rule_book, body],
             )?;
+            self.missed(row, customer, explanation)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps which plugins owe an answer to this step. One that is decided again may have had it.
+    fn missed(
+        &self,
+        row: i64,
+        customer: &CustomerChange,
+        step: &Explanation,
+    ) -> Result<(), Trouble> {
+        let Position { at, source, id } = &step.position;
+        if customer.start.is_refold {
+            self.writer.sql.run(
+                "DELETE FROM missed WHERE customer = ?1 AND at = ?2 AND source = ?3 AND id = ?4",
+                &[&row, &at.0, source, id],
+            )?;
+        }
+        let calls = step.calls.iter();
+        for call in calls.filter(|call| call.answer.failure().is_some_and(Failure::counts)) {
+            self.writer.sql.run(
+                "INSERT OR IGNORE INTO missed (customer, at, source, id, plugin) VALUES (?1, ?2, ?3, ?4, ?5)",
+                &[&row, &at.0, source, id, &outbox::plugin_name(self.book, call.plugin)?],
+            )?;
         }
         Ok(())
     }
@@ -396,6 +424,7 @@ impl Writing<'_> {
         let before = self.token.hot.as_ref();
         let outbox_moved = customer.start.is_refold
             || !self.plans.cancelled.is_empty()
+            || !customer.cancels.is_empty()
             || !self.plans.fates.is_empty();
         let plans = match before {
             None if !outbox_moved => Some(Arc::new(Vec::new())),

@@ -19,6 +19,7 @@ mod open;
 mod orders;
 mod people;
 pub mod reads;
+mod reviews;
 mod row;
 mod rule_books;
 mod schema;
@@ -33,6 +34,7 @@ pub use group::{Grouping, Work};
 pub use keys::{ApiKey, KeyRing};
 pub use orders::{Order, OrderDesk};
 pub use reads::Reads;
+pub use reviews::{Affected, NewRound, Progress, Round};
 pub use rule_books::{
     Artifact, ArtifactKind, By, Inbox, NewRuleBook, Origin, PluginFiles, RuleBook,
 };

@@ -267,6 +267,7 @@ fn finish(
             later: Vec::new(),
             lots: Vec::new(),
             open_lots: Vec::new(),
+            planned_by: Vec::new(),
             recorded: Vec::new(),
         },
         Some(read) => {
@@ -287,6 +288,7 @@ fn finish(
                 later: unpack_later(read.later)?,
                 lots: read.lots,
                 open_lots: read.open_lots,
+                planned_by: read.planned_by,
                 recorded: unpack_recorded(read.recorded, books)?,
             };
             token.hot = Some(read.hot);

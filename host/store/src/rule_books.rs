@@ -1,6 +1,7 @@
 //! Rule books: what was live at once, under a number that every decision names.
 
 use crate::error::Trouble;
+use crate::reviews::{self, NewRound};
 use crate::row;
 use crate::sql::Sql;
 use crate::store::Shared;
@@ -53,16 +54,28 @@ pub enum Origin {
     Folder,
     Install,
     Rollback,
+    /// A plugin failed for too many customers, and is not called.
+    Quarantine,
+    /// It is called again as it is.
+    Release,
 }
 
 impl Origin {
-    const ALL: [Origin; 3] = [Origin::Folder, Origin::Install, Origin::Rollback];
+    const ALL: [Origin; 5] = [
+        Origin::Folder,
+        Origin::Install,
+        Origin::Rollback,
+        Origin::Quarantine,
+        Origin::Release,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Origin::Folder => "folder",
             Origin::Install => "install",
             Origin::Rollback => "rollback",
+            Origin::Quarantine => "quarantine",
+            Origin::Release => "release",
         }
     }
 }
@@ -88,6 +101,8 @@ pub struct NewRuleBook<'a> {
     /// Bytes that it names and the file may not have yet.
     pub artifacts: &'a [Artifact<'a>],
     pub by: &'a By,
+    /// Who is asked again, if anybody.
+    pub round: Option<&'a NewRound>,
     pub at: Instant,
 }
 
@@ -105,6 +120,7 @@ impl<'a> NewRuleBook<'a> {
             files: &[],
             artifacts: &[],
             by: &NOBODY,
+            round: None,
             at,
         }
     }
@@ -247,6 +263,9 @@ impl Shared {
             insert_artifacts(writer, new.artifacts)?;
             let versions = insert_book(writer, number, new)?;
             keep_inbox(writer, inbox)?;
+            if let Some(round) = new.round {
+                reviews::begin(writer, number, round, new.at)?;
+            }
             Ok(versions)
         })?;
         self.group.flush(&mut writer)?;

@@ -2,17 +2,19 @@
 
 use crate::error::{OpenError, store_error};
 use rusqlite::{Connection, OptionalExtension};
+use stampcard_pipeline::store::StoreError;
 use std::path::Path;
 
 /// Marks the file as ours in its first 100 bytes: "Stmp".
 const APPLICATION_ID: i64 = 0x5374_6d70;
 
 /// What brings an empty file to format 1, then to 2 …, each as it was released.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../schema/0001_first.sql"),
     include_str!("../schema/0002_revisions.sql"),
     include_str!("../schema/0003_acts_of_staff.sql"),
     include_str!("../schema/0004_key_uses.sql"),
+    include_str!("../schema/0005_reviews.sql"),
 ];
 
 /// The format that this program writes.
@@ -28,6 +30,11 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
     if found == FORMAT {
         return Ok(());
     }
+    // A table that is written anew takes the place of one that others point to. That they still point
+    // to something is looked at in the end; the pragma does nothing within a transaction.
+    connection
+        .pragma_update(None, "foreign_keys", false)
+        .map_err(failed)?;
     let migration = connection
         .transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive)
         .map_err(failed)?;
@@ -40,7 +47,21 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
     migration
         .pragma_update(None, "user_version", FORMAT)
         .map_err(failed)?;
-    migration.commit().map_err(failed)
+    let dangling: Option<String> = migration
+        .query_row("PRAGMA foreign_key_check", [], |row| row.get(0))
+        .optional()
+        .map_err(failed)?;
+    if let Some(table) = dangling {
+        let problem = format!("rows of {table} point to nothing");
+        return Err(OpenError::Store {
+            path: path.into(),
+            error: StoreError::Corrupt(problem),
+        });
+    }
+    migration.commit().map_err(failed)?;
+    connection
+        .pragma_update(None, "foreign_keys", true)
+        .map_err(failed)
 }
 
 /// The file's format; 0 for an empty file. Refuses what is not ours and what is newer than us.

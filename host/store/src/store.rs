@@ -7,6 +7,7 @@ use crate::hold::Holds;
 use crate::log::{Log, flush_folder_of};
 use crate::open::Conflicts;
 use crate::reads::Reads;
+use crate::reviews::Progress;
 use crate::rule_books::{Books, Inbox, NewRuleBook, RuleBook};
 use crate::schema;
 use crate::sql::{Recording, Sql};
@@ -166,6 +167,16 @@ impl SqliteStore {
         inbox: Option<&Inbox>,
     ) -> Result<Arc<RuleBook>, StoreError> {
         self.shared.save_rule_book(new, inbox)
+    }
+
+    /// Keeps how far a round of reviews has come, and that it has ended.
+    pub fn advance_round(
+        &self,
+        rule_book: i64,
+        progress: &Progress,
+        ended_at: Option<Instant>,
+    ) -> Result<(), StoreError> {
+        self.shared.advance_round(rule_book, progress, ended_at)
     }
 
     /// The rule book that is live, if the shop ever had one.

@@ -88,6 +88,8 @@ fn each_ailment_has_a_line_that_names_it_and_a_remedy() {
             Box::new(|shop| fs::set_permissions(shop.path("data"), fs::Permissions::from_mode(0o755)).expect("it is ours"))),
         ("ledger", "fail", "balance", "stampcard check",
             Box::new(|shop| clumsy_hand(shop, "UPDATE customers SET balance = balance + 1"))),
+        ("answers", "warn", "brittle owes 2 customers one", "bad-plugin.md",
+            Box::new(|shop| clumsy_hand(shop, "INSERT INTO missed (customer, at, source, id, plugin) SELECT id, 0, '', '', 'brittle' FROM customers"))),
         ("database", "fail", "format 900", "install the version",
             Box::new(|shop| clumsy_hand(shop, "PRAGMA user_version = 900"))),
         ("database", "fail", "not one of stampcard's", "restore.md",

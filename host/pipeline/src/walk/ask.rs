@@ -9,34 +9,30 @@ use crate::fold::Remembered;
 use crate::limits;
 use crate::line::Context;
 use crate::outcome::PluginView;
-use crate::rules::{After, Call, Customer, Failure, Input, Memory, NextReview, Role};
+use crate::rules::{After, Call, Customer, Failure, Input, Memory, NextReview, Plugin, Role};
 use crate::store::Recorded;
 use std::sync::Arc;
 
 impl Walk<'_> {
     /// Which plugins of a role this step is for, in the declared order.
     pub fn wanted(&self, step: &Step, role: Role) -> Vec<usize> {
-        let kind = step.event.kind.as_str();
-        let frozen = if self.is_frozen(step) && !step.is_review {
-            self.recorded.get(&step.event.position())
-        } else {
+        // A step that stands was for those who were asked then, whatever is live today.
+        let standing = if step.is_review || self.stands(step) == Stands::WhatIsTheSame {
             None
+        } else {
+            self.recorded_of(step)
+        };
+        let is_wanted = |plugin: &Plugin| match standing {
+            Some(known) => was_asked(known, &plugin.name, role),
+            None => {
+                plugin.wants(role, &step.event.kind)
+                    || step.is_asked(&plugin.name, role)
+                    || role == Role::TierRule && step.asks_every_tier_rule
+            }
         };
         let plugins = self.with.rules.plugins().iter().enumerate();
         plugins
-            .filter(|(_, plugin)| {
-                frozen
-                    .is_none_or(|index| was_asked(&self.case.recorded[*index], &plugin.name, role))
-            })
-            .filter(|(_, plugin)| {
-                plugin.wants(role, kind)
-                    || plugin.roles.contains(&role)
-                        && !step.asked.is_empty()
-                        && step.asked.contains(&(plugin.name.clone(), role))
-                    || role == Role::TierRule
-                        && step.asks_every_tier_rule
-                        && plugin.roles.contains(&role)
-            })
+            .filter(|(_, plugin)| plugin.roles.contains(&role) && is_wanted(plugin))
             .map(|(index, _)| index)
             .collect()
     }
@@ -77,7 +73,7 @@ impl Walk<'_> {
             state: remembered.map(|memory| memory.bytes.clone()),
             so_far: step.so_far.clone(),
         };
-        let encoded = postcard::to_stdvec(&input).expect("an input is plain data");
+        let encoded = input.encode();
         let call = match self.recorded::<A>(step, plugin, &encoded) {
             Some(call) => {
                 step.reused += 1;
@@ -94,8 +90,13 @@ impl Walk<'_> {
         call
     }
 
+    fn recorded_of(&self, step: &Step) -> Option<&Recorded> {
+        let index = self.recorded.get(&step.event.position())?;
+        Some(&self.case.recorded[*index])
+    }
+
     fn recorded<A: Answer>(&self, step: &Step, plugin: usize, input: &[u8]) -> Option<Call<A>> {
-        let known = &self.case.recorded[*self.recorded.get(&step.event.position())?];
+        let known = self.recorded_of(step)?;
         let info = &self.with.rules.plugins()[plugin];
         let call = known.explanation.calls.iter().find(|call| {
             let then = &known.plugins[call.plugin as usize];
@@ -103,19 +104,34 @@ impl Walk<'_> {
         })?;
         let then = &known.plugins[call.plugin as usize];
         let answer = A::from_recorded(&call.answer)?;
-        let is_same = then.digest == info.digest
-            && then.configuration == info.configuration
-            && call.input == input;
         // A failure was an outcome, but a refold is the occasion to try again.
-        let failed = matches!(&answer.result, Err(failure) if failure.counts());
-        (self.is_frozen(step) || is_same && !failed).then(|| answer.clone())
+        let missed = || matches!(&answer.result, Err(failure) if failure.counts());
+        let stands = match self.stands(step) {
+            Stands::Everything => true,
+            Stands::WhatWasNotMissed => {
+                let may_differ = A::ROLE == Role::PointFormula;
+                !missed()
+                    && (call.input == input || may_differ && Input::ask_alike(&call.input, input))
+            }
+            Stands::WhatIsTheSame => then.is_same_as(info) && !missed() && call.input == input,
+        };
+        stands.then(|| answer.clone())
     }
 
     /// What was decided before the place of the new event stays as it was, whatever the rules say
     /// today; so does everything else if the event came too late.
-    fn is_frozen(&self, step: &Step) -> bool {
-        step.was_decided
-            && (self.too_late || step.event.position() < self.admitted.event.position())
+    fn stands(&self, step: &Step) -> Stands {
+        if !step.was_decided || self.case.recorded.is_empty() {
+            return Stands::WhatIsTheSame;
+        }
+        let place = step.event.position();
+        let again = self.admitted.event.rules_changed();
+        match again.and_then(|change| change.again_from.as_ref()) {
+            Some(from) if place < *from => Stands::Everything,
+            Some(_) if place < self.admitted.event.position() => Stands::WhatWasNotMissed,
+            None if self.too_late || place < self.admitted.event.position() => Stands::Everything,
+            _ => Stands::WhatIsTheSame,
+        }
     }
 
     /// Books what every answer carries beside its decisions, and reports the call.
@@ -233,6 +249,17 @@ impl Walk<'_> {
         }
         Ok(())
     }
+}
+
+/// What of a step that was decided before is taken as it was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Everything,
+    /// Answers that there were, of whichever version, as far as they were to the same question. A
+    /// point formula's also where only points differ: what others were given later changes no award.
+    WhatWasNotMissed,
+    /// Answers of the very same rules to the very same question.
+    WhatIsTheSame,
 }
 
 fn was_asked(known: &Recorded, plugin: &str, role: Role) -> bool {

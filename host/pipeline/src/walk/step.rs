@@ -68,6 +68,24 @@ impl Step {
         (wanted, truncated)
     }
 
+    /// Whether this step is for a plugin whether it subscribes to it or not: it asked for the review,
+    /// or it is new and says where the customer belongs. What a new one would award or send by itself
+    /// it says where it subscribes to reviews.
+    pub(super) fn is_asked(&self, plugin: &str, role: Role) -> bool {
+        let asked = || {
+            self.asked
+                .iter()
+                .any(|(name, of)| name == plugin && *of == role)
+        };
+        let is_new = || match self.event.rules_changed() {
+            Some(change) if matches!(role, Role::SegmentRule | Role::TierRule) => {
+                change.asks.iter().any(|asked| asked == plugin)
+            }
+            _ => false,
+        };
+        asked() || is_new()
+    }
+
     /// Why the host asks this plugin.
     pub(super) fn causes_for(&self, plugin: &str) -> Vec<ReviewCause> {
         let mut causes = self.causes.clone();

@@ -7,6 +7,7 @@ mod fuzzed;
 mod memory_store;
 mod native_rules;
 mod order_of_arrival;
+mod rules_changed;
 mod steps;
 
 use memory_store::MemoryStore;
@@ -14,7 +15,7 @@ use native_rules::NativeRules;
 use serde_json::{Value, json};
 use stampcard_pipeline::admit::{Arrival, Secret, Sender, SenderKind};
 use stampcard_pipeline::calendar;
-use stampcard_pipeline::event::Instant;
+use stampcard_pipeline::event::{Instant, RulesChanged};
 use stampcard_pipeline::line::{Context, preview, process};
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::refusal::Refusal;
@@ -47,6 +48,7 @@ impl Bench {
             plugins: Vec::new(),
             policies: Default::default(),
             caps: Default::default(),
+            failures: Default::default(),
             profile: Default::default(),
             kinds: Default::default(),
             rates: Default::default(),
@@ -109,6 +111,20 @@ impl Bench {
             &Arrival::Told(&bytes, &Sender::operator("Mia")),
             self.now,
         )
+    }
+
+    /// Asks the only customer again because other rules are live.
+    pub fn ask_again(&self, time: &str, change: RulesChanged) -> Outcome {
+        let customer = self.store.inner.borrow().customers.keys().next().cloned();
+        let customer = customer.unwrap();
+        let at = calendar::parse(time).unwrap();
+        let arrival = Arrival::RulesChanged {
+            customer,
+            at,
+            change,
+        };
+        let committed = process(&self.store, self.context(), &arrival, self.now);
+        committed.unwrap().outcome
     }
 
     /// Drives everything that is due by then, as the shop's clock does.

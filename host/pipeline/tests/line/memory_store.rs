@@ -43,9 +43,11 @@ pub struct Customer {
     checkpoints: Vec<Fold>,
     pub history: BTreeMap<Position, (i64, Moved)>,
     pub lots: BTreeMap<LotKey, (i64, Points)>,
-    recorded: BTreeMap<Position, Explanation>,
+    recorded: BTreeMap<Position, (Arc<Vec<Plugin>>, Explanation)>,
     pub memberships: Vec<MembershipThen>,
     pub follow_ups: Vec<FollowUpRow>,
+    /// Who planned each follow-up, by its number.
+    planners: BTreeMap<u32, String>,
 }
 
 /// Number, segment, since, and the number and instant of its end.
@@ -127,7 +129,7 @@ impl Store for MemoryStore {
         let customer = match &who.customer {
             Whose::Nobody => None,
             Whose::New(id) => Some(new_case(id.clone())),
-            Whose::Existing(id) => Some(inner.case(id, event, ask, &self.plugins.borrow())),
+            Whose::Existing(id) => Some(inner.case(id, event, ask)),
         };
         Ok(Opened::New(Box::new(Case {
             customer,
@@ -147,7 +149,7 @@ impl Store for MemoryStore {
                 .push((change.event.clone(), change.sameness, outcome.clone()));
         }
         if let Some(customer) = change.customer {
-            inner.apply(customer, journal, &change.event);
+            inner.apply(customer, journal, &change.event, &self.plugins.borrow());
         }
         Ok(Committed {
             outcome,
@@ -180,18 +182,13 @@ fn new_case(id: CustomerId) -> CustomerCase {
         later: Vec::new(),
         lots: Vec::new(),
         open_lots: Vec::new(),
+        planned_by: Vec::new(),
         recorded: Vec::new(),
     }
 }
 
 impl Inner {
-    fn case(
-        &self,
-        id: &CustomerId,
-        event: &Admitted,
-        ask: &dyn Ask,
-        plugins: &Arc<Vec<Plugin>>,
-    ) -> CustomerCase {
+    fn case(&self, id: &CustomerId, event: &Admitted, ask: &dyn Ask) -> CustomerCase {
         let customer = &self.customers[id];
         let folds = std::iter::once(&customer.head).chain(customer.checkpoints.iter().rev());
         let start = folds
@@ -263,12 +260,20 @@ impl Inner {
                     .iter()
                     .filter(|(position, _)| after(position));
                 steps
-                    .map(|(_, explanation)| Recorded {
+                    .map(|(_, (plugins, explanation))| Recorded {
                         plugins: plugins.clone(),
                         explanation: explanation.clone(),
                     })
                     .collect()
             },
+            planned_by: customer
+                .follow_ups
+                .iter()
+                .filter(|row| {
+                    event.event.rules_changed().is_some() && row.state == Planned::Planned
+                })
+                .map(|row| customer.planners[&row.number].clone())
+                .collect(),
             start,
         }
     }
@@ -278,6 +283,7 @@ impl Inner {
         change: stampcard_pipeline::change::CustomerChange,
         journal: i64,
         event: &Event,
+        plugins: &Arc<Vec<Plugin>>,
     ) {
         for link in change.links {
             self.identifiers.insert(link, change.id.clone());
@@ -340,12 +346,20 @@ impl Inner {
             {
                 row.state = Planned::Cancelled;
             }
+            if row.state == Planned::Planned
+                && change.cancels.contains(&customer.planners[&row.number])
+            {
+                row.state = Planned::Cancelled;
+            }
         }
-        customer.follow_ups.extend(change.follow_ups);
+        for row in change.follow_ups {
+            let planner = plugins[row.plugin as usize].name.clone();
+            customer.planners.insert(row.number, planner);
+            customer.follow_ups.push(row);
+        }
         for explanation in change.explanations {
-            customer
-                .recorded
-                .insert(explanation.position.clone(), explanation);
+            let known = (plugins.clone(), explanation.clone());
+            customer.recorded.insert(explanation.position, known);
         }
         let new: Vec<i64> = change
             .lots

@@ -87,7 +87,7 @@ fn every_crime_has_its_end() {
         let (end, limits) = expected(crime);
         let book = book(vec![hostile(&format!("{crime:?}"), limits)]);
         if let End::NotLoaded(expected) = &end {
-            match &book.not_loaded()[0].reason {
+            match &*book.not_loaded()[0].reason {
                 LoadError::Configure { failure, .. } => assert_eq!(failure, expected, "{crime:?}"),
                 other => panic!("{crime:?}: {other}"),
             }

@@ -300,7 +300,7 @@ fn without_a_component_and_without_a_pack_there_is_no_plugin() {
         ..hostile("None", "")
     }]);
     assert!(matches!(
-        book.not_loaded()[0].reason,
+        *book.not_loaded()[0].reason,
         LoadError::NoComponent { .. }
     ));
 }
@@ -316,7 +316,7 @@ fn machine_code_from_outside_is_never_accepted() {
         component: Some(code.clone()),
         ..hostile("None", "")
     };
-    match &book(vec![candidate]).not_loaded()[0].reason {
+    match &*book(vec![candidate]).not_loaded()[0].reason {
         LoadError::Component { error, .. } => assert_eq!(error, &ComponentError::Precompiled),
         other => panic!("{other}"),
     }

@@ -10,7 +10,7 @@ use crate::table::{Side, number, table};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use stampcard_runtime::{Engine, Inspection, RuleBook, inspect};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Look at plugins.
 #[derive(Subcommand)]
@@ -19,13 +19,14 @@ pub enum Plugin {
     Inspect(Inspect),
     Install(install::Install),
     Rollback(install::Rollback),
+    Release(install::Release),
     Apply(install::Apply),
 }
 
 /// List the plugins of a shop: what is live, how it does, and what could not be loaded and why.
 ///
 /// Of a shop that is open it tells what the server has live; of one that is closed, what its folder
-/// would come to. Exit code 1 if one cannot be loaded.
+/// would come to. Exit code 1 if one cannot be loaded or is quarantined.
 #[derive(Args)]
 #[command(after_help = "Example:\n  stampcard plugin list shop")]
 pub struct List {
@@ -64,6 +65,7 @@ impl Plugin {
             Plugin::Inspect(inspect) => inspect.run(),
             Plugin::Install(install) => install.run(),
             Plugin::Rollback(rollback) => rollback.run(),
+            Plugin::Release(release) => release.run(),
             Plugin::Apply(apply) => apply.run(),
         }
     }
@@ -81,7 +83,7 @@ impl List {
         if self.json {
             say_json(&listed)?
         } else {
-            say(tell(plugins))?
+            say(tell(&self.dir, plugins))?
         }
         Ok(if plugins.iter().all(|plugin| plugin["state"] == "live") {
             End::Done
@@ -100,14 +102,14 @@ fn of_folder(folder: &Folder) -> Result<Value, Box<dyn std::error::Error>> {
     Ok(orders::listed(&book, None, unknown))
 }
 
-fn tell(plugins: &[Value]) -> String {
+fn tell(dir: &Path, plugins: &[Value]) -> String {
     let text = |plugin: &Value, field: &str| plugin[field].as_str().unwrap_or("-").to_owned();
     let all = |plugin: &Value, field: &str| {
         let words = plugin[field].as_array().map_or(&[][..], Vec::as_slice);
         let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
         words.join(", ")
     };
-    let live = plugins.iter().filter(|plugin| plugin["state"] == "live");
+    let live = plugins.iter().filter(|plugin| plugin["state"] != "refused");
     let row = |plugin: &Value| {
         vec![
             text(plugin, "name"),
@@ -123,7 +125,13 @@ fn tell(plugins: &[Value]) -> String {
     let mut told = table(&heads, &live.map(row).collect::<Vec<_>>());
     for plugin in plugins {
         let name = text(plugin, "name");
-        if plugin["state"] != "live" {
+        if plugin["state"] == "quarantined" {
+            let why = text(plugin, "quarantine");
+            told.push_str(&format!(
+                "\n\n{name} is quarantined and is not called: {why}\nInstall a mended version, or: stampcard plugin release {} {name}",
+                dir.display()
+            ));
+        } else if plugin["state"] != "live" {
             let why = text(&plugin["last_error"], "message");
             told.push_str(&format!("\n\nNot loaded: {name}: {why}"));
         } else if plugin["drift"] == true {

@@ -63,6 +63,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "plugins",
             "policies",
             "caps",
+            "failures",
             "profile",
             "kinds",
             "rates",
@@ -88,6 +89,7 @@ pub const MERCHANT_KEYS: &Keys = &[
         "caps",
         &["points_per_event", "discount_amount", "discount_share"],
     ),
+    ("failures", &["customers", "minutes", "then"]),
     ("profile", &["required", "mode", "fields"]),
     (
         "fields",

@@ -74,6 +74,10 @@ pub(super) fn look(
         Ok(finding) => finding,
         Err(error) => damaged("ledger", &error),
     });
+    checks.push(match reads.owed() {
+        Ok(owed) => answers(folder, &owed),
+        Err(error) => damaged("answers", &error),
+    });
     checks.push(room(folder, &counters, &condition));
     checks.push(log(folder, &counters));
     checks.push(timers(folder, &condition, now));
@@ -133,6 +137,25 @@ fn ledger(
             format!("stampcard check {}", folder.dir().display()),
         ),
     })
+}
+
+/// Whom plugins that fail or are quarantined owe an answer.
+fn answers(folder: &Folder, owed: &[(String, u64)]) -> Finding {
+    if owed.is_empty() {
+        return ok("answers", "no plugin owes a customer an answer");
+    }
+    let each = owed
+        .iter()
+        .map(|(plugin, customers)| format!("{plugin} owes {} customers one", count(*customers)));
+    bad(
+        "answers",
+        State::Warn,
+        each.collect::<Vec<_>>().join(", "),
+        format!(
+            "stampcard plugin list {}; see docs/runbooks/bad-plugin.md",
+            folder.dir().display()
+        ),
+    )
 }
 
 fn room(folder: &Folder, counters: &Counters, condition: &Condition) -> Finding {

@@ -102,6 +102,11 @@ fn data(body: &Body, currency: &str) -> Value {
         }
         Body::Visit(visit) => json!({"count": visit.count}),
         Body::Review => json!({}),
+        Body::RulesChanged(change) => {
+            json!({"rule_book": change.rule_book, "asks": change.asks, "again_from": change.again_from.as_ref().map(|step| json!({
+                "time": calendar::text(step.at), "source": step.source, "id": step.id,
+            }))})
+        }
         Body::Other(text) => serde_json::from_str(text).unwrap_or_else(|_| json!({})),
     }
 }

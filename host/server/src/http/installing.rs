@@ -4,7 +4,7 @@ use super::ask::{ContentType, body};
 use super::auth::Caller;
 use super::problem::{Problem, bad_request, internal, not_found};
 use super::{Door, limits};
-use crate::merchant::{Installed, Merchant, NotLive};
+use crate::merchant::{Foreseen, Installed, Merchant, NotLive};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -34,10 +34,25 @@ pub struct NewPlugin {
     reason: String,
 }
 
-/// Why a plugin is rolled back.
+impl NewPlugin {
+    fn candidate(self, name: String) -> Result<Candidate, Problem> {
+        let component = self.component.map(|text| BASE64.decode(text)).transpose();
+        let component = component.map_err(|error| {
+            bad_request("malformed", format!("component is not Base64: {error}")).at("/component")
+        })?;
+        Ok(Candidate {
+            name,
+            file: self.manifest,
+            component,
+            schema: self.schema,
+        })
+    }
+}
+
+/// Why a plugin is rolled back, or released.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RollbackAsked {
+pub struct ChangeAsked {
     /// Why, for whoever reads the history.
     reason: String,
 }
@@ -51,18 +66,37 @@ pub async fn install(
     given: Body,
 ) -> Result<Json<Installed>, Problem> {
     let new: NewPlugin = read(&headers, given).await?;
-    let component = new.component.map(|text| BASE64.decode(text)).transpose();
-    let component = component.map_err(|error| {
-        bad_request("malformed", format!("component is not Base64: {error}")).at("/component")
-    })?;
-    let candidate = Candidate {
-        name,
-        file: new.manifest,
-        component,
-        schema: new.schema,
-    };
+    let reason = new.reason.clone();
+    let candidate = new.candidate(name)?;
     order(door, move |merchant| {
-        merchant.install(candidate, &caller.name, &new.reason)
+        merchant.install(candidate, &caller.name, &reason)
+    })
+    .await
+}
+
+/// `POST /v1/plugins/{name}/preview`
+pub async fn preview(
+    State(door): State<Arc<Door>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    given: Body,
+) -> Result<Json<Foreseen>, Problem> {
+    let new: NewPlugin = read(&headers, given).await?;
+    let candidate = new.candidate(name)?;
+    order(door, move |merchant| merchant.foresee(candidate)).await
+}
+
+/// `POST /v1/plugins/{name}/release`
+pub async fn release(
+    State(door): State<Arc<Door>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    given: Body,
+) -> Result<Json<Installed>, Problem> {
+    let asked: ChangeAsked = read(&headers, given).await?;
+    order(door, move |merchant| {
+        merchant.release(&name, &caller.name, &asked.reason)
     })
     .await
 }
@@ -75,7 +109,7 @@ pub async fn roll_back(
     headers: HeaderMap,
     given: Body,
 ) -> Result<Json<Installed>, Problem> {
-    let asked: RollbackAsked = read(&headers, given).await?;
+    let asked: ChangeAsked = read(&headers, given).await?;
     order(door, move |merchant| {
         merchant.roll_back(&name, &caller.name, &asked.reason)
     })
@@ -83,10 +117,10 @@ pub async fn roll_back(
 }
 
 /// Compiling takes a while, and nobody's answer may wait for it.
-async fn order(
+async fn order<T: Send + 'static>(
     door: Arc<Door>,
-    work: impl FnOnce(&Merchant) -> Result<Installed, NotLive> + Send + 'static,
-) -> Result<Json<Installed>, Problem> {
+    work: impl FnOnce(&Merchant) -> Result<T, NotLive> + Send + 'static,
+) -> Result<Json<T>, Problem> {
     let merchant = Arc::clone(&door.merchant);
     let done = tokio::task::spawn_blocking(move || work(&merchant)).await;
     match done {
@@ -105,6 +139,9 @@ impl From<NotLive> for Problem {
             NotLive::NoPlugin { .. } => not_found("no-such-plugin", detail),
             NotLive::NoEarlier { .. } => {
                 Problem::new(StatusCode::CONFLICT, "no-earlier-version", detail)
+            }
+            NotLive::NotQuarantined { .. } => {
+                Problem::new(StatusCode::CONFLICT, "not-quarantined", detail)
             }
             NotLive::Store(error) => error.into(),
             NotLive::Folder(_) | NotLive::Currency(_) | NotLive::Recorded(_) => {

@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
+use stampcard_pipeline::rules::Rules;
 use stampcard_store::reads::Counters;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -96,8 +97,12 @@ fn is_known(method: &Method) -> bool {
 
 pub async fn show(State(door): State<Arc<Door>>) -> Result<Response, Problem> {
     let now = clock::now();
-    let (counters, backlog, recent) = door
-        .read(move |reads| Ok((reads.counters()?, reads.backlog(now)?, reads.recent(now)?)))
+    let (counters, backlog, recent, owed, round) = door
+        .read(move |reads| {
+            let (backlog, recent) = (reads.backlog(now)?, reads.recent(now)?);
+            let (owed, round) = (reads.owed()?, reads.newest_round()?);
+            Ok((reads.counters()?, backlog, recent, owed, round))
+        })
         .await?;
     let live = door.merchant.live();
     let mut text = text(
@@ -108,9 +113,18 @@ pub async fn show(State(door): State<Arc<Door>>) -> Result<Response, Problem> {
         live.number,
     );
     let disk = disk::room(&door.merchant.folder().data()).ok();
-    let not_loaded = live.book.not_loaded().len() as u64;
+    let plugins = live.book.plugins().iter();
+    let round = round.filter(|round| round.ended_at.is_none());
+    let rules = condition::RulesCondition {
+        not_loaded: live.book.not_loaded().len() as u64,
+        quarantined: plugins.filter(|it| it.quarantine.is_some()).count() as u64,
+        owed: owed.iter().map(|(_, customers)| customers).sum(),
+        reviews_left: round.map_or(0, |round| {
+            round.customers.saturating_sub(round.progress.asked)
+        }),
+    };
     text.push_str(&condition::text(
-        &counters, &backlog, &recent, now, disk, not_loaded,
+        &counters, &backlog, &recent, now, disk, &rules,
     ));
     Ok((
         [(

@@ -1,13 +1,15 @@
 //! The plugins that are live: who they are, how they do, and what could not be loaded.
 
 use super::Door;
+use super::problem::Problem;
 use crate::figures::{PluginFigures, health};
+use crate::merchant::state;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use stampcard_pipeline::outcome::Time;
 use stampcard_pipeline::rules::{Plugin, Role, Rules};
-use stampcard_store::RuleBook;
+use stampcard_store::{Round, RuleBook};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -25,15 +27,60 @@ pub struct Plugins {
     pub drift: Vec<String>,
     /// Why this rule book went live.
     pub by: ByView,
+    /// Customers who are asked again because rules changed: the last time, or now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reviews: Option<Reviews>,
     /// What was wrong with the last change of the folder; absent if it was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_reload_problem: Option<String>,
 }
 
+/// How far the host is with asking again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Reviews {
+    /// The rule book that went live.
+    pub rule_book: i64,
+    /// The plugins that were new in it, or not as they were.
+    pub asks: Vec<String>,
+    /// Customers whom it may affect.
+    pub customers: u64,
+    /// How many of them were asked, for how many something came of it, and for how many asking
+    /// failed.
+    pub asked: u64,
+    pub changed: u64,
+    pub failed: u64,
+    /// `running`, or `done`: nobody is left who was not asked since the rules changed.
+    pub state: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    pub began_at: Time,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Time>,
+}
+
+impl From<Round> for Reviews {
+    fn from(round: Round) -> Reviews {
+        Reviews {
+            rule_book: round.rule_book,
+            asks: round.asks,
+            customers: round.customers,
+            asked: round.progress.asked,
+            changed: round.progress.changed,
+            failed: round.progress.failed,
+            state: if round.ended_at.is_some() {
+                "done"
+            } else {
+                "running"
+            },
+            began_at: Time(round.began_at),
+            ended_at: round.ended_at.map(Time),
+        }
+    }
+}
+
 /// Who brought rules live, and why.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ByView {
-    /// `folder`, `install` or `rollback`.
+    /// `folder`, `install`, `rollback`, `quarantine` or `release`.
     pub origin: &'static str,
     /// Empty for what the folder brought.
     pub actor: String,
@@ -72,8 +119,16 @@ pub struct PluginInfo {
     pub segments: BTreeMap<String, String>,
     pub tiers: BTreeMap<String, String>,
     pub tags: BTreeMap<String, String>,
+    /// `live`, or `quarantined`: it failed for too many customers and is not called.
+    pub state: &'static str,
+    /// Why it is quarantined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
+    /// Customers to whom it owes an answer, because it failed or was not called. They are asked about
+    /// again when it is mended or released.
+    pub owed: u64,
     /// `unknown` before its first call, `ok`, `recovering` (it failed, and its calls went well
-    /// since) or `failing`.
+    /// since), `failing` or `quarantined`.
     pub health: &'static str,
     /// What was counted since the server started, by role.
     pub calls: Vec<Calls>,
@@ -99,7 +154,7 @@ pub struct Calls {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LastError {
-    /// `fault`, `trap`, `fuel`, `deadline`, `memory`, `stack`, `answer` or `unavailable`.
+    /// `fault`, `trap`, `fuel`, `deadline`, `memory`, `stack`, `answer`, `unavailable` or `quarantined`.
     pub class: String,
     pub message: String,
     /// The version that failed.
@@ -117,26 +172,31 @@ pub struct NotLoaded {
     pub live: Option<String>,
 }
 
-pub async fn plugins(State(door): State<Arc<Door>>) -> Json<Plugins> {
-    let live = door.merchant.live();
-    let figures = door.merchant.figures().plugins();
-    let reloads = door.merchant.health().reloads;
-    let plugins = live.book.plugins().iter().enumerate();
+pub async fn plugins(State(door): State<Arc<Door>>) -> Result<Json<Plugins>, Problem> {
+    let merchant = &door.merchant;
+    let (live, reads) = (merchant.live(), merchant.store().reads());
+    let figures = merchant.figures().plugins();
+    let owed: BTreeMap<String, u64> = reads.owed()?.into_iter().collect();
+    let reloads = merchant.health().reloads;
     let not_loaded = live.book.not_loaded().iter().map(|failure| NotLoaded {
         name: failure.name.clone(),
         reason: failure.reason.to_string(),
         live: failure.live.clone(),
     });
-    Json(Plugins {
+    let plugins = live.book.plugins().iter().enumerate();
+    let plugins = plugins.map(|(index, plugin)| PluginInfo {
+        owed: owed.get(&plugin.name).copied().unwrap_or_default(),
+        ..plugin_info(plugin, live.book.limits(index).fuel, &figures)
+    });
+    Ok(Json(Plugins {
         rule_book: live.number,
-        plugins: plugins
-            .map(|(index, plugin)| plugin_info(plugin, live.book.limits(index).fuel, &figures))
-            .collect(),
+        plugins: plugins.collect(),
         not_loaded: not_loaded.collect(),
         drift: reloads.drift.into_iter().collect(),
-        by: ByView::of(door.merchant.store().rule_book_at(live.number).as_deref()),
+        by: ByView::of(merchant.store().rule_book_at(live.number).as_deref()),
+        reviews: reads.newest_round()?.map(Reviews::from),
         last_reload_problem: reloads.last_problem,
-    })
+    }))
 }
 
 fn plugin_info(
@@ -155,7 +215,13 @@ fn plugin_info(
         .max_by_key(|failure| failure.at);
     let owned = |keys: &[(String, String)]| keys.iter().cloned().collect();
     PluginInfo {
-        health: health(&seen),
+        state: state(plugin),
+        quarantine: plugin.quarantine.clone(),
+        owed: 0,
+        health: match plugin.quarantine {
+            Some(_) => state(plugin),
+            None => health(&seen),
+        },
         calls: seen
             .iter()
             .map(|(role, seen)| calls(role, seen, fuel_limit))

@@ -13,7 +13,7 @@ use super::{
     Door, customers, events, health, history, installing, membership, metrics, next, notes,
     openapi, orders, plugins, profile, rules, schema, segments, stream, tags, till,
 };
-use crate::merchant::Installed;
+use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, get, patch, post, put};
 use serde_json::Value;
@@ -158,8 +158,16 @@ pub fn all() -> Vec<Route> {
             .answers::<Installed>().problems(&[413, 415, 422]),
         Route::post("/v1/plugins/{name}/rollback", "rollBackPlugin", installing::roll_back).may(ORDERS_RULES)
             .about("Brings back the version of a plugin that was live before this one.")
-            .in_path("name", "The plugin's name.").body::<installing::RollbackAsked>()
+            .in_path("name", "The plugin's name.").body::<installing::ChangeAsked>()
             .answers::<Installed>().problems(&[404, 409, 413, 415, 422]),
+        Route::post("/v1/plugins/{name}/release", "releasePlugin", installing::release).may(ORDERS_RULES)
+            .about("Lets a quarantined plugin be called again as it is, and asks again for what it missed.")
+            .in_path("name", "The plugin's name.").body::<installing::ChangeAsked>()
+            .answers::<Installed>().problems(&[404, 409, 413, 415, 422]),
+        Route::post("/v1/plugins/{name}/preview", "previewPlugin", installing::preview).may(ORDERS_RULES)
+            .about("What bringing a plugin live would do to the customers there are. Nothing is kept.")
+            .in_path("name", "The plugin's name, as its manifest has it.").body::<installing::NewPlugin>()
+            .answers::<Foreseen>().problems(&[413, 415, 422]),
         Route::get("/v1/rules/graph", "readRulesGraph", rules::graph).may(SEES_RULES)
             .about("Which events ask which plugins, and what those may do.")
             .answers::<rules::Graph>(),

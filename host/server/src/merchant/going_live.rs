@@ -2,6 +2,7 @@
 //! everything that is needed to run it again, and what is wrong leaves what was live before.
 
 use super::inbox::{self, Choice, Chosen, Files};
+use super::reviews::{self, Foreseen};
 use super::{CurrencyChanged, Live, Merchant};
 use crate::clock;
 use crate::pack;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use stampcard_pipeline::rules::{Plugin, Rules};
 use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
-use stampcard_runtime::{Candidate, Engine, RuleBook};
+use stampcard_runtime::{Candidate, Engine, NotLoaded, RuleBook};
 use stampcard_store::{Artifact, By, Inbox, NewRuleBook, Origin, PluginFiles, SqliteStore};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub enum NotLive {
         "{name} {version} is the first version of it that was live: there is none to go back to"
     )]
     NoEarlier { name: String, version: String },
+    #[error("{name} is not quarantined")]
+    NotQuarantined { name: String },
     #[error(transparent)]
     Recorded(#[from] RecordedError),
     #[error("the rules cannot be recorded: {0}")]
@@ -61,7 +64,7 @@ pub struct Installed {
     pub revision: i64,
     /// `sha256:…` of the component.
     pub digest: String,
-    /// `live`.
+    /// `live`, or `quarantined`: it is not called.
     pub state: &'static str,
 }
 
@@ -117,7 +120,7 @@ impl Merchant {
             store.rule_book().as_deref(),
             store.reads(),
         )?;
-        let going = Going::new(&self.engine, shop, chosen, Some(&before.book));
+        let going = Going::new(&self.engine, store, shop, chosen, Some(&before.book));
         let problems = problems(&going.book);
         let live = going.record(store, &By::default(), Some(found))?;
         let number = live.number;
@@ -161,8 +164,27 @@ impl Merchant {
         self.put(earlier, &by)
     }
 
-    fn put(&self, chosen: Chosen, by: &By) -> Result<Installed, NotLive> {
+    /// What bringing a plugin live would do to the customers there are. Nothing is kept.
+    pub fn foresee(&self, candidate: Candidate) -> Result<Foreseen, NotLive> {
+        let going = self.beside_the_others(Chosen::new(candidate, &pack::packs()))?;
+        let going = Live {
+            shop: going.shop,
+            book: Arc::new(going.book),
+            // It gets a number when it goes live.
+            number: self.live().number,
+        };
+        Ok(reviews::foresee(&self.desk, &going, clock::now())?)
+    }
+
+    pub(super) fn put(&self, chosen: Chosen, by: &By) -> Result<Installed, NotLive> {
         let _changing = self.changing.lock();
+        let name = chosen.candidate.name.clone();
+        let going = self.beside_the_others(chosen)?;
+        self.go(going, by, &name)
+    }
+
+    /// The plugins that are live with one more, or with another version of one.
+    fn beside_the_others(&self, chosen: Chosen) -> Result<Going, NotLive> {
         let store = &self.desk.store;
         let before = self.live();
         let name = chosen.candidate.name.clone();
@@ -172,50 +194,71 @@ impl Merchant {
         };
         all.retain(|other| other.candidate.name != name);
         all.push(chosen);
-        // What the folder has broken stays as it is told: it is not what this order is about.
         let shop = Shop::new(before.shop.file.clone()).map_err(RecordedError::Shop)?;
-        let going = Going::new(&self.engine, shop, all, Some(&before.book));
+        let mut going = Going::new(&self.engine, store, shop, all, Some(&before.book));
         let problems = problems(&going.book);
         if !problems.is_empty() {
             return Err(NotLive::NotLoaded(problems));
         }
-        let live = going.record(store, by, None)?;
+        // What the folder has broken stays as it is told: it is not what this order is about.
+        let broken = before.book.not_loaded().iter();
+        let broken: Vec<NotLoaded> = broken.filter(|it| it.name != name).cloned().collect();
+        going.book = going.book.with_not_loaded(&broken);
+        Ok(going)
+    }
+
+    /// Brings rules live, with `changing` held, and says how a plugin of theirs is now.
+    pub(super) fn go(&self, going: Going, by: &By, name: &str) -> Result<Installed, NotLive> {
+        let live = going.record(&self.desk.store, by, None)?;
         let plugins = live.book.plugins();
         let plugin = plugins
             .iter()
             .find(|plugin| plugin.name == name)
             .expect("what had no problem is loaded");
         let installed = Installed {
-            name,
+            name: name.into(),
             version: plugin.version.clone(),
             revision: live.number,
             digest: plugin.digest.clone(),
-            state: "live",
+            state: state(plugin),
         };
         self.desk.swap(live);
         Ok(installed)
     }
 
+    /// The version that was live last before the one that is.
     fn earlier(&self, name: &str) -> Result<Chosen, NotLive> {
+        let newest = self.live().number;
+        self.other_version(name, newest)
+    }
+
+    /// A version that was live before this one ever was: going back to it again and again comes to an
+    /// end.
+    pub(super) fn older(&self, name: &str) -> Result<Chosen, NotLive> {
         let store = &self.desk.store;
         let live = self.live();
-        let now = live
-            .book
-            .plugins()
-            .iter()
-            .find(|plugin| plugin.name == name);
-        let same = |one: &Plugin, other: &Plugin| {
-            one.digest == other.digest
-                && one.configuration == other.configuration
-                && one.version == other.version
+        let now = live.book.plugins().iter().find(|it| it.name == name);
+        let now = now.ok_or_else(|| self.no_plugin(name))?;
+        let had_it = |number: &i64| {
+            let book = store.rule_book_at(*number);
+            book.is_some_and(|book| book.plugins.iter().any(|then| then.is_same_as(now)))
         };
-        for number in (1..=live.number).rev() {
+        let first = (1..=live.number).find(had_it).unwrap_or(live.number);
+        self.other_version(name, first - 1)
+    }
+
+    /// The newest version up to a rule book that is another one than the one that is live.
+    fn other_version(&self, name: &str, up_to: i64) -> Result<Chosen, NotLive> {
+        let store = &self.desk.store;
+        let live = self.live();
+        let now = live.book.plugins().iter().find(|it| it.name == name);
+        for number in (1..=up_to).rev() {
             let Some(book) = store.rule_book_at(number) else {
                 continue;
             };
             let found = book.plugins.iter().position(|plugin| plugin.name == name);
             let Some(index) = found else { continue };
-            if now.is_some_and(|now| same(now, &book.plugins[index])) {
+            if now.is_some_and(|now| now.is_same_as(&book.plugins[index])) {
                 continue;
             }
             let candidate = recorded::whole(store.reads(), &book, index)?;
@@ -232,16 +275,25 @@ impl Merchant {
                 name: name.into(),
                 version: now.version.clone(),
             },
-            None => NotLive::NoPlugin {
-                name: name.into(),
-                known: live
-                    .book
-                    .plugins()
-                    .iter()
-                    .map(|plugin| plugin.name.clone())
-                    .collect(),
-            },
+            None => self.no_plugin(name),
         })
+    }
+
+    pub(super) fn no_plugin(&self, name: &str) -> NotLive {
+        let live = self.live();
+        let plugins = live.book.plugins().iter();
+        NotLive::NoPlugin {
+            name: name.into(),
+            known: plugins.map(|plugin| plugin.name.clone()).collect(),
+        }
+    }
+}
+
+/// `live`, or `quarantined`: it is not called.
+pub fn state(plugin: &Plugin) -> &'static str {
+    match plugin.quarantine {
+        None => "live",
+        Some(_) => "quarantined",
     }
 }
 
@@ -275,19 +327,21 @@ pub(super) fn at_start(
     };
     let choice = choose()?;
     let (found, drift) = (choice.found, choice.drift);
-    let mut going = Going::new(engine, shop, choice.chosen, None);
+    let mut going = Going::new(engine, store, shop, choice.chosen, None);
     if !going.book.not_loaded().is_empty()
         && let Some(last) = &last
     {
         let before = Shop::new(last.shop.clone()).map_err(RecordedError::Shop)?;
-        let before = Going::new(engine, before, inbox::all_live(last, store.reads())?, None);
-        going = Going::new(engine, going.shop, choose()?.chosen, Some(&before.book));
+        let all_live = inbox::all_live(last, store.reads())?;
+        let before = Going::new(engine, store, before, all_live, None);
+        let chosen = choose()?.chosen;
+        going = Going::new(engine, store, going.shop, chosen, Some(&before.book));
     }
     Ok((going.record(store, &By::default(), Some(found))?, drift))
 }
 
 /// Rules on their way to be live: loaded, and not written down yet.
-struct Going {
+pub(super) struct Going {
     shop: Shop,
     book: RuleBook,
     /// What each plugin was loaded from, by name.
@@ -295,9 +349,18 @@ struct Going {
 }
 
 impl Going {
-    fn new(engine: &Engine, shop: Shop, chosen: Vec<Chosen>, before: Option<&RuleBook>) -> Going {
+    fn new(
+        engine: &Engine,
+        store: &SqliteStore,
+        shop: Shop,
+        chosen: Vec<Chosen>,
+        before: Option<&RuleBook>,
+    ) -> Going {
         let candidates = chosen.iter().map(|it| it.candidate.clone()).collect();
-        let book = RuleBook::load(engine, &shop, candidates, &pack::packs(), before);
+        let mut book = RuleBook::load(engine, &shop, candidates, &pack::packs(), before);
+        if let Some(last) = store.rule_book() {
+            book = book.quarantined_as(&last.plugins);
+        }
         let chosen = chosen.into_iter();
         Going {
             chosen: chosen
@@ -305,6 +368,15 @@ impl Going {
                 .collect(),
             shop,
             book,
+        }
+    }
+
+    /// Rules of which all is written down already.
+    pub(super) fn as_it_is(shop: Shop, book: RuleBook) -> Going {
+        Going {
+            shop,
+            book,
+            chosen: HashMap::new(),
         }
     }
 
@@ -343,12 +415,15 @@ impl Going {
             found.retain(|name, _| !self.is_refused(name));
             found
         });
+        let plugins = self.book.plugins();
+        let round = last.and_then(|last| reviews::round_between(&last, plugins, &self.shop.file));
         let book = NewRuleBook {
-            plugins: self.book.plugins(),
+            plugins,
             shop: &self.shop.file,
             files: &files,
             artifacts: &artifacts,
             by,
+            round: round.as_ref(),
             at: clock::now(),
         };
         let number = store.save_rule_book(&book, found.as_ref())?.number;

@@ -170,6 +170,13 @@ impl Writing<'_> {
                 &[&plan.id, &seq],
             )?;
         }
+        for plugin in &customer.cancels {
+            sql.run(
+                "UPDATE outbox SET state = 'cancelled', ended_by = ?4
+                 WHERE customer = ?1 AND plugin = ?2 AND number <= ?3 AND state = 'planned'",
+                &[&row, plugin, &customer.start.changes, &seq],
+            )?;
+        }
         for (planned, fate) in customer.follow_ups.iter().zip(&self.plans.fates) {
             let again = match fate {
                 Fate::Known => continue,
@@ -224,7 +231,7 @@ impl Writing<'_> {
     }
 }
 
-fn plugin_name(book: &RuleBook, plugin: u32) -> Result<String, Trouble> {
+pub(super) fn plugin_name(book: &RuleBook, plugin: u32) -> Result<String, Trouble> {
     let plugin_there = book.plugins.get(plugin as usize);
     plugin_there
         .map(|plugin| plugin.name.clone())

@@ -24,6 +24,7 @@ pub(super) struct Read {
     pub later: Vec<(i64, Vec<u8>)>,
     pub lots: Vec<(i64, LotKey, Points)>,
     pub open_lots: Vec<OpenLot>,
+    pub planned_by: Vec<String>,
     pub recorded: Vec<RecordedRow>,
 }
 
@@ -59,6 +60,10 @@ pub(super) fn read_customer(
         0 => Vec::new(),
         _ => open_lots(writer, hot.row)?,
     };
+    let planned_by = match event.event.rules_changed() {
+        None => Vec::new(),
+        Some(_) => planned_by(writer, hot.row)?,
+    };
     if let Some(head) = hot.head.clone().filter(|head| can_start(head)) {
         let leaving = leaving(writer, hot.row, &head, end)?;
         return Ok(Read {
@@ -68,6 +73,7 @@ pub(super) fn read_customer(
             later: Vec::new(),
             lots: Vec::new(),
             open_lots,
+            planned_by,
             recorded: Vec::new(),
         });
     }
@@ -77,6 +83,7 @@ pub(super) fn read_customer(
         later: later(writer, hot.row, &start.last)?,
         lots: lots(writer, hot.row, &start)?,
         open_lots,
+        planned_by,
         recorded: recorded(writer, hot.row, &start)?,
         start: Some(Arc::new(start)),
         hot,
@@ -102,6 +109,15 @@ fn plans(writer: &Writer, customer: i64) -> Result<Vec<Plan>, Trouble> {
         },
     )?;
     Ok(plans)
+}
+
+/// The plugins with follow-ups that wait to be sent.
+fn planned_by(writer: &Writer, customer: i64) -> Result<Vec<String>, Trouble> {
+    Ok(writer.sql.all(
+        "SELECT DISTINCT plugin FROM outbox WHERE customer = ?1 AND state = 'planned'",
+        &[&customer],
+        |row| row.get(0),
+    )?)
 }
 
 /// The newest checkpoint at which the decisions can begin.

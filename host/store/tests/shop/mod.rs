@@ -193,6 +193,7 @@ const FOLLOW_UPS: usize = 3;
 impl TestRules {
     pub fn new() -> TestRules {
         let plugin = |name: &str, role: Role| Plugin {
+            quarantine: None,
             name: name.into(),
             version: "1.0.0".into(),
             digest: format!("sha256:{name}"),

@@ -4,6 +4,7 @@ use super::super::{End, Run, say, say_json};
 use super::ReadError;
 use crate::config::Folder;
 use crate::orders::{self, Order};
+use crate::table::{Side, number, table};
 use clap::Args;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// changes. The shop may be open: the next event has it. The shop's folder stays as it is.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  stampcard plugin install shop double-weekend.wasm --reason 'the spring sale'\n  stampcard plugin install shop double-weekend.wasm --config spring.toml --json"
+    after_help = "Examples:\n  stampcard plugin install shop double-weekend.wasm --reason 'the spring sale'\n  stampcard plugin install shop double-weekend.wasm --config spring.toml --json\n  stampcard plugin install shop double-weekend.wasm --preview"
 )]
 pub struct Install {
     /// The shop's folder.
@@ -27,6 +28,9 @@ pub struct Install {
     /// Why, for whoever reads the history.
     #[arg(long, default_value = "")]
     reason: String,
+    /// Only tell what it would do to the customers there are.
+    #[arg(long, conflicts_with = "reason")]
+    preview: bool,
     #[arg(long)]
     json: bool,
 }
@@ -40,6 +44,25 @@ pub struct Install {
     after_help = "Example:\n  stampcard plugin rollback shop double-weekend --reason 'it doubled refunds'"
 )]
 pub struct Rollback {
+    /// The shop's folder.
+    dir: PathBuf,
+    /// The plugin.
+    name: String,
+    /// Why, for whoever reads the history.
+    #[arg(long, default_value = "")]
+    reason: String,
+    #[arg(long)]
+    json: bool,
+}
+
+/// Let a quarantined plugin be called again as it is, and ask again for what it missed.
+///
+/// The shop may be open. A plugin that is mended is released by installing it.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  stampcard plugin release shop double-weekend --reason 'the till sends what it needs again'"
+)]
+pub struct Release {
     /// The shop's folder.
     dir: PathBuf,
     /// The plugin.
@@ -77,7 +100,7 @@ impl Install {
     pub fn run(self) -> Run {
         let manifest_path = self.file.with_extension("toml");
         let component = read(&self.file)?;
-        let mut manifest = table(&manifest_path)?;
+        let mut manifest = read_table(&manifest_path)?;
         // As it is written, unless something in it is replaced.
         let mut file = text(&manifest_path)?;
         if let Some(path) = &self.config {
@@ -93,14 +116,26 @@ impl Install {
             .and_then(toml::Value::as_str)
             .map(|file| text(&manifest_path.with_file_name(file)))
             .transpose()?;
+        let name = name.to_owned();
+        let folder = Folder::at(&self.dir);
+        if self.preview {
+            let order = Order::Preview { name, file, schema };
+            let foreseen = orders::give(&folder, &order, Some(component))?;
+            if self.json {
+                say_json(&foreseen)?;
+            } else {
+                say(foresee(&foreseen))?;
+            }
+            return Ok(End::Done);
+        }
         let order = Order::Install {
-            name: name.to_owned(),
+            name,
             file,
             schema,
             actor: login(),
             reason: self.reason,
         };
-        let done = orders::give(&Folder::at(&self.dir), &order, Some(component))?;
+        let done = orders::give(&folder, &order, Some(component))?;
         tell(&done, self.json)
     }
 }
@@ -115,6 +150,70 @@ impl Rollback {
         let done = orders::give(&Folder::at(&self.dir), &order, None)?;
         tell(&done, self.json)
     }
+}
+
+impl Release {
+    pub fn run(self) -> Run {
+        let order = Order::Release {
+            name: self.name,
+            actor: login(),
+            reason: self.reason,
+        };
+        let done = orders::give(&Folder::at(&self.dir), &order, None)?;
+        tell(&done, self.json)
+    }
+}
+
+/// What an install would do, for people.
+fn foresee(foreseen: &Value) -> String {
+    let of = |field: &str| foreseen[field].as_i64().unwrap_or_default();
+    let looked_at = of("looked_at");
+    if looked_at == 0 {
+        return "It is for the events that come: no customer would be asked again.".into();
+    }
+    let share = |count: i64| {
+        vec![
+            number(count),
+            format!(
+                "{}.{} %",
+                count * 100 / looked_at,
+                count * 1_000 / looked_at % 10
+            ),
+        ]
+    };
+    let mut rows = Vec::new();
+    let mut row = |what: String, count: i64| rows.push([vec![what], share(count)].concat());
+    row("anything would change".into(), of("changed"));
+    for (field, verb) in [("entered", "would enter"), ("left", "would leave")] {
+        for (segment, count) in foreseen[field].as_object().into_iter().flatten() {
+            row(
+                format!("{verb} {segment}"),
+                count.as_i64().unwrap_or_default(),
+            );
+        }
+    }
+    for tier in foreseen["tiers"].as_array().into_iter().flatten() {
+        let name = |side: &str| tier[side].as_str().unwrap_or("no tier").to_owned();
+        let count = tier["customers"].as_i64().unwrap_or_default();
+        row(
+            format!("would go from {} to {}", name("from"), name("to")),
+            count,
+        );
+    }
+    row("the plugin would fail".into(), of("failed"));
+    let heads = [
+        ("of those looked at", Side::Left),
+        ("customers", Side::Right),
+        ("share", Side::Right),
+    ];
+    format!(
+        "{} customers would be asked again; {} of them were looked at, and nothing was kept.\n\n{}\n\npoints {}, messages planned {}",
+        number(of("customers")),
+        number(looked_at),
+        table(&heads, &rows),
+        number(of("points")),
+        number(of("follow_ups")),
+    )
 }
 
 impl Apply {
@@ -148,9 +247,10 @@ fn tell(done: &Value, json: bool) -> Run {
     } else {
         let text = |field: &str| done[field].as_str().unwrap_or_default().to_owned();
         say(format_args!(
-            "{} {} is live with rule book {}",
+            "{} {} is {} with rule book {}",
             text("name"),
             text("version"),
+            text("state"),
             done["revision"]
         ))?;
     }
@@ -177,7 +277,7 @@ fn text(path: &Path) -> Result<String, Box<dyn std::error::Error>> {
     Ok(String::from_utf8(read(path)?)?)
 }
 
-fn table(path: &Path) -> Result<toml::Table, Box<dyn std::error::Error>> {
+fn read_table(path: &Path) -> Result<toml::Table, Box<dyn std::error::Error>> {
     let parsed = text(path)?.parse();
     Ok(parsed.map_err(|error: toml::de::Error| BadFile::NotToml {
         path: path.into(),
@@ -194,6 +294,6 @@ fn configuration(path: &Path) -> Result<toml::Value, Box<dyn std::error::Error>>
         };
         return Ok(serde_json::from_str::<toml::Value>(&text(path)?).map_err(bad)?);
     }
-    let mut file = table(path)?;
+    let mut file = read_table(path)?;
     Ok(file.remove("config").unwrap_or(toml::Value::Table(file)))
 }

@@ -6,13 +6,21 @@ use crate::disk::Room;
 use stampcard_pipeline::event::Instant;
 use stampcard_store::reads::{Backlog, Counters, Recent};
 
+/// How the rules are that are live.
+pub(super) struct RulesCondition {
+    pub not_loaded: u64,
+    pub quarantined: u64,
+    pub owed: u64,
+    pub reviews_left: u64,
+}
+
 pub(super) fn text(
     store: &Counters,
     backlog: &Backlog,
     recent: &Recent,
     now: Instant,
     disk: Option<Room>,
-    not_loaded: u64,
+    rules: &RulesCondition,
 ) -> String {
     let seconds =
         |since: Option<Instant>| since.map_or(0, |since| (now.0 - since.0).max(0) as u64 / 1_000);
@@ -75,7 +83,22 @@ pub(super) fn text(
         (
             "stampcard_plugins_not_loaded",
             "Plugins that are not live as the folder has them.",
-            not_loaded,
+            rules.not_loaded,
+        ),
+        (
+            "stampcard_plugins_quarantined",
+            "Plugins that failed for too many customers and are not called.",
+            rules.quarantined,
+        ),
+        (
+            "stampcard_plugins_owe",
+            "Customers to whom some plugin owes an answer, each once for each plugin.",
+            rules.owed,
+        ),
+        (
+            "stampcard_reviews_left",
+            "Customers who are still to be asked since the rules changed.",
+            rules.reviews_left,
         ),
     ];
     if let Some(Room { free, all }) = disk {

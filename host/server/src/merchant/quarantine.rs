@@ -1,0 +1,129 @@
+//! Plugins that fail for too many customers: not called any more, or back to the version before, as
+//! the shop's policy has it. What they missed is made good when they are mended or released.
+
+use super::going_live::Going;
+use super::{Installed, Merchant, NotLive};
+use crate::failing::Verdict;
+use stampcard_pipeline::rules::Rules;
+use stampcard_pipeline::shop::{Shop, ThenWhat};
+use stampcard_store::{By, Origin};
+
+/// Who brings back an earlier version when the shop's policy says so.
+const HOST: &str = "stampcard";
+
+impl Merchant {
+    /// Does what the shop's policy says with plugins that failed too often.
+    pub(crate) fn judge(&self) {
+        for verdict in self.desk.failing.verdicts() {
+            let Verdict { plugin, reason, .. } = &verdict;
+            let policy = self.live().shop.file.failures.then;
+            if policy == ThenWhat::RollBack {
+                match self.bring_back_older(&verdict) {
+                    Ok(Some(older)) => {
+                        tracing::error!(
+                            plugin,
+                            reason,
+                            version = older.version,
+                            revision = older.revision,
+                            "a plugin fails; the version before it is live again"
+                        );
+                        continue;
+                    }
+                    Ok(None) => continue,
+                    Err(NotLive::NoEarlier { .. }) => {}
+                    Err(error) => {
+                        tracing::error!(plugin, %error, "the version before it cannot be brought back")
+                    }
+                }
+            }
+            match self.quarantine(&verdict) {
+                Ok(None) => {}
+                Ok(Some(revision)) => {
+                    tracing::error!(
+                        plugin,
+                        reason,
+                        revision,
+                        "a plugin fails and is quarantined"
+                    );
+                }
+                Err(error) => {
+                    tracing::error!(plugin, %error, "a plugin fails and cannot be quarantined")
+                }
+            }
+        }
+    }
+
+    /// `None` if another version is live by now.
+    fn quarantine(&self, verdict: &Verdict) -> Result<Option<i64>, NotLive> {
+        let _changing = self.changing.lock();
+        if !self.still_fails(verdict) {
+            return Ok(None);
+        }
+        let by = By {
+            origin: Origin::Quarantine,
+            actor: String::new(),
+            reason: format!("{}: {}", verdict.plugin, verdict.reason),
+        };
+        let installed = self.call_or_not(&verdict.plugin, Some(verdict.reason.clone()), &by)?;
+        Ok(Some(installed.revision))
+    }
+
+    fn bring_back_older(&self, verdict: &Verdict) -> Result<Option<Installed>, NotLive> {
+        if !self.still_fails(verdict) {
+            return Ok(None);
+        }
+        let by = By {
+            origin: Origin::Rollback,
+            actor: HOST.into(),
+            reason: format!("{}: {}", verdict.plugin, verdict.reason),
+        };
+        let older = self.older(&verdict.plugin)?;
+        self.put(older, &by).map(Some)
+    }
+
+    fn still_fails(&self, verdict: &Verdict) -> bool {
+        let live = self.live();
+        let mut plugins = live.book.plugins().iter();
+        plugins.any(|plugin| {
+            plugin.name == verdict.plugin
+                && plugin.digest == verdict.digest
+                && plugin.quarantine.is_none()
+        })
+    }
+
+    /// Lets a quarantined plugin be called again as it is. What it missed is asked for again.
+    pub fn release(&self, name: &str, actor: &str, reason: &str) -> Result<Installed, NotLive> {
+        let _changing = self.changing.lock();
+        let live = self.live();
+        let mut plugins = live.book.plugins().iter();
+        match plugins.find(|plugin| plugin.name == name) {
+            None => return Err(self.no_plugin(name)),
+            Some(plugin) if plugin.quarantine.is_none() => {
+                return Err(NotLive::NotQuarantined { name: name.into() });
+            }
+            Some(_) => {}
+        }
+        let by = By {
+            origin: Origin::Release,
+            actor: actor.into(),
+            reason: reason.into(),
+        };
+        self.call_or_not(name, None, &by)
+    }
+
+    /// With `changing` held.
+    fn call_or_not(
+        &self,
+        name: &str,
+        quarantine: Option<String>,
+        by: &By,
+    ) -> Result<Installed, NotLive> {
+        let live = self.live();
+        let book = live.book.with_quarantine(name, quarantine);
+        let book = book.ok_or_else(|| self.no_plugin(name))?;
+        let shop =
+            Shop::new(live.shop.file.clone()).map_err(crate::recorded::RecordedError::Shop)?;
+        let going = Going::as_it_is(shop, book);
+        self.go(going, by, name)
+    }
+}
