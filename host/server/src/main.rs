@@ -22,6 +22,7 @@ mod recorded;
 mod reload;
 mod replay;
 mod table;
+mod telemetry;
 
 use std::process::ExitCode;
 
