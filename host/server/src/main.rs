@@ -21,6 +21,7 @@ mod pack;
 mod recorded;
 mod reload;
 mod replay;
+mod rerun;
 mod table;
 mod telemetry;
 
