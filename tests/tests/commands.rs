@@ -33,6 +33,8 @@ fn every_command_has_help_with_an_example() {
         &["backup"],
         &["restore"],
         &["doctor"],
+        &["sandbox"],
+        &["conformance"],
         &["plugin", "list"],
         &["plugin", "install"],
         &["plugin", "rollback"],

@@ -6,6 +6,7 @@ mod backup;
 mod cli;
 mod clock;
 mod config;
+mod conformance;
 mod desk;
 mod disk;
 mod doctor;
@@ -22,6 +23,7 @@ mod recorded;
 mod reload;
 mod replay;
 mod rerun;
+mod sandbox;
 mod table;
 mod telemetry;
 
