@@ -43,7 +43,7 @@ fn asked() -> Asked {
     match std::env::var_os("STAMPCARD_SWAPS_STRICT") {
         None => Asked {
             times: 4,
-            floor: Duration::from_millis(150),
+            floor: Duration::from_millis(300),
             new_code: false,
         },
         Some(_) => Asked {

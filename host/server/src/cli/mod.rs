@@ -12,6 +12,7 @@ mod key;
 mod plugin;
 mod progress;
 mod replay;
+mod report;
 mod restore;
 mod sandbox;
 mod serve;
@@ -54,6 +55,8 @@ enum Command {
     Sandbox(sandbox::Sandbox),
     Conformance(conformance::Conformance),
     #[command(subcommand)]
+    Report(report::Report),
+    #[command(subcommand)]
     Plugin(plugin::Plugin),
     #[command(subcommand)]
     Key(key::Key),
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(doctor) => doctor.run(),
         Command::Sandbox(sandbox) => sandbox.run(),
         Command::Conformance(conformance) => conformance.run(),
+        Command::Report(report) => report.run(),
         Command::Plugin(plugin) => plugin.run(),
         Command::Key(key) => key.run(),
     };
