@@ -96,7 +96,7 @@ pub struct RuleSource {
     /// `sha256:…` of the whole configuration.
     pub configuration: String,
     /// This segment's part of the configuration; null where the plugin has the rule in its code.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub configured: Value,
 }
 
@@ -136,7 +136,7 @@ pub async fn segment(
                 source.meaning = list.means;
                 source.manual = true;
                 source.members = list.customers;
-                source.members_at = format!("/v1/customers?tag={}", list.tag);
+                source.members_at = format!("/v1/customers?tag={}", in_a_query(&list.tag));
                 source.used_by = list.used_by;
                 source.segment = list.tag;
             }
@@ -144,6 +144,17 @@ pub async fn segment(
         })
         .await?;
     Ok(Json(source))
+}
+
+/// A text as the value of a query.
+fn in_a_query(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| match plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 /// The tag of this name, if only people set it.
