@@ -7,6 +7,7 @@
 //! the binary did.
 
 pub mod binary;
+pub mod disk;
 pub mod event;
 pub mod generated;
 pub mod markdown;

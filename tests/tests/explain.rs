@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use stampcard_tests::binary::{self, root, target};
 use stampcard_tests::event::event;
-use stampcard_tests::{Shop, sale};
+use stampcard_tests::{Server, Shop, sale};
 
 const AT: &str = "2026-03-02T10:00:00-05:00";
 
@@ -261,6 +261,46 @@ fn an_answer_that_cannot_be_had_again_is_named_with_its_place_then_and_now() {
         words.stdout
     );
     assert_eq!(explained(&shop, "2").0["rerun"], "same");
+    // Nobody has to ask for it: the audit of the open shop finds it by itself.
+    let server = shop.serve();
+    let differs = audited(&server, "stampcard_audit_rerun_differences");
+    assert!(differs > 0, "{}", server.log());
+    assert!(server.log().contains("does not come out again as it was"));
+}
+
+/// A figure of the audit, once it has decided an event again.
+fn audited(server: &Server, figure: &str) -> u64 {
+    let read = |name: &str| -> u64 {
+        let page = server.get("/metrics");
+        let page = page.as_str().expect("a page of text");
+        let line = page.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.split(' ').nth(1));
+        value
+            .expect("the figure is there")
+            .parse()
+            .expect("a number")
+    };
+    let began = std::time::Instant::now();
+    while read("stampcard_audit_reruns_total ") < 1 {
+        assert!(
+            began.elapsed() < std::time::Duration::from_secs(60),
+            "{}",
+            server.log()
+        );
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    read(&format!("{figure} "))
+}
+
+#[test]
+fn an_open_shop_decides_a_sample_of_its_sales_again_and_finds_the_same_points() {
+    let shop = Shop::new();
+    shop.ingest(&[bought("1", 1_000), bought("2", 2_000)]);
+    shop.lay_over("plugins/starter-points.toml", "[config]\npoints = 3");
+    shop.ingest(&[bought("3", 1_000)]);
+    let server = shop.serve();
+    assert_eq!(audited(&server, "stampcard_audit_rerun_differences"), 0);
+    assert_eq!(audited(&server, "stampcard_ledger_differences"), 0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! last, whatever the folder has, and a restart changes nothing of it.
 
 use serde_json::{Value, json};
+use sha2::Digest;
 use stampcard_tests::binary::{self, root, target};
 use stampcard_tests::{Server, Shop, sale};
 use std::fs;
@@ -264,5 +265,44 @@ fn a_shop_whose_folder_is_broken_opens_with_the_last_good_rules() {
     assert!(
         live["not_loaded"].to_string().contains("no-such-pack"),
         "{live}"
+    );
+}
+
+/// `examples/tenth-coffee` as it was built for the contract of the first release. It is never built
+/// again: that it runs is what is promised to whoever shipped one.
+const SHIPPED: &str = "tests/guests/shipped/tenth-coffee-contract-0.1.0.wasm";
+const SHIPPED_DIGEST: &str = "31b0a2c81ecd77a32399fc16281d8cc580c7af316d9472254e55ffcc6922a996";
+
+#[test]
+fn a_plugin_that_was_built_for_an_earlier_release_runs_as_it_did() {
+    let shop = Shop::new();
+    let component = fs::read(root().join(SHIPPED)).expect("it is kept");
+    let hash: [u8; 32] = sha2::Sha256::digest(&component).into();
+    let digest: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, SHIPPED_DIGEST, "nobody may build it again");
+    let manifest = "name = \"tenth-coffee\"\nversion = \"0.1.0\"\nroles = [\"point-formula\"]\n\
+                    events = [\"sale.completed\"]\nconfiguration = { type = \"object\" }\n\n\
+                    [config]\nevery = 10\npoints = 500\n";
+    shop.write("plugins/tenth-coffee.wasm", component);
+    shop.write("plugins/tenth-coffee.toml", manifest);
+    let server = shop.serve();
+    // It remembers the coffees of three visits.
+    for (id, coffees, earned) in [("1", 4, 16), ("2", 5, 20), ("3", 1, 504)] {
+        let at = jiff::Timestamp::now().to_string();
+        let told = json!({
+            "customer": {"email": "ana@example.com"}, "total": coffees * 400,
+            "lines": [{"sku": "FLAT-WHITE", "category": "coffee", "quantity": coffees, "unit_price": 400}],
+        });
+        let outcome = server.outcome(&sale(id, &at, told));
+        let points = outcome["points"].as_array().expect("a list").iter();
+        let sum: i64 = points.filter_map(|entry| entry["amount"].as_i64()).sum();
+        assert_eq!(sum, earned, "{outcome}");
+    }
+    let plugins = server.get("/v1/plugins");
+    let plugins = plugins["plugins"].as_array().expect("a list");
+    let plugin = of(plugins, "tenth-coffee");
+    assert_eq!(
+        (&plugin["digest"], &plugin["health"]),
+        (&json!(format!("sha256:{digest}")), &json!("ok"))
     );
 }

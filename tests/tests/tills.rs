@@ -190,6 +190,67 @@ fn a_till_that_was_offline_sends_its_day_in_any_order_and_ends_where_it_would_ha
 }
 
 #[test]
+fn a_queue_goes_through_whole_whatever_is_poison_in_it_or_comes_twice() {
+    let shop = Shop::new();
+    let server = shop.serve();
+    let mut queue: Vec<Value> = (0..30)
+        .map(|number| {
+            sale(
+                &number.to_string(),
+                &ago(600 - number * 10),
+                json!({"customer": ana(), "total": 1_000}),
+            )
+        })
+        .collect();
+    // One does not add up, one is no event, and one is in it twice.
+    queue[7]["data"]["total"] = json!(999);
+    queue[11] = json!({"id": 7});
+    queue.push(queue[3].clone());
+    // The line breaks before the answer arrives, and the till sends all of it again.
+    for attempt in 0..3 {
+        let answer = server.post_as(&server.keys.pos, "/v1/events", &Value::from(queue.clone()));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let items = answer.body.as_array().expect("a list");
+        assert_eq!(items.len(), queue.len());
+        for (index, item) in items.iter().enumerate() {
+            match index {
+                7 => assert_eq!(
+                    (&item["status"], &item["code"]),
+                    (&json!(422), &json!("sum"))
+                ),
+                11 => assert!(item["status"].as_u64().is_some_and(|it| it < 500), "{item}"),
+                30 => assert_eq!(item["status"], "duplicate"),
+                _ if attempt == 0 => assert_eq!(item["status"], "applied", "{index}"),
+                _ => assert_eq!(item["status"], "duplicate", "{index}"),
+            }
+        }
+        let customer = server.get(&format!("/v1/customers/{}", known(&server)));
+        assert_eq!(
+            (&customer["orders"], &customer["balance"]),
+            (&json!(28), &json!(280))
+        );
+    }
+    // Somebody is told: there is a figure, and an alert on it.
+    let figures = server.get("/metrics");
+    let told = figures.as_str().expect("a page of text");
+    assert!(
+        told.contains("stampcard_refusals_total{code=\"sum\"} 3"),
+        "{told}"
+    );
+    let alerts = std::fs::read_to_string(binary::root().join("examples/operations/alerts.yml"));
+    assert!(
+        alerts
+            .expect("alerts")
+            .contains("stampcard_refusals_total{code!=")
+    );
+    // The poison is mended, and nothing else has to be done by hand.
+    queue[7]["data"]["total"] = json!(1_000);
+    assert_eq!(server.outcome(&queue[7])["status"], "applied");
+    let customer = server.get(&format!("/v1/customers/{}", known(&server)));
+    assert_eq!(customer["balance"], 290);
+}
+
+#[test]
 fn one_sale_moves_segment_points_tier_follow_up_prompt_and_receipt_in_one_answer() {
     let shop = Shop::new();
     let server = shop.serve();

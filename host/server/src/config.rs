@@ -21,7 +21,7 @@ use stampcard_runtime::manifest::toml_problem;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use unknown::{Keys, MERCHANT_KEYS, SERVER_KEYS, UnknownKey, check_keys};
 
@@ -52,6 +52,7 @@ pub struct ServerFile {
     /// Requests that one key may send in a minute, the events of a batch counted each.
     pub requests_per_minute: Option<NonZeroU32>,
     pub log: LogFile,
+    pub telemetry: TelemetryFile,
 }
 
 /// A thousand requests a second, minute after minute: more than any store has, so that who sends
@@ -73,6 +74,29 @@ impl Default for LogFile {
         LogFile {
             format: LogFormat::Text,
             level: "info".into(),
+        }
+    }
+}
+
+/// Traces for OpenTelemetry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetryFile {
+    /// The address of a collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`. None is
+    /// no traces.
+    pub otlp: Option<String>,
+    /// What this server is called there.
+    pub service: String,
+    /// One request in so many is traced, and each that belongs to a trace that its caller began.
+    pub one_in: NonZeroU64,
+}
+
+impl Default for TelemetryFile {
+    fn default() -> TelemetryFile {
+        TelemetryFile {
+            otlp: None,
+            service: "stampcard".into(),
+            one_in: NonZeroU64::MIN,
         }
     }
 }

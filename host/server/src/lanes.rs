@@ -22,7 +22,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use tracing::Span;
+use tracing::{Span, debug_span};
 
 /// After this many tills in a row one of our own has its turn, so that a rush does not stop the clock.
 const TILLS_PER_OWN: u32 = 64;
@@ -329,6 +329,12 @@ enum Decided {
 }
 
 fn decide(desk: &Desk, what: What) -> Result<Decided, Refusal> {
+    let work = match what {
+        What::Told(..) => "event",
+        What::Preview(..) => "preview",
+        What::Own(_) => "own",
+    };
+    let _span = debug_span!("line", stampcard.work = work).entered();
     let live = desk.live();
     let context = live.context(&desk.store);
     let committed = match what {

@@ -6,6 +6,8 @@ mod backup;
 mod cli;
 mod clock;
 mod config;
+mod conformance;
+mod csv;
 mod desk;
 mod disk;
 mod doctor;
@@ -22,7 +24,11 @@ mod pack;
 mod recorded;
 mod reload;
 mod replay;
+mod reports;
+mod rerun;
+mod sandbox;
 mod table;
+mod telemetry;
 
 use std::process::ExitCode;
 

@@ -24,7 +24,7 @@ use crate::recorded::RecordedError;
 use crate::reload::{self, Watch};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use stampcard_pipeline::admit::Sender;
+use stampcard_pipeline::admit::{Sender, normal_phone};
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::refusal::Refusal;
@@ -237,6 +237,7 @@ impl Merchant {
 
     /// Lets the shop's clock follow the wall clock, and takes changes of the folder as it says.
     pub fn tend(self: &Arc<Self>) {
+        warm_up();
         let merchant = Arc::downgrade(self);
         *self.clock.lock() = Some(Clock::start(
             Arc::clone(&self.desk),
@@ -247,7 +248,7 @@ impl Merchant {
                 }
             },
         ));
-        *self.audit.lock() = Some(Audit::start(Arc::clone(&self.desk)));
+        *self.audit.lock() = Some(Audit::start(Arc::clone(&self.desk), self.engine.clone()));
         *self.watch.lock() = reload::watch(self);
         orders::answer_while_open(self);
     }
@@ -388,6 +389,12 @@ impl Merchant {
         self.lanes.close();
         self.desk.store.flush()
     }
+}
+
+/// The numbering plans of the world are unpacked when the first phone number is read, which takes a good
+/// part of a second. The first customer of the day should not wait for it.
+fn warm_up() {
+    std::thread::spawn(|| drop(normal_phone("+12125550100", "US")));
 }
 
 /// The next answer of a batch.

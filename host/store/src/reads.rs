@@ -8,6 +8,7 @@
 mod again;
 mod condition;
 mod customers;
+mod movements;
 mod orders;
 mod shop;
 mod staff;
@@ -17,6 +18,7 @@ pub use customers::{
     CustomerRecord, Decider, Find, LedgerRow, LotRow, MembershipView, OutboxRow, Person,
     TierRecord, TimelineRow,
 };
+pub use movements::{Movement, SegmentMoves};
 pub use orders::OrderRow;
 pub use shop::{Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};
 pub use staff::{Note, NoteVersion};

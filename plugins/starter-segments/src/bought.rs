@@ -3,7 +3,7 @@
 
 use stampcard_sdk::prelude::*;
 
-use crate::config::{ChannelName, Channels, Measured, SaleAfter, ThisSale};
+use crate::config::{ChannelName, Channels, Happened, Measured, SaleAfter, ThisSale};
 use crate::judge::{Judge, Verdict};
 use crate::plan::{Quantity, Range, is_own_window};
 use crate::rhythm::NEVER;
@@ -157,6 +157,23 @@ impl<'a> Judge<'a> {
                 .is_none_or(|wanted| event.location_id() == Some(wanted))
             && wanted.at_least.is_none_or(|least| sale.total >= least)
             && wanted.over.is_none_or(|over| sale.total > over)
+            && wanted
+                .category
+                .as_deref()
+                .is_none_or(|category| sale.lines.iter().any(|line| line.in_category(category)))
+            && wanted.collection.as_deref().is_none_or(|collection| {
+                sale.lines.iter().any(|line| line.in_collection(collection))
+            })
+            && wanted.from.is_none_or(|from| event.local.date() >= from)
+            && wanted.until.is_none_or(|until| event.local.date() <= until)
+    }
+
+    /// How often something happened.
+    pub fn happened(&self, counted: &Happened) -> i64 {
+        let of = counted.fingerprint();
+        let mut counts = self.remembered.counts.iter();
+        let found = counts.find(|(known, _)| *known == of);
+        found.map_or(0, |(_, count)| i64::from(*count))
     }
 
     pub fn sale_after(&self, wanted: &SaleAfter) -> bool {

@@ -3,7 +3,9 @@
 
 use stampcard_sdk::prelude::*;
 
-use crate::config::{Bounds, ChannelName, Condition, Config, Ladder, Measured, Segment, Tag};
+use crate::config::{
+    Bounds, ChannelName, Condition, Config, Happened, Ladder, Measured, Segment, Tag, ThisSale,
+};
 use crate::plan::{Needs, Range, fingerprint, is_own_window, refuse};
 use crate::rhythm::WINDOWS_MAX;
 
@@ -13,6 +15,9 @@ const SPANS_MAX: u32 = 26;
 const MONTHS_MAX: u32 = 24;
 /// The longest window that this plugin counts itself, in days.
 const LEDGER_DAYS_MAX: u32 = 730;
+
+/// The most kinds of events that are counted: each takes up to ten bytes of every customer.
+const COUNTS_MAX: u32 = 50;
 
 /// Refuses what cannot be, with its place, and says what has to be remembered for the rest.
 pub fn check(config: &Config) -> Result<Needs> {
@@ -153,11 +158,9 @@ impl<'a> Walk<'a> {
             }
             Condition::ThisSale(sale) => {
                 self.fleeting = true;
-                match sale.at_least.is_some() && sale.over.is_some() {
-                    true => refuse(place, "this_sale has `over` or `at_least`, not both"),
-                    false => Ok(()),
-                }
+                this_sale(place, sale)
             }
+            Condition::Events(counted) => self.events(place, counted),
             Condition::SaleAfter(wanted) => {
                 self.fleeting = true;
                 if !self.needs.awaited.contains(wanted) {
@@ -286,6 +289,26 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn events(&mut self, place: &str, counted: &Happened) -> Result<()> {
+        if counted.attribute_at_least.is_some() && counted.attribute.is_none() {
+            return refuse(
+                place,
+                "attribute_at_least needs `attribute`, such as \"rating\"",
+            );
+        }
+        let of = counted.fingerprint();
+        if self.needs.counted.iter().all(|it| it.fingerprint() != of) {
+            self.needs.counted.push(counted.clone());
+        }
+        within(
+            place,
+            "the number of counts",
+            self.needs.counted.len() as u32,
+            COUNTS_MAX,
+        )?;
+        self.bounds(place, &counted.bounds())
+    }
+
     fn facts(&self, place: &str, scope: &str) -> Result<()> {
         match self.config.facts.iter().any(|asked| asked == scope) {
             true => Ok(()),
@@ -354,6 +377,18 @@ impl<'a> Walk<'a> {
     fn key(&self, index: usize) -> &str {
         let mut keys = self.config.segments.keys().chain(self.config.tags.keys());
         keys.nth(index).map_or("", String::as_str)
+    }
+}
+
+fn this_sale(place: &str, sale: &ThisSale) -> Result<()> {
+    if sale.at_least.is_some() && sale.over.is_some() {
+        return refuse(place, "this_sale has `over` or `at_least`, not both");
+    }
+    match (sale.from, sale.until) {
+        (Some(from), Some(until)) if until < from => {
+            refuse(place, format!("this_sale ends on {until}, before {from}"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -19,6 +19,7 @@ mod part {
     pub const REVIEWS: u8 = 6;
     pub const SETTLE: u8 = 7;
     pub const WAITS: u8 = 8;
+    pub const COUNTS: u8 = 9;
 }
 
 /// What the host keeps.
@@ -78,6 +79,13 @@ pub fn encode(remembered: &Remembered) -> Vec<u8> {
             // How long it took, plus one: zero is still waiting.
             let took = wait.bought_at.map_or(0, |at| at - wait.since + 1);
             unsigned(&mut out, took as u64);
+        }
+    }
+    if !remembered.counts.is_empty() {
+        begin(&mut out, part::COUNTS, remembered.counts.len());
+        for (of, count) in &remembered.counts {
+            unsigned(&mut out, (*of).into());
+            unsigned(&mut out, (*count).into());
         }
     }
     if remembered.reviews.count > 0 {
@@ -159,6 +167,12 @@ pub fn decode(bytes: &[u8]) -> Option<Remembered> {
                         is_sale: flags & 1 == 1,
                         amount: bytes.signed()?,
                     });
+                }
+            }
+            part::COUNTS => {
+                for _ in 0..bytes.number::<usize>()? {
+                    let of = bytes.number()?;
+                    remembered.counts.push((of, bytes.number()?));
                 }
             }
             part::ACTIVE => {
@@ -273,6 +287,7 @@ mod tests {
                     bought_at: Some(8),
                 },
             ],
+            counts: vec![(u32::MAX, 1), (7, 300)],
             reviews: Reviews {
                 since: 1,
                 count: 2,

@@ -105,6 +105,8 @@ pub enum Condition {
     ThisSale(ThisSale),
     /// This very event is the first such sale since something else happened.
     SaleAfter(SaleAfter),
+    /// How often an event of some kind happened.
+    Events(Happened),
     Channels(Channels),
     /// Bought in one channel before ever buying in the other.
     Crossed(Crossing),
@@ -182,6 +184,27 @@ pub struct ThisSale {
     pub over: Option<i64>,
     pub channel: Option<ChannelName>,
     pub location: Option<String>,
+    /// Some line of it is of this category, or of this collection.
+    pub category: Option<String>,
+    pub collection: Option<String>,
+    /// From this day to that one, both included, on the wall of the location.
+    pub from: Option<Date>,
+    pub until: Option<Date>,
+}
+
+/// Events of one kind, or those of them whose attribute is a number that is large enough.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Happened {
+    /// Its kind, such as "store_event.attended" or "x.review".
+    pub event: String,
+    pub attribute: Option<String>,
+    pub attribute_at_least: Option<i64>,
+    pub at_least: Option<i64>,
+    pub over: Option<i64>,
+    pub at_most: Option<i64>,
+    pub under: Option<i64>,
+    pub exactly: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

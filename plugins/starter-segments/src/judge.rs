@@ -111,6 +111,10 @@ impl<'a> Judge<'a> {
             }
             Condition::ThisSale(wanted) => self.only_now(self.this_sale(wanted)),
             Condition::SaleAfter(wanted) => self.only_now(self.sale_after(wanted)),
+            Condition::Events(counted) => {
+                let range = counted.bounds().range();
+                Verdict::for_ever(range.holds(self.happened(counted)))
+            }
             Condition::Channels(channels) => self.channels(channels),
             Condition::Crossed(crossing) => {
                 let first = |name: ChannelName| self.input.totals.channel(name.channel()).first_at;

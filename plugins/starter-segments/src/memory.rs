@@ -4,7 +4,7 @@
 use stampcard_sdk::prelude::*;
 
 use crate::codec::{decode, encode};
-use crate::config::ChannelName;
+use crate::config::{ChannelName, Happened};
 use crate::plan::Needs;
 use crate::rhythm::{Months, SeasonCount, Visits, season_of};
 
@@ -24,6 +24,8 @@ pub struct Remembered {
     /// How many sales there were in so many days when the customer last bought.
     pub active: Vec<(u32, u32)>,
     pub waits: Vec<Wait>,
+    /// How often something happened, by the fingerprint of what is counted.
+    pub counts: Vec<(u32, u32)>,
     pub reviews: Reviews,
 }
 
@@ -97,6 +99,7 @@ impl Remembered {
                 self.enter(input, needs, false, -returned.amount);
             }
         }
+        self.count(input, needs);
         self.begin_to_wait(input, needs);
         self.waits
             .retain(|wait| needs.awaited.iter().any(|it| it.fingerprint() == wait.of));
@@ -140,6 +143,23 @@ impl Remembered {
             }
         }
         self.enter(input, needs, true, sale.total);
+    }
+
+    /// Conditions that count the same share one count.
+    fn count(&mut self, input: &Input, needs: &Needs) {
+        let counted = &needs.counted;
+        self.counts
+            .retain(|(of, _)| counted.iter().any(|it| it.fingerprint() == *of));
+        for of in counted
+            .iter()
+            .filter(|it| it.is(&input.event))
+            .map(Happened::fingerprint)
+        {
+            match self.counts.iter_mut().find(|(known, _)| *known == of) {
+                Some((_, count)) => *count = count.saturating_add(1),
+                None => self.counts.push((of, 1)),
+            }
+        }
     }
 
     /// Somebody who comes to a store event and then buys is waited for from then on.

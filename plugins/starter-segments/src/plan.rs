@@ -4,7 +4,9 @@
 use stampcard_sdk::prelude::*;
 
 use crate::check::check;
-use crate::config::{Bounds, ChannelName, Condition, Config, Measured, SaleAfter, Scope, Seasons};
+use crate::config::{
+    Bounds, ChannelName, Condition, Config, Happened, Measured, SaleAfter, Scope, Seasons,
+};
 use crate::ladder::{LadderStep, ladder_steps};
 use crate::rhythm::SeasonWindow;
 
@@ -65,6 +67,8 @@ pub struct Needs {
     pub active_days: Vec<u32>,
     /// The sales that are waited for after something else happened.
     pub awaited: Vec<SaleAfter>,
+    /// The kinds of events that are counted.
+    pub counted: Vec<Happened>,
     /// Something depends on the balance or the tier, which this event may move after us.
     pub standing: bool,
     /// Something can change by time alone as often as the customer buys.
@@ -171,6 +175,45 @@ impl SaleAfter {
                 .chain(channel.bytes())
                 .chain(days),
         )
+    }
+}
+
+impl Happened {
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            at_least: self.at_least,
+            over: self.over,
+            at_most: self.at_most,
+            under: self.under,
+            exactly: self.exactly,
+        }
+    }
+
+    /// Names the count by what is counted: conditions that count the same share it, and a changed
+    /// one begins anew.
+    pub fn fingerprint(&self) -> u32 {
+        let attribute = self.attribute.as_deref().unwrap_or_default();
+        let least = self.attribute_at_least.unwrap_or(i64::MIN).to_le_bytes();
+        hash(
+            self.event
+                .bytes()
+                .chain([0])
+                .chain(attribute.bytes())
+                .chain(least),
+        )
+    }
+
+    /// Is this event one of those that are counted?
+    pub fn is(&self, event: &Event) -> bool {
+        let attribute = self.attribute.as_deref();
+        let value = attribute.and_then(|name| event.attribute(name));
+        let is_large_enough = match self.attribute_at_least {
+            None => attribute.is_none() || value.is_some(),
+            Some(least) => value
+                .and_then(|text| text.parse::<i64>().ok())
+                .is_some_and(|value| value >= least),
+        };
+        event.is(&self.event) && is_large_enough
     }
 }
 

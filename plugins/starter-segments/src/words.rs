@@ -80,6 +80,16 @@ impl Judge<'_> {
                     wanted.event
                 )
             }
+            Condition::Events(counted) => {
+                let times = count(self.happened(counted), "time");
+                match (&counted.attribute, counted.attribute_at_least) {
+                    (Some(name), Some(least)) => {
+                        format!("{times} {} with {name} {least} or more.", counted.event)
+                    }
+                    (Some(name), None) => format!("{times} {} with {name}.", counted.event),
+                    (None, _) => format!("{times} {} so far.", counted.event),
+                }
+            }
             Condition::Channels(_) | Condition::Crossed(_) => self.describe_channels(),
             Condition::EveryWeek(spans) => {
                 let filled = self.remembered.visits.filled(input.now, *spans);

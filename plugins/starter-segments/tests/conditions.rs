@@ -324,6 +324,59 @@ fn an_attendee_who_buys_online_in_time_converts_once_per_store_event() {
 }
 
 #[test]
+fn events_of_a_kind_are_counted_and_no_others() {
+    let mut life = when("{ events = { event = \"x.fitting\", at_least = 2, at_most = 3 } }");
+    let t = start();
+    life.event(t, "x.fitting").event(t + 1, "x.parking");
+    life.sale(t + 2, 100);
+    assert!(!life.is_in("s"), "one of them");
+    life.event(t + 3, "x.fitting");
+    assert_eq!(life.last_reason(), "2 times x.fitting so far.");
+    assert_eq!(life.review_at, None, "time alone changes nothing of it");
+    life.event(t + 4, "x.fitting").event(t + 5, "x.fitting");
+    assert_eq!(life.changes(), [(t + 3, "+s"), (t + 5, "-s")]);
+
+    let mut life = when("{ events = { event = \"x.review\", exactly = 0 } }");
+    life.sale(t, 100);
+    assert!(life.is_in("s"), "what never happened is counted as well");
+}
+
+#[test]
+fn a_sale_of_a_collection_counts_on_the_days_that_are_said() {
+    let mut life = Life::new(
+        "[segments.s]\nexplain = \"x\"\nstays_days = 1\n\
+         when = { this_sale = { category = \"coffee\", from = \"2024-03-04\", until = \"2024-03-05\" } }",
+    );
+    let buy = |life: &mut Life, time: &str, category: &str| {
+        let at = at(time);
+        life.sale_in(at, 100, Channel::Pos, Some("soho"), Some(category));
+        life.is_in("s")
+    };
+    // Days are those on the wall in New York.
+    assert!(!buy(
+        &mut life,
+        "2024-03-03T23:59:00-05:00[America/New_York]",
+        "coffee"
+    ));
+    assert!(!buy(
+        &mut life,
+        "2024-03-04T10:00:00-05:00[America/New_York]",
+        "tea"
+    ));
+    assert!(buy(
+        &mut life,
+        "2024-03-05T23:59:00-05:00[America/New_York]",
+        "coffee"
+    ));
+    life.until(at("2024-03-07T00:00:00-05:00[America/New_York]"));
+    assert!(!buy(
+        &mut life,
+        "2024-03-07T00:00:00-05:00[America/New_York]",
+        "coffee"
+    ));
+}
+
+#[test]
 fn channels_tell_store_web_and_both_apart_without_a_gap() {
     let config = "[segments.omnichannel]\nexplain = \"x\"\nwhen = { channels = { bought = [\"pos\"], bought_any = [\"online\", \"phone\", \"other\"] } }\n\
         [segments.pos-only]\nexplain = \"x\"\nwhen = { channels = { bought = [\"pos\"], never = [\"online\", \"phone\", \"other\"] } }\n\

@@ -45,6 +45,15 @@ fn what_cannot_be_is_refused_where_it_stands() {
             format!("facts = [\"category\"]\n{}", segment("when = { spend = { at_least = 3, category = \"tea\", days = 30 } }")),
             "segments.s: days do not go with a location, category or collection: those are counted over the customer's whole life",
         ),
+        (segment("when = { events = { event = \"x.review\" } }"), "segments.s: a bound is missing: at_least, over, at_most, under or exactly"),
+        (
+            segment("when = { events = { event = \"x.review\", attribute_at_least = 4, at_least = 1 } }"),
+            "segments.s: attribute_at_least needs `attribute`, such as \"rating\"",
+        ),
+        (
+            segment("leaves = false\nwhen = { this_sale = { from = \"2026-09-14\", until = \"2026-09-01\" } }"),
+            "segments.s: this_sale ends on 2026-09-01, before 2026-09-14",
+        ),
         (segment("when = { this_sale = { over = 1 } }"), "segments.s: one sale is over at once; say `leaves = false` or `stays_days = …`"),
         (segment("leaves = false\nstays_days = 3\nwhen = { enrolled = true }"), "segments.s: nobody leaves it, so `stays_days` says nothing"),
         (segment("when = { channels = {} }"), "segments.s: channels needs `bought`, `bought_any` or `never`"),

@@ -235,6 +235,15 @@ fn every_answer_is_as_the_description_says() {
                     &json!({"key": "k", "action": "add", "tag": "VIP", "customers": who}),
                 )
             }
+            ("post", "/v1/tags:import") => {
+                let table = format!("id,tags\n{id},press\n");
+                let job = json!({"key": "t", "mode": "add", "csv": table});
+                send("POST", &target, &job)
+            }
+            ("post", "/v1/segments/{key}/members") => {
+                let job = json!({"key": "m", "action": "add", "customers": [{"id": id}]});
+                send("POST", &target, &job)
+            }
             ("patch", _) => {
                 send("PATCH", &target, &json!({"language": "es"})).header("if-match", "*")
             }

@@ -12,6 +12,7 @@ mod names;
 mod one_record;
 mod parts;
 mod quota;
+mod reports;
 mod staff;
 mod stream;
 mod tags;

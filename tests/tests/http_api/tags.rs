@@ -255,3 +255,99 @@ fn the_list_of_tags_says_what_each_means_who_has_it_and_what_wants_tidying_up() 
             .contains("is it \"VIP\"?")
     );
 }
+
+#[test]
+fn a_table_of_tags_changes_exactly_whom_it_names_and_goes_round() {
+    let shop = shop();
+    shop.append(
+        "plugins/starter-segments.toml",
+        "\n[config.segments.press]\nexplain = \"Is on the list of the press.\"\nwhen = { tag = \"press; daily\" }\n\
+         [config.tags.Online]\nexplain = \"Buys online.\"\nwhen = { channels = { bought_any = [\"pos\"] } }\n",
+    );
+    let staff = staff_key(&shop);
+    let server = shop.serve();
+    customers(&server, 4);
+    let import = |key: &str, mode: &str, table: &str| {
+        let job =
+            json!({"key": key, "mode": mode, "csv": table, "reason": "a list from the office"});
+        send("POST", "/v1/tags:import", &job)
+            .key(&staff)
+            .to(&server)
+    };
+    let tags_of = |number: u64| -> Value {
+        let page = server.get(&format!("/v1/customers?email=c{number}@example.com"));
+        page["items"][0]["tags"].clone()
+    };
+    // Another column, another spelling, a quote, a tag with a semicolon, and a row that names nobody.
+    let table = "name,email,tags\r\n\
+                 \"Ana, the first\",C0@example.com,v.i.p.; V.I.P.\r\n\
+                 Bo,c1@example.com,\"VIP;press\\; daily\"\r\n\
+                 Nobody,nobody@example.com,VIP\r\n";
+    let done = import("one", "add", table).ok();
+    assert_eq!(
+        ["rows", "customers", "changed", "unknown"].map(|key| done[key].clone()),
+        [json!(3), json!(2), json!(4), json!([4])],
+        "{done:#}"
+    );
+    assert_eq!(
+        tags_of(0),
+        json!(["Online", "VIP", "v.i.p."]),
+        "as it is registered, and as it is not"
+    );
+    assert_eq!(tags_of(1), json!(["Online", "VIP", "press; daily"]));
+    assert_eq!(tags_of(2), json!(["Online"]), "who is not in it");
+    assert_eq!(
+        server.get("/v1/segments/press")["members"],
+        1,
+        "segments are asked again"
+    );
+    assert_eq!(import("one", "add", table).ok(), done, "it is done once");
+
+    let table = "email,tags\nc0@example.com,v.i.p.\n";
+    assert_eq!(import("two", "remove", table).ok()["changed"], 1);
+    assert_eq!(tags_of(0), json!(["Online", "VIP"]));
+
+    // Out and in again: nothing changes. Then a row is edited.
+    let exported = server.get("/v1/tags:export");
+    let exported = exported.as_str().expect("a table");
+    assert_eq!(exported.lines().count(), 5, "{exported}");
+    assert_eq!(import("three", "replace", exported).ok()["changed"], 0);
+    let edited = exported.replace("Online;VIP;press\\; daily", "spring");
+    assert_ne!(edited, exported, "{exported}");
+    assert_eq!(import("four", "replace", &edited).ok()["changed"], 3);
+    assert_eq!(
+        tags_of(1),
+        json!(["Online", "spring"]),
+        "what a rule sets is the rule's"
+    );
+    assert_eq!(tags_of(0), json!(["Online", "VIP"]));
+    assert_eq!(server.get("/v1/segments/press")["members"], 0);
+
+    for (table, told) in [
+        ("email\nc0@example.com\n", "must have a column tags"),
+        ("tags\nVIP\n", "one of id, email, phone, card"),
+        ("email,tags\n\"c0@example.com,VIP\n", "line 2: a quote"),
+        ("email,tags\nc0@example.com,VIP\nc0,VIP\n", "line 3: "),
+        ("email,tags\n,VIP\n", "line 2: name a customer"),
+    ] {
+        let refused = import("five", "add", table);
+        assert_eq!(
+            (refused.status, refused.problem()),
+            (422, "bad-table"),
+            "{table}"
+        );
+        let detail = refused.body["detail"].as_str().expect("a sentence");
+        assert!(detail.contains(told), "{detail}");
+    }
+    let many = format!("card,tags\n{}", "L-1,VIP\n".repeat(5_001));
+    assert_eq!(import("six", "add", &many).problem(), "too-many-customers");
+    let forbidden = send(
+        "POST",
+        "/v1/tags:import",
+        &json!({"key": "x", "mode": "add", "csv": "card,tags\nC,spring\n"}),
+    );
+    let forbidden = forbidden.key(&server.keys.read).to(&server);
+    assert_eq!(forbidden.status, 403);
+    server.stop();
+    shop.check();
+}

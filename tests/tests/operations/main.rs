@@ -10,3 +10,4 @@ mod keys;
 mod logs;
 mod runbooks;
 mod tills;
+mod traces;

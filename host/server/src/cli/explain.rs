@@ -1,13 +1,12 @@
 //! `stampcard explain`: why an event came out as it did, or how a customer stands, for a person.
 
-mod rerun;
 mod words;
 
 use super::{End, Run, say, say_json};
 use crate::config::Folder;
+use crate::rerun::{self, Rerun, Reruns};
 use crate::table::{Side, money, number, table};
 use clap::Args;
-use rerun::Rerun;
 use serde::Serialize;
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::{Answered, CustomerId, RecordedCall};
@@ -16,6 +15,7 @@ use stampcard_pipeline::outcome::{EntryState, Outcome};
 use stampcard_pipeline::rules::{Input, Plugin};
 use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
+use stampcard_runtime::Engine;
 use stampcard_store::Reads;
 use stampcard_store::reads::{ExplanationRow, Find, JournalRow};
 use std::collections::HashMap;
@@ -129,7 +129,8 @@ impl Explain {
             return Ok(End::Attention);
         };
         let explanations = reads.explanations(&name)?;
-        let rerun = rerun::rerun(folder, reads, &row, &explanations)?;
+        let mut reruns = Reruns::new(Engine::new(&folder.cache()?)?);
+        let rerun = reruns.of(reads, &row, &explanations)?;
         let end = match rerun {
             Rerun::Same | Rerun::Erased => End::Done,
             Rerun::Differs(_) => End::Attention,

@@ -212,6 +212,14 @@ const SERVER: &str = r#"# The server. Every key may be left out; these are the d
 format = "text"
 # error, warn, info, debug or trace. The variable STAMPCARD_LOG goes above it.
 level = "info"
+
+# Traces for OpenTelemetry: a span for each request and for each step of the line, without anything
+# that is personal. They are sent to a collector beside the server (OTLP over HTTP, without TLS).
+# [telemetry]
+# otlp = "http://127.0.0.1:4318"
+# service = "stampcard"
+# One request in so many.
+# one_in = 1
 "#;
 
 const MERCHANT: &str = r#"# The shop. Saved changes are taken between two events; a mistake leaves the old file live and is

@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod conformance;
 mod doctor;
 mod explain;
 mod export;
@@ -11,7 +12,9 @@ mod key;
 mod plugin;
 mod progress;
 mod replay;
+mod report;
 mod restore;
+mod sandbox;
 mod serve;
 mod time;
 
@@ -49,6 +52,10 @@ enum Command {
     Backup(backup::Backup),
     Restore(restore::Restore),
     Doctor(doctor::Doctor),
+    Sandbox(sandbox::Sandbox),
+    Conformance(conformance::Conformance),
+    #[command(subcommand)]
+    Report(report::Report),
     #[command(subcommand)]
     Plugin(plugin::Plugin),
     #[command(subcommand)]
@@ -81,6 +88,9 @@ pub fn run() -> ExitCode {
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
         Command::Doctor(doctor) => doctor.run(),
+        Command::Sandbox(sandbox) => sandbox.run(),
+        Command::Conformance(conformance) => conformance.run(),
+        Command::Report(report) => report.run(),
         Command::Plugin(plugin) => plugin.run(),
         Command::Key(key) => key.run(),
     };

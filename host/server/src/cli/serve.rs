@@ -5,10 +5,11 @@ use crate::config::{Folder, LogFormat, REQUESTS_PER_MINUTE};
 use crate::http;
 use crate::log;
 use crate::merchant::{Merchant, Options, problems};
+use crate::telemetry;
 use clap::Args;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -57,24 +58,37 @@ impl Serve {
             Some(_) => file.log.format = LogFormat::Text,
             None => {}
         }
-        log::start(&file.log)?;
-        let address = self.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT);
-        let merchant = Merchant::open(&self.dir, &Options::of(&file))?;
-        for problem in problems(&merchant.live().book) {
-            tracing::error!("not taken: {problem}");
-        }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()?;
-        let quota = file.requests_per_minute.unwrap_or(REQUESTS_PER_MINUTE);
-        let served = runtime.block_on(serve(&merchant, address, quota));
-        // Requests are answered; now nothing that was taken may be lost.
-        merchant.close()?;
-        drop(runtime);
+        let (spans, traces) = telemetry::start(&file.telemetry)?.unzip();
+        log::start(&file.log, spans)?;
+        let served = open_and_serve(&self.dir, self.listen);
+        drop(traces);
         served?;
-        tracing::info!("the shop is closed");
         Ok(End::Done)
     }
+}
+
+/// Opens a shop and serves it until somebody stops it. `listen` goes above its file.
+pub(super) fn open_and_serve(
+    dir: &Path,
+    listen: Option<SocketAddr>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let file = Folder::at(dir).server()?;
+    let address = listen.or(file.listen).unwrap_or(LISTEN_DEFAULT);
+    let merchant = Merchant::open(dir, &Options::of(&file))?;
+    for problem in problems(&merchant.live().book) {
+        tracing::error!("not taken: {problem}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let quota = file.requests_per_minute.unwrap_or(REQUESTS_PER_MINUTE);
+    let served = runtime.block_on(serve(&merchant, address, quota));
+    // Requests are answered; now nothing that was taken may be lost.
+    merchant.close()?;
+    drop(runtime);
+    served?;
+    tracing::info!("the shop is closed");
+    Ok(())
 }
 
 async fn serve(

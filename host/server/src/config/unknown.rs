@@ -118,9 +118,17 @@ pub const MERCHANT_KEYS: &Keys = &[
 pub const SERVER_KEYS: &Keys = &[
     (
         "",
-        &["listen", "lanes", "queue", "requests_per_minute", "log"],
+        &[
+            "listen",
+            "lanes",
+            "queue",
+            "requests_per_minute",
+            "log",
+            "telemetry",
+        ],
     ),
     ("log", &["format", "level"]),
+    ("telemetry", &["otlp", "service", "one_in"]),
 ];
 
 /// Looks for keys that the file may not have. What is not TOML at all is left to the reader.
@@ -199,7 +207,7 @@ fn nearest(place: &'static str, key: &str, keys: &Keys) -> UnknownKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LogFile, ServerFile};
+    use crate::config::{LogFile, ServerFile, TelemetryFile};
     use serde::Serialize;
     use stampcard_pipeline::shop::ShopFile;
 
@@ -261,6 +269,10 @@ mod tests {
             queue: Some(1),
             requests_per_minute: Some(crate::config::REQUESTS_PER_MINUTE),
             log: LogFile::default(),
+            telemetry: TelemetryFile {
+                otlp: Some("http://127.0.0.1:4318".into()),
+                ..TelemetryFile::default()
+            },
         };
         assert_known(keys_of(&server), SERVER_KEYS);
     }

@@ -5,6 +5,7 @@
 use super::Door;
 use super::limits;
 use super::problem::{self, Problem};
+use crate::telemetry::{TRACEPARENT, is_trace};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -14,6 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tracing::{Instrument, Span, debug_span, field};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -26,14 +28,29 @@ pub async fn around(State(door): State<Arc<Door>>, request: Request, next: Next)
         .get::<MatchedPath>()
         .map_or("unknown", MatchedPath::as_str)
         .to_owned();
-    let response = finish(
-        guarded(next.run(request), limits::ANSWER_TIME_MAX).await,
-        &id,
-    );
+    let span = span_of(&request, &route);
+    let answer = guarded(next.run(request), limits::ANSWER_TIME_MAX).instrument(span.clone());
+    let response = finish(answer.await, &id);
     let (status, took) = (response.status(), begun.elapsed());
+    span.record("http.response.status_code", status.as_u16());
     door.meters.answered(&method, &route, status, took);
     log(&id, &method, &route, status, took);
     response
+}
+
+/// The span that the steps of the line belong to, in the trace of whoever asked.
+fn span_of(request: &Request, route: &str) -> Span {
+    let given = request.headers().get(TRACEPARENT);
+    let traceparent = given
+        .and_then(|given| given.to_str().ok())
+        .filter(|given| is_trace(given));
+    debug_span!(
+        "request",
+        http.request.method = %request.method(),
+        http.route = route,
+        http.response.status_code = field::Empty,
+        traceparent,
+    )
 }
 
 /// An answer in time, or the problem that there is none.

@@ -296,6 +296,18 @@ fn text(
     );
     page.sample(&[], health.audited.differences);
     page.metric(
+        "stampcard_audit_reruns_total",
+        "counter",
+        "Events that were decided again in the rules of then, since the start.",
+    );
+    page.sample(&[], health.audited.reruns);
+    page.metric(
+        "stampcard_audit_rerun_differences",
+        "gauge",
+        "What came out otherwise when events were decided again; the log names them for `stampcard explain`.",
+    );
+    page.sample(&[], health.audited.rerun_differences);
+    page.metric(
         "stampcard_reloads_total",
         "counter",
         "Changes of the shop's folder by what came of them.",

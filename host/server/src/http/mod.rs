@@ -26,12 +26,14 @@ mod plugins;
 mod problem;
 mod profile;
 mod quota;
+mod reports;
 mod routes;
 mod rules;
 mod schema;
 mod segments;
 mod stream;
-mod tags;
+mod tag_list;
+pub mod tags;
 mod till;
 
 use crate::clock;

@@ -97,6 +97,10 @@ impl Problem {
         self.0.status
     }
 
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// Whether the same request may well be answered a little later.
     pub fn is_passing(&self) -> bool {
         self.0.status == StatusCode::SERVICE_UNAVAILABLE.as_u16()

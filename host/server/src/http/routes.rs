@@ -11,7 +11,8 @@ use super::auth::{
 use super::page::Paging;
 use super::{
     Door, customers, events, health, history, installing, membership, metrics, next, notes,
-    openapi, orders, plugins, profile, rules, schema, segments, stream, tags, till,
+    openapi, orders, plugins, profile, reports, rules, schema, segments, stream, tag_list, tags,
+    till,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -142,6 +143,13 @@ pub fn all() -> Vec<Route> {
             .about("Sets or clears a tag for a list of customers or for everybody whom a query finds: an event for each of them, and one for the job. Sent again with the same key it does nothing twice.")
             .body::<tags::TagsBulk>()
             .answers::<tags::BulkDone>().problems(&[409, 413, 415, 422]),
+        Route::get("/v1/tags:export", "exportTags", tag_list::export).may(SEES_DECISIONS)
+            .about("The customers who have tags, and their tags, as a table for a spreadsheet (CSV). Taken in again with the mode replace it changes nothing.")
+            .answers_text("text/csv"),
+        Route::post("/v1/tags:import", "importTags", tag_list::import).may(SENDS)
+            .about("Sets, clears or replaces tags as a table (CSV) says: for exactly the customers in it, an event for each change. Sent again with the same key it does nothing twice.")
+            .body::<tag_list::TagsImport>()
+            .answers::<tag_list::Imported>().problems(&[409, 413, 415, 422]),
         Route::get("/v1/segments", "listSegments", segments::segments).may(SEES_DECISIONS)
             .about("Every segment, what it means, and how many are in it.")
             .answers::<segments::Segments>(),
@@ -149,6 +157,20 @@ pub fn all() -> Vec<Route> {
             .about("Who is in a segment, or was at some instant.")
             .in_path("key", "The key of the segment.").asks::<segments::MembersAsked>()
             .answers_pages_of::<segments::Member>().problems(&[404]),
+        Route::get("/v1/segments/{key}", "readSegment", segments::segment).may(SEES_DECISIONS)
+            .about("One segment with what decides it, and who uses it. A tag that only people set is a list made by hand, and is marked as such.")
+            .in_path("key", "The key of the segment, or a tag.")
+            .answers::<segments::SegmentSource>().problems(&[404]),
+        Route::post("/v1/segments/{key}/members", "writeMembers", segments::write_members).may(SENDS)
+            .about("Puts customers on a list that is made by hand, or takes them off: an event for each of them. A segment that a rule decides takes nobody (409).")
+            .in_path("key", "A tag that only people set.").body::<segments::MembersWritten>()
+            .answers::<tags::BulkDone>().problems(&[404, 409, 413, 415, 422]),
+        Route::get("/v1/reports/segments", "reportSegments", reports::segments).may(SEES_DECISIONS)
+            .about("Every segment with its size, what moved, which rules look at it, and what may want tidying up.")
+            .asks::<reports::SegmentsAsked>().answers::<crate::reports::SegmentsReport>(),
+        Route::get("/v1/reports/movements", "reportMovements", reports::movements).may(SEES_DECISIONS)
+            .about("Who entered and who left each segment, by the days of the shop.")
+            .asks::<reports::MovementsAsked>().answers::<crate::reports::MovementsReport>(),
         Route::get("/v1/plugins", "listPlugins", plugins::plugins).may(SEES_RULES)
             .about("The plugins that are live, their health and what they use of their limits, and what could not be loaded.")
             .answers::<plugins::Plugins>(),

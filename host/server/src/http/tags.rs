@@ -8,6 +8,7 @@ use super::event_view::Named;
 use super::limits;
 use super::problem::{Problem, bad_request};
 use crate::clock;
+use crate::reports::Uses;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -20,8 +21,9 @@ use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{Body as EventBody, EventName, Instant};
 use stampcard_pipeline::outcome::{Outcome, Time};
-use stampcard_pipeline::rules::Rules;
+use stampcard_pipeline::rules::{Plugin, Rules};
 use stampcard_pipeline::shop::{SetBy, Shop};
+use stampcard_pipeline::store::StoreError;
 use stampcard_store::Reads;
 use stampcard_store::reads::Find;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +36,12 @@ pub struct Tags {
     pub tags: Vec<TagInfo>,
     /// Tags in use that the registry does not have.
     pub unregistered: u64,
+    /// Tags in use that no live rule sets or looks at.
+    pub unused: u64,
+    /// Of those, the ones that a single customer has.
+    pub one_off: u64,
+    /// Registered tags of campaigns that nobody has any more.
+    pub expired: u64,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,6 +57,10 @@ pub struct TagInfo {
     pub expires_after_days: Option<u32>,
     /// The live plugins that may set it.
     pub rules: Vec<String>,
+    /// The live plugins whose configuration names it.
+    pub used_by: Vec<String>,
+    /// Only people set it: it is a list made by hand.
+    pub manual: bool,
     pub customers: u64,
     /// What somebody may want to tidy up.
     pub advice: Vec<String>,
@@ -56,9 +68,17 @@ pub struct TagInfo {
 
 pub async fn tags(State(door): State<Arc<Door>>) -> Result<Json<Tags>, Problem> {
     let live = door.merchant.live();
-    let in_use = door.read(|reads| Ok(reads.tags()?)).await?;
+    let listed = door
+        .read(move |reads| Ok(listed(reads, live.book.plugins(), &live.shop)?))
+        .await?;
+    Ok(Json(listed))
+}
+
+/// The tags of a shop, by key.
+pub fn listed(reads: &Reads, plugins: &[Plugin], shop: &Shop) -> Result<Tags, StoreError> {
+    let uses = Uses::read(reads, plugins)?;
     let mut tags: BTreeMap<String, TagInfo> = BTreeMap::new();
-    for rule in live.shop.tags.all() {
+    for rule in shop.tags.all() {
         let mut info = TagInfo::unknown(&rule.key);
         info.registered = true;
         info.means = Some(rule.means.clone());
@@ -67,7 +87,7 @@ pub async fn tags(State(door): State<Arc<Door>>) -> Result<Json<Tags>, Problem> 
         info.expires_after_days = rule.expires_after_days;
         tags.insert(rule.key.clone(), info);
     }
-    for plugin in live.book.plugins() {
+    for plugin in plugins {
         for (tag, means) in &plugin.tags {
             let info = tags
                 .entry(tag.clone())
@@ -76,21 +96,29 @@ pub async fn tags(State(door): State<Arc<Door>>) -> Result<Json<Tags>, Problem> 
             info.rules.push(plugin.name.clone());
         }
     }
-    for (tag, customers) in in_use {
+    for (tag, customers) in reads.tags()? {
         let info = tags
             .entry(tag.clone())
             .or_insert_with(|| TagInfo::unknown(&tag));
         info.customers = customers;
     }
     for info in tags.values_mut() {
-        info.advice = advice(info, &live.shop);
+        info.used_by = uses.of(&info.tag);
+        info.manual = info.rules.is_empty();
+        info.advice = advice(info, shop);
     }
     let tags: Vec<TagInfo> = tags.into_values().collect();
-    let is_loose = |info: &&TagInfo| !info.registered && info.customers > 0;
-    Ok(Json(Tags {
-        unregistered: tags.iter().filter(is_loose).count() as u64,
+    let count = |is_so: fn(&TagInfo) -> bool| {
+        let counted = tags.iter().filter(|info| is_so(info));
+        counted.count() as u64
+    };
+    Ok(Tags {
+        unregistered: count(|info| !info.registered && info.customers > 0),
+        unused: count(TagInfo::is_unused),
+        one_off: count(|info| info.is_unused() && info.customers == 1),
+        expired: count(TagInfo::is_expired),
         tags,
-    }))
+    })
 }
 
 impl TagInfo {
@@ -103,9 +131,21 @@ impl TagInfo {
             synonyms: Vec::new(),
             expires_after_days: None,
             rules: Vec::new(),
+            used_by: Vec::new(),
+            manual: true,
             customers: 0,
             advice: Vec::new(),
         }
+    }
+
+    /// Some have it, and no rule would miss it.
+    fn is_unused(&self) -> bool {
+        self.customers > 0 && self.manual && self.used_by.is_empty()
+    }
+
+    /// A campaign's tag that has ended for everybody.
+    fn is_expired(&self) -> bool {
+        self.expires_after_days.is_some() && self.customers == 0
     }
 }
 
@@ -129,6 +169,18 @@ fn advice(info: &TagInfo, shop: &Shop) -> Vec<String> {
             ),
             None => "it is not registered: say under [[tags]] what it means".into(),
         });
+    }
+    // What is registered says what it is for; people may use it without any rule.
+    if info.is_unused() && !info.registered {
+        advice.push(match info.customers {
+            1 => "one customer has it, and no rule looks at it: clear it, or make it a note".into(),
+            _ => "no live rule sets it or looks at it: build a segment on it, or clear it".into(),
+        });
+    }
+    if info.is_expired() {
+        advice.push(
+            "nobody has it any more: if the campaign is over, take it out of [[tags]]".into(),
+        );
     }
     let rules_may = info.set_by.contains(&SetBy::Rules.name());
     if info.registered && !info.rules.is_empty() && !rules_may {
@@ -164,7 +216,7 @@ pub struct TagsBulk {
     pub reason: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BulkAction {
     Add,
@@ -246,6 +298,15 @@ pub async fn bulk(
             format!("this is not a bulk assignment of a tag: {error}; nothing was done"),
         )
     })?;
+    Ok(Json(assign(&door, &caller, &asked).await?))
+}
+
+/// Does a job, or what is left of it.
+pub async fn assign(
+    door: &Arc<Door>,
+    caller: &Caller,
+    asked: &TagsBulk,
+) -> Result<BulkDone, Problem> {
     if asked.key.trim().is_empty() || asked.key.len() > limits::BULK_KEY_BYTES_MAX {
         let detail = format!("a key has from 1 to {} bytes", limits::BULK_KEY_BYTES_MAX);
         return Err(bad_request("bad-key", detail).at("/key"));
@@ -254,7 +315,7 @@ pub async fn bulk(
         source: customers::SOURCE.into(),
         id: format!("tags:{}", asked.key),
     };
-    let (job, at) = begin(&door, &caller, &asked, &name).await?;
+    let (job, at) = begin(door, caller, asked, &name).await?;
     let events = job
         .list
         .iter()
@@ -281,7 +342,7 @@ pub async fn bulk(
             Err(problem) => done.refused.push(problem),
         }
     }
-    Ok(Json(done))
+    Ok(done)
 }
 
 fn moved(outcome: &Outcome) -> bool {

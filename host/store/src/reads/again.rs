@@ -22,6 +22,18 @@ impl Reads {
         })
     }
 
+    /// The rule book that went live last.
+    pub fn newest_rule_book(&self) -> Result<Option<Arc<RuleBook>>, StoreError> {
+        self.read(|sql| {
+            sql.find(
+                "SELECT number, created_at, plugins, shop, origin, actor, reason FROM rule_books
+                 ORDER BY number DESC LIMIT 1",
+                &[],
+                |row| Ok(Some(Arc::new(read_book(sql, row)?))),
+            )
+        })
+    }
+
     /// What the folder had for each plugin when it was last looked at.
     pub fn inbox(&self) -> Result<Inbox, StoreError> {
         self.read(|sql| {

@@ -80,6 +80,26 @@ impl Reads {
         })
     }
 
+    /// Every customer with tags, in the order in which they came.
+    pub fn tagged(&self) -> Result<Vec<(CustomerId, Vec<String>)>, StoreError> {
+        self.read(|sql| {
+            let mut tagged: Vec<(CustomerId, Vec<String>)> = Vec::new();
+            sql.each::<Trouble>(
+                "SELECT c.public, t.tag FROM customer_tags t JOIN customers c ON c.id = t.customer ORDER BY c.id, t.tag",
+                &[],
+                |row| {
+                    let customer: String = row.get(0)?;
+                    match tagged.last_mut() {
+                        Some((last, tags)) if last.0 == customer => tags.push(row.get(1)?),
+                        _ => tagged.push((CustomerId(customer), vec![row.get(1)?])),
+                    }
+                    Ok(())
+                },
+            )?;
+            Ok(tagged)
+        })
+    }
+
     /// Every tag that some customer has, and how many have it.
     pub fn tags(&self) -> Result<Vec<(String, u64)>, StoreError> {
         self.read(|sql| {

@@ -171,8 +171,14 @@ impl Life {
                 id: id.into(),
                 ..Place::default()
             });
+            let line = category.map(|category| Line {
+                category: Some(category.into()),
+                amount: total,
+                ..Line::default()
+            });
             event.body = Body::Sale(Sale {
                 total,
+                lines: line.into_iter().collect(),
                 ..Sale::default()
             });
         });

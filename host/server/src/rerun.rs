@@ -1,7 +1,6 @@
 //! Recorded calls, run again: the input of then, in the plugin, with the configuration and within
 //! the limits of then. The answer must be that of then, whatever is live now.
 
-use crate::config::Folder;
 use crate::recorded::{self, For, RecordedError};
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +12,7 @@ use stampcard_runtime::{Engine, EngineError, RuleBook};
 use stampcard_store::Reads;
 use stampcard_store::reads::{ExplanationRow, JournalRow};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 /// What came of running it again.
@@ -69,48 +69,65 @@ const BY_THE_CLOCK: &str =
 const OTHER_VERSION: &str =
     "the input was recorded by a version of the host that this one cannot read";
 
-/// Runs the recorded calls of an event again, in the order of deciding.
-pub fn rerun(
-    folder: &Folder,
-    reads: &Reads,
-    row: &JournalRow,
-    explanations: &[ExplanationRow],
-) -> Result<Rerun, RerunError> {
-    if is_erased(row) {
-        return Ok(Rerun::Erased);
-    }
-    if explanations
-        .iter()
-        .all(|row| row.explanation.calls.is_empty())
-    {
-        return Ok(Rerun::Same);
-    }
-    let engine = Engine::new(&folder.cache()?)?;
-    let mut books = HashMap::new();
-    let own = Arc::new(row.event.clone());
-    let mut differences = Vec::new();
-    for row in explanations {
-        let number = row.rule_book;
-        let book = match books.entry(number) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(load(&engine, reads, number)?)
-            }
-        };
-        let event = if row.explanation.is_review {
-            Arc::new(Event::review(row.position.at))
-        } else {
-            own.clone()
-        };
-        for call in &row.explanation.calls {
-            differences.extend(again(book, &event, call));
+/// Rule books that are kept loaded: an event and what came late to it have one or two.
+const BOOKS_MAX: usize = 4;
+
+/// Runs recorded calls again. It keeps the rules of then that it loaded last.
+pub struct Reruns {
+    engine: Engine,
+    books: HashMap<i64, RuleBook>,
+}
+
+impl Reruns {
+    pub fn new(engine: Engine) -> Reruns {
+        Reruns {
+            engine,
+            books: HashMap::new(),
         }
     }
-    Ok(if differences.is_empty() {
-        Rerun::Same
-    } else {
-        Rerun::Differs(differences)
-    })
+
+    /// The calls of one event, in the order of deciding.
+    pub fn of(
+        &mut self,
+        reads: &Reads,
+        row: &JournalRow,
+        explanations: &[ExplanationRow],
+    ) -> Result<Rerun, RerunError> {
+        if is_erased(row) {
+            return Ok(Rerun::Erased);
+        }
+        let own = Arc::new(row.event.clone());
+        let mut differences = Vec::new();
+        for row in explanations {
+            if row.explanation.calls.is_empty() {
+                continue;
+            }
+            let event = if row.explanation.is_review {
+                Arc::new(Event::review(row.position.at))
+            } else {
+                own.clone()
+            };
+            let book = self.book(reads, row.rule_book)?;
+            for call in &row.explanation.calls {
+                differences.extend(again(book, &event, call));
+            }
+        }
+        Ok(if differences.is_empty() {
+            Rerun::Same
+        } else {
+            Rerun::Differs(differences)
+        })
+    }
+
+    fn book(&mut self, reads: &Reads, number: i64) -> Result<&RuleBook, RerunError> {
+        if self.books.len() >= BOOKS_MAX && !self.books.contains_key(&number) {
+            self.books.clear();
+        }
+        match self.books.entry(number) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(load(&self.engine, reads, number)?)),
+        }
+    }
 }
 
 /// The event named somebody, and nothing of what it said about them is there any more.

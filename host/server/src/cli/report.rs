@@ -1,0 +1,248 @@
+//! `stampcard report`: what moves, how large it is, and what nobody would miss.
+
+use super::{End, Run, say, say_json, time};
+use crate::clock;
+use crate::config::Folder;
+use crate::http::tags::{self, Tags};
+use crate::reports::{self, DAYS_DEFAULT, DAYS_MAX, MovementsReport, SegmentsReport};
+use crate::table::{Side, number, table};
+use clap::{Args, Subcommand};
+use stampcard_pipeline::event::Instant;
+use stampcard_pipeline::shop::Shop;
+use stampcard_store::{Reads, RuleBook};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Report on segments and tags, also while the shop is open.
+#[derive(Subcommand)]
+pub enum Report {
+    Segments(Segments),
+    Movements(Movements),
+    Tags(TagsOf),
+}
+
+/// Every segment: its size, what moved, which rules look at it, and what may want tidying up.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  stampcard report segments shop\n  stampcard report segments shop --days 90 --json"
+)]
+pub struct Segments {
+    /// The shop's folder.
+    dir: PathBuf,
+    /// How far back entries and exits are counted.
+    #[arg(long, default_value_t = DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
+    days: u32,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Who entered and who left each segment, by the days of the shop.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  stampcard report movements shop\n  stampcard report movements shop --segment lapsed --days 7"
+)]
+pub struct Movements {
+    /// The shop's folder.
+    dir: PathBuf,
+    /// How many days back.
+    #[arg(long, default_value_t = DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
+    days: u32,
+    /// Up to this time instead of now, such as 2026-03-02T00:00:00-05:00.
+    #[arg(long, value_parser = time::parse, value_name = "TIME")]
+    to: Option<Instant>,
+    /// Of one segment only.
+    #[arg(long)]
+    segment: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Every tag: who may set it, which rules look at it, how many have it, and what may want tidying up.
+#[derive(Args)]
+#[command(after_help = "Example:\n  stampcard report tags shop")]
+pub struct TagsOf {
+    /// The shop's folder.
+    dir: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no rules were ever live in this shop; `stampcard serve` and `stampcard ingest` bring them live"
+)]
+struct NeverOpen;
+
+impl Report {
+    pub fn run(self) -> Run {
+        crate::log::start_quiet()?;
+        match self {
+            Report::Segments(segments) => segments.run(),
+            Report::Movements(movements) => movements.run(),
+            Report::Tags(tags) => tags.run(),
+        }
+    }
+}
+
+/// Pages that a report keeps in memory, in KiB: it reads one index from end to end.
+const PAGE_CACHE_KIB: u32 = 4 << 10;
+
+/// The shop's file, and the rules that are live in it.
+fn open(dir: &Path) -> Result<(Reads, Arc<RuleBook>, Shop), Box<dyn std::error::Error>> {
+    let reads = Reads::open(&Folder::at(dir).database(), 1, PAGE_CACHE_KIB)?;
+    let book = reads.newest_rule_book()?.ok_or(NeverOpen)?;
+    let shop = Shop::new(book.shop.clone())?;
+    Ok((reads, book, shop))
+}
+
+impl Segments {
+    fn run(self) -> Run {
+        let (reads, book, _) = open(&self.dir)?;
+        let report = reports::segments(&reads, &book.plugins, clock::now(), self.days)?;
+        match self.json {
+            true => say_json(&report)?,
+            false => say(tell_segments(&report))?,
+        }
+        Ok(End::Done)
+    }
+}
+
+fn tell_segments(report: &SegmentsReport) -> String {
+    let row = |line: &reports::SegmentLine| {
+        vec![
+            line.segment.clone(),
+            number(line.members as i64),
+            number(line.entered as i64),
+            number(line.left as i64),
+            line.plugin.clone().unwrap_or_else(|| "-".into()),
+            line.used_by.join(", "),
+        ]
+    };
+    let heads = [
+        ("segment", Side::Left),
+        ("members", Side::Right),
+        ("entered", Side::Right),
+        ("left", Side::Right),
+        ("plugin", Side::Left),
+        ("used by", Side::Left),
+    ];
+    let rows: Vec<_> = report.segments.iter().map(row).collect();
+    let advice = report
+        .segments
+        .iter()
+        .map(|line| (&line.segment, &line.advice));
+    format!(
+        "{}\n\n{} segments of {} customers, {} days: {} empty, {} that no rule looks at, {} in which nobody moved{}",
+        table(&heads, &rows),
+        report.segments.len(),
+        number(report.customers as i64),
+        report.days,
+        report.empty,
+        report.unused,
+        report.unmoved,
+        tell_advice(advice)
+    )
+}
+
+fn tell_advice<'a>(advice: impl Iterator<Item = (&'a String, &'a Vec<String>)>) -> String {
+    let lines = advice.flat_map(|(key, advice)| {
+        let line = move |advice: &String| format!("\n{key}: {advice}");
+        advice.iter().map(line)
+    });
+    let lines: Vec<String> = lines.collect();
+    match lines.is_empty() {
+        true => ".".into(),
+        false => format!(".\n{}", lines.concat()),
+    }
+}
+
+impl Movements {
+    fn run(self) -> Run {
+        let (reads, _, shop) = open(&self.dir)?;
+        let to = self.to.unwrap_or_else(clock::now);
+        let from = reports::days_before(to, self.days);
+        let report = reports::movements(&reads, &shop, from, to, self.segment.as_deref())?;
+        match self.json {
+            true => say_json(&report)?,
+            false => say(tell_movements(&report))?,
+        }
+        Ok(End::Done)
+    }
+}
+
+fn tell_movements(report: &MovementsReport) -> String {
+    if report.movements.is_empty() {
+        return "Nobody entered or left a segment.".into();
+    }
+    let row = |line: &reports::MovementLine| {
+        vec![
+            line.day.clone(),
+            line.segment.clone(),
+            number(line.entered as i64),
+            number(line.left as i64),
+        ]
+    };
+    let heads = [
+        ("day", Side::Left),
+        ("segment", Side::Left),
+        ("entered", Side::Right),
+        ("left", Side::Right),
+    ];
+    let rows: Vec<_> = report.movements.iter().map(row).collect();
+    format!(
+        "{}\n\nDays are those of {}.",
+        table(&heads, &rows),
+        report.time_zone
+    )
+}
+
+impl TagsOf {
+    fn run(self) -> Run {
+        let (reads, book, shop) = open(&self.dir)?;
+        let tags = tags::listed(&reads, &book.plugins, &shop)?;
+        match self.json {
+            true => say_json(&tags)?,
+            false => say(tell_tags(&tags))?,
+        }
+        Ok(End::Done)
+    }
+}
+
+fn tell_tags(tags: &Tags) -> String {
+    if tags.tags.is_empty() {
+        return "There are no tags.".into();
+    }
+    let row = |tag: &tags::TagInfo| {
+        let set_by = match tag.registered {
+            true => tag.set_by.join(", "),
+            false => "not registered".into(),
+        };
+        vec![
+            tag.tag.clone(),
+            number(tag.customers as i64),
+            set_by,
+            tag.used_by.join(", "),
+        ]
+    };
+    let heads = [
+        ("tag", Side::Left),
+        ("customers", Side::Right),
+        ("set by", Side::Left),
+        ("used by", Side::Left),
+    ];
+    let rows: Vec<_> = tags.tags.iter().map(row).collect();
+    let advice = tags.tags.iter().map(|tag| (&tag.tag, &tag.advice));
+    format!(
+        "{}\n\n{} tags: {} not registered, {} of campaigns that are over, {} that no rule uses, {} of these on one customer{}",
+        table(&heads, &rows),
+        tags.tags.len(),
+        tags.unregistered,
+        tags.expired,
+        tags.unused,
+        tags.one_off,
+        tell_advice(advice)
+    )
+}
