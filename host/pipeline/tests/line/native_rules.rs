@@ -76,6 +76,7 @@ pub fn plugin(name: &str, role: Role) -> Plugin {
         tiers: Vec::new(),
         tags: Vec::new(),
         limits: Default::default(),
+        campaigns: None,
     }
 }
 
