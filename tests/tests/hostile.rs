@@ -155,6 +155,19 @@ fn whoever_decides_what_is_not_theirs_is_refused_by_name_and_costs_nobody_else_a
             json!("silver")
         };
         assert_eq!(outcome["customer"]["tier"], tier, "{usurpation:?}");
+        let exported = shop.exported("customers", &[]);
+        let of_ana = exported
+            .iter()
+            .find(|customer| customer["identities"].to_string().contains("ana@"));
+        let told = match refused {
+            Some("tier-rule") => json!("unknown"),
+            _ => json!("silver"),
+        };
+        assert_eq!(
+            of_ana.expect("Ana is there")["tier"],
+            told,
+            "{usurpation:?}: a tier that could not be decided is not told as none"
+        );
         assert_eq!(
             its_own.is_empty(),
             refused == Some("follow-up-trigger"),

@@ -5,6 +5,7 @@
 //! has changed nothing.
 
 mod acts;
+mod addresses;
 mod canonical;
 mod data;
 mod identifiers;
@@ -12,6 +13,8 @@ mod sale;
 mod sender;
 mod tags;
 
+pub use addresses::Address;
+pub use data::{FIELD_REQUIRED, missing_in};
 pub use identifiers::{normal_card, normal_email, normal_phone};
 pub use sender::{Sender, SenderKind};
 
@@ -141,10 +144,12 @@ fn admit_told(
         return malformed("/data", "data must be a JSON object");
     };
     let mut common = Common::default();
+    let by = By { sender: by, secret };
     let body = data::read(&name.kind, data, &mut common, shop, by, name.at)?;
     check_place(&name, &body, &common, shop)?;
     let (personal, named) = identifiers::read(&mut common, shop)?;
-    data::check_profile(&name.kind, &body, &personal, shop, &mut common.notes)?;
+    let place = common.location.as_deref();
+    data::check_profile(&name.kind, &body, &personal, shop, place, &mut common.notes)?;
     if let Body::Tag(_)
     | Body::Consent(_)
     | Body::Adjustment(_)
@@ -185,6 +190,13 @@ fn admit_told(
         as_guest: common.as_guest,
         due: false,
     })
+}
+
+/// Who sends an event, and what the shop signs with.
+#[derive(Clone, Copy)]
+struct By<'a> {
+    sender: &'a Sender,
+    secret: &'a Secret,
 }
 
 /// The kinds of identifiers that an event names, each once.

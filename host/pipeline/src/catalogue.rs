@@ -50,6 +50,10 @@ kinds! {
         r#"{"sale":{"source":"till-1","id":"1001"},"channel":"pos","currency":"USD","amount":12900}"#;
     "exchange.completed", NotYet, "till", "Goods were exchanged for others.",
         r#"{"sale":{"source":"till-1","id":"1001"},"currency":"USD","returned":[],"lines":[]}"#;
+    "order.fulfilled", Processed, "web store, warehouse", "An order, or a part of it, was packed and sent off.",
+        r#"{"customer":{"email":"ana@example.com"},"channel":"online","order":{"system":"web","id":"1001"}}"#;
+    "order.delivered", Processed, "web store, carrier", "An order, or a part of it, arrived at the customer's.",
+        r#"{"customer":{"email":"ana@example.com"},"channel":"online","order":{"system":"web","id":"1001"}}"#;
     "pickup.collected", Processed, "till", "An online order was collected in a store.",
         r#"{"customer":{"email":"ana@example.com"},"channel":"pos","location":"soho","order":{"system":"web","id":"1001"}}"#;
     "checkout.started", Processed, "till, web store", "A basket is open and not paid; the answer may have prompts and discounts.",
@@ -58,8 +62,8 @@ kinds! {
         r#"{"channel":"online","currency":"USD","customer":{"email":"ana@example.com"},"lines":[{"sku":"JKT-M","quantity":2,"unit_price":12900}],"total":25800}"#;
     "checkout.abandoned", Processed, "web store", "An open basket was left.",
         r#"{"channel":"online","customer":{"email":"ana@example.com"},"total":25800}"#;
-    "customer.identified", Processed, "till, web store", "A customer was recognised; with `sale`, they claim a guest sale.",
-        r#"{"customer":{"email":"ana@example.com"},"channel":"online","method":"login"}"#;
+    "customer.identified", Processed, "till, web store", "A customer was recognised, by what they say, show or hold to the till; the answer has their card. With `sale`, they claim a guest sale.",
+        r#"{"customer":{"card":"L-100"},"channel":"pos","location":"soho","staff":"staff-7","method":"nfc","basket":"b-17"}"#;
     "customer.created", Processed, "staff, web store", "A profile was made.",
         r#"{"customer":{"email":"ana@example.com","phone":"+12125550100"},"given_name":"Ana","family_name":"Ruiz","birthday":"02-29"}"#;
     "customer.updated", Processed, "staff, web store", "A profile was edited; null clears a field.",
@@ -72,6 +76,10 @@ kinds! {
         r#"{"customer":"cus_a"}"#;
     "customer.deleted", NotYet, "staff, customer", "A person wants to be forgotten.",
         r#"{"customer":"cus_a"}"#;
+    "ticket.opened", Processed, "help desk", "The customer asked for help; what about is kept where they asked.",
+        r#"{"customer":{"email":"ana@example.com"},"channel":"online","ticket":{"system":"desk","id":"T-9"},"topic":"repair"}"#;
+    "ticket.closed", Processed, "help desk", "The customer was helped, or gave up.",
+        r#"{"customer":{"email":"ana@example.com"},"ticket":{"system":"desk","id":"T-9"},"topic":"repair","solved":true}"#;
     "consent.changed", Processed, "till, web store", "The customer said yes or no to a purpose.",
         r#"{"customer":{"email":"ana@example.com"},"purpose":"email","granted":true}"#;
     "tag.added", Processed, "staff, till", "A tag was set.",

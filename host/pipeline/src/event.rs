@@ -234,6 +234,19 @@ pub struct ProfileChange {
     pub replaces: Vec<IdentifierKind>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
+    /// The token that the customer showed, which works once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<OrderName>,
+    /// What the till calls the basket that is open before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basket: Option<String>,
+    /// Channels through which the customer wants marketing, or does not. It is a wish beside what
+    /// they have agreed to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub marketing: BTreeMap<String, bool>,
+    /// Whether the customer pays no tax; why is personal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax_exempt: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Edit<String>>,
     /// Month and day, which rules may see; a year of birth is personal.
@@ -349,7 +362,8 @@ pub struct Visit {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Personal {
     pub identifiers: Vec<Identifier>,
-    /// `given_name`, `family_name`, `address`, `birth_year`: set, or cleared with `None`.
+    /// `given_name`, `family_name`, `address`, `addresses`, `birth_year`, `tax_exempt_reason`: set,
+    /// or cleared with `None`.
     pub fields: BTreeMap<String, Option<String>>,
     /// A free note on the order or on the customer.
     pub note: Option<String>,
@@ -398,6 +412,16 @@ impl Event {
     pub fn basket(&self) -> Option<&Sale> {
         match &self.body {
             Body::Sale(sale) | Body::Checkout(sale) => Some(sale),
+            _ => None,
+        }
+    }
+
+    /// What may come once only, whatever the event is called: the order of a sale, and the token
+    /// that a customer showed.
+    pub fn business_key(&self) -> Option<&OrderName> {
+        match &self.body {
+            Body::Sale(sale) => sale.order.as_ref(),
+            Body::Profile(change) => change.token.as_ref(),
             _ => None,
         }
     }

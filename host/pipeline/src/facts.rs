@@ -27,6 +27,9 @@ pub const SCOPES: [&str; 6] = [
     "staff",
 ];
 
+/// The attribute under which rules are told that a customer pays no tax.
+pub const TAX_EXEMPT: &str = "tax_exempt";
+
 /// Begins a customer with their first event.
 pub fn begin(fold: &mut Fold, event: &Event, with: Context) {
     fold.created_at = event.at;
@@ -341,6 +344,21 @@ fn edit_profile(fold: &mut Fold, event: &Event, change: &ProfileChange) {
     for consent in &change.consents {
         fold.consents
             .insert(consent.purpose.clone(), consent.clone());
+    }
+    for (channel, wanted) in &change.marketing {
+        match wanted {
+            true => fold.unwanted.remove(channel),
+            false => fold.unwanted.insert(channel.clone()),
+        };
+    }
+    match change.tax_exempt {
+        Some(true) => {
+            fold.attributes.insert(TAX_EXEMPT.into(), "true".into());
+        }
+        Some(false) => {
+            fold.attributes.remove(TAX_EXEMPT);
+        }
+        None => {}
     }
     set_fields(fold, &change.fields);
     if change.enrolled {

@@ -14,7 +14,7 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// The layout of the stored bytes, their first byte. Whoever adds, moves or changes a field of the
 /// fold counts it up: bytes without field names would be read as something else.
-pub const FOLD_FORMAT: u8 = 3;
+pub const FOLD_FORMAT: u8 = 4;
 
 /// One customer at one place in their history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Fold {
     /// While staff holds the customer in a tier, what the tier rules say does not count.
     pub placed: Option<Placed>,
     pub next_tier: Option<NextTier>,
+    /// Tier rules that could not decide when they were last asked, and why. While there are any,
+    /// nobody knows whether the tier is right.
+    pub tier_doubts: BTreeMap<String, String>,
     pub totals: Totals,
     /// When the oldest entry leaves each window of [`WINDOW_DAYS`].
     pub leaves_at: [Option<Instant>; 4],
@@ -59,6 +62,8 @@ pub struct Fold {
     /// What is known about the person; what it is stands in the store's own room.
     pub known: BTreeSet<PersonField>,
     pub consents: BTreeMap<String, Consent>,
+    /// Channels through which the customer wants no marketing, whatever they agreed to.
+    pub unwanted: BTreeSet<String>,
     pub language: Option<String>,
     pub birthday: Option<MonthDay>,
     pub birthday_known_since: Instant,
@@ -138,6 +143,13 @@ impl Moved {
 }
 
 impl Fold {
+    /// Why nobody knows the tier, if that is so. Where staff holds the customer, staff knows.
+    pub fn tier_doubt(&self) -> Option<(&str, &str)> {
+        let doubt = self.tier_doubts.iter().next();
+        let doubt = doubt.filter(|_| self.placed.is_none());
+        doubt.map(|(plugin, why)| (plugin.as_str(), why.as_str()))
+    }
+
     /// The next instant at which something is due by itself.
     pub fn next_due(&self) -> Option<Instant> {
         let reviews = self.reviews.values().copied();

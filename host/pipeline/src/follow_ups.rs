@@ -8,6 +8,7 @@ use crate::outcome::PromptView;
 use crate::rules::{Failure, FollowUp, FollowUpAnswer, Prompt, Purpose, Role};
 use crate::shop::Shop;
 use crate::walk::{Step, Walk};
+use std::cmp::Reverse;
 
 pub fn decide(walk: &mut Walk, step: &mut Step) {
     if step.event.rules_changed().is_some() {
@@ -21,6 +22,7 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
         step.note(why);
         return;
     }
+    let mut prompts = Vec::new();
     for plugin in walk.wanted(step, Role::FollowUpTrigger) {
         let call = walk.ask::<FollowUpAnswer>(step, plugin);
         let decided = call.result.and_then(|answer| {
@@ -33,9 +35,7 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
                 for follow_up in answer.follow_ups {
                     plan(walk, step, plugin, follow_up);
                 }
-                for prompt in answer.prompts {
-                    show(walk, step, plugin, prompt);
-                }
+                prompts.extend(answer.prompts.into_iter().map(|prompt| (plugin, prompt)));
                 step.receipt.extend(answer.receipt);
                 walk.after(
                     step,
@@ -54,6 +54,34 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
             ),
         }
     }
+    for (plugin, prompt) in ranked(prompts, step) {
+        show(walk, step, plugin, prompt);
+    }
+}
+
+/// The prompts that a person at the till has the time to read: those with the highest `priority`
+/// among their attributes first (0 where there is none), then those with a discount, then as they
+/// were said. What is not shown promises nobody a discount.
+fn ranked(mut prompts: Vec<(usize, Prompt)>, step: &mut Step) -> Vec<(usize, Prompt)> {
+    prompts.sort_by_key(|(_, prompt)| (Reverse(priority(prompt)), prompt.discount.is_none()));
+    if let Some(more) = prompts
+        .get(limits::PROMPTS_MAX..)
+        .filter(|it| !it.is_empty())
+    {
+        step.note(format!(
+            "{} more prompts were not shown; a till shows {}",
+            more.len(),
+            limits::PROMPTS_MAX
+        ));
+        prompts.truncate(limits::PROMPTS_MAX);
+    }
+    prompts
+}
+
+fn priority(prompt: &Prompt) -> i64 {
+    let mut attributes = prompt.attributes.iter();
+    let found = attributes.find(|(name, _)| name == "priority");
+    found.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
 }
 
 fn nobody_is_asked(step: &Step, shop: &Shop) -> Option<String> {
@@ -139,7 +167,15 @@ fn check(answer: &FollowUpAnswer, walk: &Walk, step: &Step) -> Result<(), Failur
 }
 
 fn plan(walk: &mut Walk, step: &mut Step, plugin: usize, follow_up: FollowUp) {
-    let is_allowed = follow_up.purpose == Purpose::Service || has_consent(walk, &follow_up.channel);
+    let is_wanted = !walk.fold.unwanted.contains(&follow_up.channel);
+    let may_be_sent = has_consent(walk, &follow_up.channel) && is_wanted;
+    let is_allowed = follow_up.purpose == Purpose::Service || may_be_sent;
+    if !is_allowed && !is_wanted {
+        step.note(format!(
+            "{} is suppressed: the customer wants no marketing by {}",
+            follow_up.template, follow_up.channel
+        ));
+    }
     let name = walk.with.rules.plugins()[plugin].name.clone();
     let offer = follow_up
         .offer

@@ -7,7 +7,8 @@
 
 use crate::admit::Admitted;
 use crate::change::CustomerId;
-use crate::event::{Body, Identifier};
+use crate::event::{Body, Identifier, IdentifierKind};
+use crate::outcome::{Found, IdentityView};
 use crate::shop::{Shop, UnknownCustomer};
 use crate::store::Known;
 
@@ -15,6 +16,9 @@ use crate::store::Known;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Who {
     pub customer: Whose,
+    /// The first identifier of the event that named them already; `None` where our own id or a token
+    /// did, or nothing.
+    pub by: Option<IdentifierKind>,
     /// Identifiers of the event that nobody had before.
     pub links: Vec<Identifier>,
     /// Other customers whom identifiers of this event name, each once, in the order of deciding.
@@ -54,12 +58,17 @@ pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
     let shows_revoked_card = known.shows_revoked_card;
     match named.split_first() {
         Some((customer, others)) => Who {
+            by: found
+                .iter()
+                .find(|(_, owner)| owner.as_ref() == Some(*customer))
+                .map(|(identifier, _)| identifier.kind),
             customer: Whose::Existing((*customer).clone()),
             links: unowned(),
             suggested: others.iter().map(|other| (*other).clone()).collect(),
             shows_revoked_card,
         },
         None if may_create(event, shop) => Who {
+            by: found.first().map(|(identifier, _)| identifier.kind),
             customer: Whose::New(event.new_customer.clone()),
             links: unowned(),
             suggested: Vec::new(),
@@ -67,11 +76,41 @@ pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
         },
         None => Who {
             customer: Whose::Nobody,
+            by: None,
             links: Vec::new(),
             suggested: Vec::new(),
             shows_revoked_card,
         },
     }
+}
+
+/// The decision as people read it. It says kinds and our own ids, and nothing that is personal.
+/// What it says is the same when the journal is taken down the line again.
+pub fn log(event: &Admitted, who: &Who) -> Option<IdentityView> {
+    let says_nothing = event.personal.identifiers.is_empty() && event.named.is_none();
+    if event.due || says_nothing && event.event.sale().is_none() {
+        return None;
+    }
+    let has_token = matches!(&event.event.body, Body::Profile(change) if change.token.is_some());
+    let by = match (&who.customer, who.by) {
+        (Whose::Nobody, _) => None,
+        (_, Some(kind)) => Some(kind.name()),
+        (_, None) if has_token => Some("token"),
+        (_, None) => Some("id"),
+    };
+    let mut linked: Vec<IdentifierKind> = who.links.iter().map(|it| it.kind).collect();
+    linked.sort_unstable();
+    linked.dedup();
+    Some(IdentityView {
+        found: match who.customer {
+            Whose::Nobody => Found::Nobody,
+            Whose::Existing(_) => Found::Known,
+            Whose::New(_) => Found::New,
+        },
+        by: by.map(str::to_owned),
+        linked: linked.iter().map(|kind| kind.name().to_owned()).collect(),
+        others: who.suggested.iter().map(|other| other.0.clone()).collect(),
+    })
 }
 
 /// An event creates a customer if it says who they are, and if the shop wants that or the event

@@ -8,6 +8,7 @@
 
 pub mod admit;
 pub mod calendar;
+pub mod campaigns;
 pub mod catalogue;
 pub mod change;
 pub mod event;
@@ -27,4 +28,5 @@ pub mod segments;
 pub mod shop;
 pub mod store;
 pub mod tiers;
+pub mod token;
 pub mod walk;

@@ -45,6 +45,13 @@ pub const REASON_BYTES_MAX: usize = 512;
 pub const RECEIPT_CHARS_MAX: usize = 80;
 /// A prompt for the till, in characters.
 pub const PROMPT_CHARS_MAX: usize = 200;
+/// Prompts that one answer shows: what a person at a till reads while somebody waits.
+pub const PROMPTS_MAX: usize = 3;
+/// How long a token that a customer's phone shows is good, in milliseconds: time to queue for the
+/// till with it, and not to send it to a friend.
+pub const TOKEN_LIFETIME_MS: i64 = 5 * 60 * 1_000;
+/// Addresses of one customer.
+pub const ADDRESSES_MAX: usize = 20;
 /// The largest extra that one `bonus-share` may ask for, in basis points: 100 times the base.
 pub const BONUS_SHARE_MAX: u32 = 1_000_000;
 

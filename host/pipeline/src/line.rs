@@ -98,7 +98,7 @@ pub fn preview(
 /// begins further back and takes the later events again. That is the refold.
 fn decide(event: &Admitted, case: &mut Case, with: Context) -> Change {
     let Some(mut walk) = Walk::begin(event, case, with) else {
-        return Change::of_nobody(event, with);
+        return Change::of_nobody(event, &case.who, with);
     };
     while let Some(mut step) = walk.next_step() {
         debug_span!("facts").in_scope(|| facts::count(&mut walk, &mut step));
@@ -208,6 +208,13 @@ fn answer_again(event: &Admitted, seen: Seen) -> Result<Committed, Refusal> {
             });
         }
         SeenBy::Name => {}
+        SeenBy::Order if event.event.sale().is_none() => {
+            return Err(Refusal::Unauthorized {
+                code: "token-used",
+                at: "/data/token".into(),
+                problem: "this token was used; ask the customer to show the code again".into(),
+            });
+        }
         SeenBy::Order => {
             outcome.event = EventName {
                 source: event.event.source.clone(),

@@ -22,6 +22,8 @@ pub struct Outcome {
     pub differs: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<CustomerNow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityView>,
     #[serde(default)]
     pub segments: SegmentChanges,
     #[serde(default)]
@@ -123,6 +125,29 @@ pub enum Status {
     Duplicate,
     Guest,
     Parked,
+}
+
+/// How the event found its customer: identity's own log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityView {
+    pub found: Found,
+    /// What decided: `id`, `token`, `email`, `phone`, `card` or `external`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Kinds of identifiers that nobody had, and that name this customer from now on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked: Vec<String>,
+    /// Other customers whom the event names as well: somebody should look whether they are one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    Known,
+    New,
+    Nobody,
 }
 
 /// The customer after the event.

@@ -34,6 +34,13 @@ pub enum Refusal {
         at: String,
         problem: String,
     },
+    /// A token that names nobody any more, or never did.
+    #[error("{problem}")]
+    Unauthorized {
+        code: &'static str,
+        at: String,
+        problem: String,
+    },
     /// The name is taken by an event with another body.
     #[error(
         "the event {source_name}/{id} is known with another body; the first one stands. Send a new id if this is a new event"
@@ -51,7 +58,9 @@ impl Refusal {
             Refusal::TooLarge { .. } => "too-large",
             Refusal::UnknownKind { .. } => "unknown-kind",
             Refusal::NotYetSupported { .. } => "not-yet-supported",
-            Refusal::Invalid { code, .. } | Refusal::Forbidden { code, .. } => code,
+            Refusal::Invalid { code, .. }
+            | Refusal::Forbidden { code, .. }
+            | Refusal::Unauthorized { code, .. } => code,
             Refusal::Conflict { .. } => "conflict",
             Refusal::Store(_) => "store",
         }
@@ -62,7 +71,8 @@ impl Refusal {
         match self {
             Refusal::Malformed { at, .. }
             | Refusal::Invalid { at, .. }
-            | Refusal::Forbidden { at, .. } => at,
+            | Refusal::Forbidden { at, .. }
+            | Refusal::Unauthorized { at, .. } => at,
             Refusal::UnknownKind { .. } | Refusal::NotYetSupported { .. } => "/type",
             Refusal::Conflict { .. } => "/id",
             Refusal::TooLarge { .. } | Refusal::Store(_) => "",

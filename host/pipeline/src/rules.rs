@@ -48,6 +48,9 @@ pub struct Plugin {
     pub segments: Vec<(String, String)>,
     pub tiers: Vec<(String, String)>,
     pub tags: Vec<(String, String)>,
+    /// The key of its configuration under which its campaigns stand, if it has some to tell of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaigns: Option<String>,
     /// What one call may use, by the names of the manifest's `[limits]`: the same call fails the
     /// same only within the same limits. Empty in rule books from before they were kept.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

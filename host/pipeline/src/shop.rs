@@ -4,9 +4,11 @@
 
 mod fields;
 mod tags;
+mod tiers;
 
 pub use fields::{FieldKind, FieldRule};
 pub use tags::{Registry, SetBy, TagPolicy, TagRule};
+pub use tiers::{Benefit, TierCard, UNKNOWN, Words};
 
 use crate::event::{Money, Points};
 use jiff::tz::TimeZone;
@@ -31,6 +33,9 @@ pub struct ShopFile {
     /// From the lowest to the highest.
     #[serde(default)]
     pub tiers: Vec<String>,
+    /// What customers are shown of each tier.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub tier: std::collections::BTreeMap<String, TierCard>,
     /// Plugins in the order in which they run; those not named run after them by name.
     #[serde(default)]
     pub plugins: Vec<String>,
@@ -224,6 +229,9 @@ pub struct Location {
     pub opened: Option<String>,
     #[serde(default)]
     pub closed: Option<String>,
+    /// What a profile that is made here must have, where that is not what [`ProfilePolicy`] says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<Vec<String>>,
 }
 
 pub const PROFILE_FIELDS: [&str; 6] = [
@@ -274,8 +282,10 @@ pub enum ShopError {
     TierTwice(String),
     #[error("plugins: {0:?} appears twice")]
     PluginTwice(String),
-    #[error("profile.required: {field:?} is not a field; they are {}", PROFILE_FIELDS.join(", "))]
-    ProfileField { field: String },
+    #[error("{place}: {field:?} is not a field; they are {}", PROFILE_FIELDS.join(", "))]
+    ProfileField { place: String, field: String },
+    #[error("tier.{tier}: {problem}")]
+    TierCard { tier: String, problem: String },
     #[error("rates: {0:?} must be an ISO 4217 code with a rate above zero")]
     Rate(String),
     #[error("kinds: {0:?} must begin with x. and have a sentence")]
@@ -317,15 +327,11 @@ impl Shop {
         if let Some(twice) = first_twice(&file.plugins) {
             return Err(ShopError::PluginTwice(twice));
         }
-        if let Some(field) = file
-            .profile
-            .required
-            .iter()
-            .find(|field| !PROFILE_FIELDS.contains(&field.as_str()))
-        {
-            return Err(ShopError::ProfileField {
-                field: field.clone(),
-            });
+        tiers::check(&file)?;
+        check_required("profile.required".into(), &file.profile.required)?;
+        for location in &file.locations {
+            let place = format!("location {:?}: required", location.id);
+            check_required(place, location.required.as_deref().unwrap_or_default())?;
         }
         if let Some((code, _)) = file
             .rates
@@ -399,6 +405,14 @@ impl Shop {
         self.file.tiers.iter().position(|known| known == tier)
     }
 
+    /// The fields that a profile needs that is made at a location, or elsewhere.
+    pub fn required_at(&self, location: Option<&str>) -> &[String] {
+        let mut locations = self.file.locations.iter();
+        let found = location.and_then(|id| locations.find(|it| it.id == id));
+        let own = found.and_then(|location| location.required.as_ref());
+        own.unwrap_or(&self.file.profile.required)
+    }
+
     /// A field that the shop has declared.
     pub fn field(&self, key: &str) -> Option<&FieldRule> {
         self.file.profile.fields.iter().find(|it| it.key == key)
@@ -461,6 +475,17 @@ impl Place {
             opened: date(&location.opened)?,
             closed: date(&location.closed)?,
         })
+    }
+}
+
+fn check_required(place: String, required: &[String]) -> Result<(), ShopError> {
+    let mut required = required.iter();
+    match required.find(|field| !PROFILE_FIELDS.contains(&field.as_str())) {
+        None => Ok(()),
+        Some(field) => Err(ShopError::ProfileField {
+            place,
+            field: field.clone(),
+        }),
     }
 }
 

@@ -26,10 +26,12 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
         });
         match checked {
             Ok((_, answer)) if walk.fold.placed.is_some() => {
+                walk.fold.tier_doubts.remove(&plugins[plugin].name);
                 hold(walk, step, plugin, answer.placement.as_ref());
                 walk.after(step, plugin, Role::TierRule, call.usage, Ok(answer.after));
             }
             Ok((keep_until, answer)) => {
+                walk.fold.tier_doubts.remove(&plugins[plugin].name);
                 match (answer.placement, placed) {
                     (Some(placement), None) => {
                         placed = Some(plugin);
@@ -53,7 +55,11 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
                 }
                 walk.after(step, plugin, Role::TierRule, call.usage, Ok(answer.after));
             }
-            Err(failure) => walk.after(step, plugin, Role::TierRule, call.usage, Err(&failure)),
+            Err(failure) => {
+                let (name, class) = (plugins[plugin].name.clone(), failure.class());
+                walk.fold.tier_doubts.insert(name, class.into());
+                walk.after(step, plugin, Role::TierRule, call.usage, Err(&failure));
+            }
         }
     }
 }

@@ -10,9 +10,9 @@ use crate::change::{
     Change, CustomerChange, Explanation, FollowUpRow, HistoryRow, LotKey, MembershipRow, Planned,
     ReviewItem, Start, TierRow,
 };
-use crate::event::{Body, Event, EventName, Instant, Points, Position};
+use crate::event::{Body, Consent, Event, EventName, Instant, Points, Position};
 use crate::fold::{DAY_MS, Fold, Moved};
-use crate::identity::Whose;
+use crate::identity::{self, Who, Whose};
 use crate::limits;
 use crate::line::Context;
 use crate::outcome::{
@@ -92,6 +92,7 @@ impl<'a> Walk<'a> {
     /// `None` for an event of nobody: a guest sale, a head count.
     pub fn begin(admitted: &'a Admitted, case: &mut Case, with: Context<'a>) -> Option<Walk<'a>> {
         let customer = case.customer.take()?;
+        let identity = identity::log(admitted, &case.who);
         let mut review_items = Vec::new();
         if let Whose::Existing(keep) = &case.who.customer {
             for other in &case.who.suggested {
@@ -165,7 +166,10 @@ impl<'a> Walk<'a> {
             too_late,
             out: Gathered {
                 review_items,
-                outcome: Outcome::of(admitted),
+                outcome: Outcome {
+                    identity,
+                    ..Outcome::of(admitted)
+                },
                 ..Gathered::default()
             },
             case: customer,
@@ -358,6 +362,11 @@ impl<'a> Walk<'a> {
     /// The customer as plugins see them now.
     fn view(&self) -> Customer {
         let fold = &self.fold;
+        // A rule that looks for a channel looks for one that may be used and is wanted.
+        let usable = |consent: &Consent| Consent {
+            granted: consent.granted && !fold.unwanted.contains(&consent.purpose),
+            ..consent.clone()
+        };
         let zone = &self.with.shop.zone;
         Customer {
             id: self.case.id.0.clone(),
@@ -370,7 +379,7 @@ impl<'a> Walk<'a> {
             balance: fold.balance,
             available: fold.available(fold.clock),
             earned: fold.earned,
-            consents: fold.consents.values().cloned().collect(),
+            consents: fold.consents.values().map(usable).collect(),
             language: fold.language.clone(),
             birthday: fold.birthday.map(|born| {
                 let (next, today) =
@@ -650,8 +659,9 @@ impl<'a> Walk<'a> {
 
 impl Change {
     /// The change of an event of nobody: it is kept and counted.
-    pub fn of_nobody(admitted: &Admitted, with: Context) -> Change {
+    pub fn of_nobody(admitted: &Admitted, who: &Who, with: Context) -> Change {
         let mut outcome = Outcome::of(admitted);
+        outcome.identity = identity::log(admitted, who);
         if admitted.event.sale().is_some() {
             outcome.status = Status::Guest;
             outcome.notes.push("skipped: guest".into());
@@ -683,6 +693,7 @@ impl Outcome {
             duplicate_of: None,
             differs: Vec::new(),
             customer: None,
+            identity: None,
             segments: SegmentChanges::default(),
             points: Vec::new(),
             tier: None,
@@ -698,11 +709,7 @@ impl Outcome {
 
 /// A sale takes its order's name; whatever else speaks of an order only points to it.
 fn orders(event: &Event) -> Vec<crate::event::OrderName> {
-    event
-        .sale()
-        .and_then(|sale| sale.order.clone())
-        .into_iter()
-        .collect()
+    event.business_key().cloned().into_iter().collect()
 }
 
 fn claims(event: &Event) -> Option<EventName> {

@@ -13,6 +13,7 @@ use crate::manifest_toml::{
 };
 use semver::Version;
 use serde::Deserialize;
+use stampcard_pipeline::campaigns::{Campaign, CampaignError};
 use stampcard_pipeline::person::PersonField;
 use stampcard_pipeline::rules::Role;
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub struct Manifest {
     pub owns: Owned,
     /// Kinds of keys that it owns as far as they are in its configuration.
     pub owns_configured: Vec<OwnedKind>,
+    /// The key of its configuration under which its campaigns stand.
+    pub campaigns: Option<String>,
     pub limits: Limits,
 }
 
@@ -143,13 +146,15 @@ pub enum ManifestError {
     UnknownPack { written: String, known: Vec<String> },
     #[error(transparent)]
     Limit(#[from] LimitError),
+    #[error(transparent)]
+    Campaigns(#[from] CampaignError),
     #[error("{path}: {number} cannot be told exactly; whole numbers go to ±9007199254740991")]
     Number { path: String, number: String },
     #[error("owns_configured: config.{kind}.{key} has no `explain`, the sentence for people")]
     NoSentence { kind: &'static str, key: String },
 }
 
-const MANIFEST_KEYS: [&str; 14] = [
+const MANIFEST_KEYS: [&str; 15] = [
     "name",
     "version",
     "roles",
@@ -163,6 +168,7 @@ const MANIFEST_KEYS: [&str; 14] = [
     "tiers",
     "tags",
     "owns_configured",
+    "campaigns",
     "limits",
 ];
 const OPERATOR_KEYS: [&str; 3] = ["pack", "config", "grant"];
@@ -287,6 +293,9 @@ impl PluginFile {
             });
         }
         own_configured(&mut manifest, &config)?;
+        if let Some(key) = &manifest.campaigns {
+            Campaign::of(&config, key)?;
+        }
         Ok(PluginFile {
             manifest,
             pack,
@@ -365,6 +374,10 @@ impl Manifest {
             OwnedKind::ALL,
             OwnedKind::name,
         )?;
+        let campaigns = file
+            .remove("campaigns")
+            .map(|key| text_of("campaigns", &key))
+            .transpose()?;
         let limits = limits(&mut file)?;
         Ok(Manifest {
             name,
@@ -378,6 +391,7 @@ impl Manifest {
             configuration,
             owns,
             owns_configured,
+            campaigns,
             limits,
         })
     }

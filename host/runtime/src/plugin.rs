@@ -17,6 +17,7 @@ use crate::manifest::{
     ManifestError, OwnedKind, PackPlugin, Personal, PluginFile, SchemaSource, pack_of, without_pack,
 };
 use serde_json::Value;
+use stampcard_pipeline::campaigns::Campaign;
 use stampcard_pipeline::rules::{self, Failure, Role};
 use stampcard_pipeline::shop::Shop;
 use std::borrow::Cow;
@@ -268,6 +269,16 @@ impl Plugin {
         }
     }
 
+    /// What its configuration tells of its campaigns.
+    pub fn campaigns(&self) -> Vec<Campaign> {
+        let Some(key) = &self.about.campaigns else {
+            return Vec::new();
+        };
+        let configuration = serde_json::from_str(&self.configuration).unwrap_or_default();
+        // The manifest was read with the same list, so there is nothing wrong with it.
+        Campaign::of(&configuration, key).unwrap_or_default()
+    }
+
     pub fn currency(&self) -> &str {
         &self.shop.currency
     }
@@ -412,6 +423,7 @@ fn about(file: &PluginFile, code: &Code, configuration: &str) -> rules::Plugin {
         segments: owned(OwnedKind::Segments),
         tiers: owned(OwnedKind::Tiers),
         tags: owned(OwnedKind::Tags),
+        campaigns: manifest.campaigns.clone(),
         limits: manifest
             .limits
             .named()

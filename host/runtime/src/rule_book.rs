@@ -14,6 +14,7 @@ use crate::manifest::PackPlugin;
 use crate::plugin::{Candidate, LoadError, Plugin};
 use crate::seats::{Seat, order};
 use serde::Deserialize;
+use stampcard_pipeline::campaigns::Campaign;
 use stampcard_pipeline::change::Answered;
 use stampcard_pipeline::event::Event;
 use stampcard_pipeline::rules::{
@@ -170,6 +171,15 @@ impl RuleBook {
             not_loaded: not_loaded.to_vec(),
             ..self
         }
+    }
+
+    /// The campaigns of all plugins, each with the plugin whose configuration has it.
+    pub fn campaigns(&self) -> impl Iterator<Item = (&str, Campaign)> {
+        self.loaded.iter().flat_map(|loaded| {
+            let name = loaded.plugin.about.name.as_str();
+            let campaigns = loaded.plugin.campaigns().into_iter();
+            campaigns.map(move |campaign| (name, campaign))
+        })
     }
 
     /// What one call of a plugin may use.

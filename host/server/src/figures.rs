@@ -3,6 +3,7 @@
 //! They are told to people and never decide anything.
 
 use parking_lot::Mutex;
+use stampcard_pipeline::admit::{FIELD_REQUIRED, missing_in};
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::outcome::{Outcome, PluginView, Status};
 use stampcard_pipeline::refusal::Refusal;
@@ -17,6 +18,8 @@ pub struct Figures {
     guest: AtomicU64,
     parked: AtomicU64,
     refused: Mutex<BTreeMap<&'static str, u64>>,
+    /// Required fields that profiles were made without: how often that was taken, and refused.
+    missed: Mutex<BTreeMap<String, [u64; 2]>>,
     /// By name and role.
     plugins: Mutex<BTreeMap<(String, String), PluginFigures>>,
 }
@@ -53,6 +56,11 @@ impl Figures {
             Status::Parked => &self.parked,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        if outcome.status != Status::Duplicate {
+            for field in outcome.notes.iter().flat_map(|note| missing_in(note)) {
+                self.missed(field, 0);
+            }
+        }
         // A duplicate repeats the answer of the first; nothing was called for it.
         if outcome.status != Status::Duplicate && !outcome.plugins.is_empty() {
             let mut plugins = self.plugins.lock();
@@ -64,6 +72,21 @@ impl Figures {
 
     pub fn refused(&self, refusal: &Refusal) {
         *self.refused.lock().entry(refusal.code()).or_default() += 1;
+        if refusal.code() == FIELD_REQUIRED
+            && let Some(field) = refusal.pointer().strip_prefix("/data/")
+        {
+            self.missed(field, 1);
+        }
+    }
+
+    fn missed(&self, field: &str, what: usize) {
+        let mut missed = self.missed.lock();
+        missed.entry(field.to_owned()).or_default()[what] += 1;
+    }
+
+    /// By field: how often a profile without it was taken, and refused.
+    pub fn missed_fields(&self) -> BTreeMap<String, [u64; 2]> {
+        self.missed.lock().clone()
     }
 
     /// Events by what came of them.

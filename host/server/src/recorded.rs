@@ -265,7 +265,9 @@ fn manifest(plugin: &Plugin, configuration: Value, purpose: For) -> Table {
             (limit.name.to_owned(), Value::Integer(most as i64))
         })
         .collect();
-    Table::from_iter([
+    let campaigns = plugin.campaigns.clone().map(Value::String);
+    let campaigns = campaigns.map(|key| ("campaigns".to_owned(), key));
+    let said = [
         ("name".into(), Value::String(plugin.name.clone())),
         ("version".into(), Value::String(plugin.version.clone())),
         ("roles".into(), texts(&roles)),
@@ -283,7 +285,8 @@ fn manifest(plugin: &Plugin, configuration: Value, purpose: For) -> Table {
         ("tags".into(), owned(&plugin.tags)),
         ("limits".into(), Value::Table(limits)),
         ("config".into(), configuration),
-    ])
+    ];
+    said.into_iter().chain(campaigns).collect()
 }
 
 /// The limit that depends on the machine.

@@ -275,7 +275,7 @@ fn orders(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
             let Ok(event) = row::event(&row.get::<_, Vec<u8>>(2)?) else {
                 return Ok(());
             };
-            let order = event.sale().and_then(|sale| sale.order.clone());
+            let order = event.business_key().cloned();
             let said = order.map(|order| (order.system, order.id));
             if said.as_ref() != Some(&name) {
                 findings.differ(

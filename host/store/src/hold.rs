@@ -79,11 +79,7 @@ impl Holds {
 
 /// The order keys that an event takes: only a sale does.
 pub(crate) fn orders(event: &Admitted) -> impl Iterator<Item = &OrderName> {
-    event
-        .event
-        .sale()
-        .and_then(|sale| sale.order.as_ref())
-        .into_iter()
+    event.event.business_key().into_iter()
 }
 
 /// The guest sale that an event claims.

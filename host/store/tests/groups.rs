@@ -110,6 +110,7 @@ impl Ask for ByCard {
             .expect("the customer is known");
         Who {
             customer: Whose::Existing(customer),
+            by: None,
             links: Vec::new(),
             suggested: Vec::new(),
             shows_revoked_card: false,

@@ -20,6 +20,14 @@ pub struct Act<'a> {
 }
 
 impl<'a> Act<'a> {
+    /// What to note where the prompt is not in the customer's language, in a sentence.
+    pub fn fallen_back(&self, name: &str) -> Option<String> {
+        let language = self.fields.input.customer.language.as_deref()?;
+        let text = &self.rule.prompt.as_ref()?.text;
+        let lacks = text.lacks(language, &self.fields.shop.language);
+        lacks.then(|| format!("{name} has no words in {language}; the default ones were taken."))
+    }
+
     /// The first required field that is not known.
     pub fn missing(&self) -> Option<&'a str> {
         let required = self.rule.requires.iter().map(String::as_str);
@@ -123,9 +131,13 @@ impl<'a> Act<'a> {
             (None, None) => "message",
         };
         let text = shortened(self.fields.write(&prompting.text)?, PROMPT_CHARS_MAX);
-        Some(Prompt {
+        let prompt = Prompt {
             discount,
             ..Prompt::new(kind, text)
+        };
+        Some(match prompting.priority {
+            0 => prompt,
+            priority => prompt.attribute("priority", priority),
         })
     }
 

@@ -134,6 +134,8 @@ pub struct Only {
     pub total_at_least: Option<Money>,
     /// Goods of which the sale or the basket has some.
     pub goods: Option<GoodsName>,
+    /// Goods of which it has none: what was just put into it is not suggested any more.
+    pub not_goods: Option<GoodsName>,
 }
 
 /// Goods by any of their names.
@@ -216,6 +218,9 @@ pub struct Prompting {
     #[serde(default)]
     pub kind: Option<String>,
     pub text: Text,
+    /// A till shows few prompts: those with the highest number come first.
+    #[serde(default)]
+    pub priority: i32,
     #[serde(default)]
     pub offer: Option<Offer>,
 }

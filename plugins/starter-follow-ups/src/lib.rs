@@ -55,7 +55,7 @@ impl FollowUpTrigger for StarterFollowUps {
             answer.receipt.extend(fields.receipt(&self.config.receipt));
         }
         let mut look_again_at = None;
-        let mut skipped = Vec::new();
+        let mut noted = Vec::new();
         for (name, rule) in &self.config.rules {
             let mut occasion = None;
             for trigger in &rule.on {
@@ -73,15 +73,16 @@ impl FollowUpTrigger for StarterFollowUps {
                 fields,
             };
             match obstacle(name, &act, &marks) {
-                Some(reason) => skipped.push(reason),
+                Some(reason) => noted.push(reason),
                 None => {
                     marks.done(name, rule, input.now);
+                    noted.extend(act.fallen_back(name));
                     answer = act.act(answer);
                 }
             }
         }
-        if !skipped.is_empty() {
-            answer = answer.note(skipped.join(" "));
+        if !noted.is_empty() {
+            answer = answer.note(noted.join(" "));
         }
         answer.after.next_review = look_again_at.map_or(NextReview::Never, NextReview::At);
         match marks == before {

@@ -16,6 +16,9 @@ impl Only {
         let place = event.location.as_ref();
         let basket = input.purchase().or(input.checkout());
         let orders = input.totals.lifetime.orders;
+        let has = |goods: &GoodsName| {
+            basket.is_some_and(|sale| sale.lines.iter().any(|line| goods.names(line)))
+        };
         let is_kind = |kinds: &[String]| place.is_some_and(|place| kinds.contains(&place.kind));
 
         (self.channels.is_empty() || self.channels.iter().any(|it| event.came_by(it.channel())))
@@ -28,9 +31,8 @@ impl Only {
             && self
                 .total_at_least
                 .is_none_or(|least| basket.is_some_and(|sale| sale.total >= least))
-            && self.goods.as_ref().is_none_or(|goods| {
-                basket.is_some_and(|sale| sale.lines.iter().any(|line| goods.names(line)))
-            })
+            && self.goods.as_ref().is_none_or(has)
+            && !self.not_goods.as_ref().is_some_and(has)
     }
 
     fn admits_customer(&self, input: &Input, marks: &Marks) -> bool {

@@ -57,6 +57,14 @@ impl Text {
             })
     }
 
+    /// True if it is in several languages and not in this one. The default is in the shop's own.
+    pub fn lacks(&self, language: &str, shops: &str) -> bool {
+        let main = |tag: &str| tag.split('-').next().unwrap_or(tag).to_ascii_lowercase();
+        self.languages.len() > 1
+            && main(language) != main(shops)
+            && self.speaking(language).is_none()
+    }
+
     /// The longest match wins: "fr-CA" before "fr".
     fn speaking(&self, language: &str) -> Option<&[String]> {
         let mut wanted = language;

@@ -210,6 +210,14 @@ impl<'a> Walk<'a> {
                 }
                 host_window(place, "silent.within_days", days)
             }
+            Condition::Field(field) if field.key.is_empty() => {
+                refuse(place, "field.key must name a field of [[profile.fields]]")
+            }
+            Condition::Field(field)
+                if field.is.as_ref().is_some_and(|is| is.values().is_empty()) =>
+            {
+                refuse(place, "field.is must have a value, or be left out")
+            }
             Condition::BirthdayMonth(month) => within(place, "birthday_month", (*month).into(), 12),
             Condition::MeanGap(gap) => within(
                 place,
@@ -224,6 +232,7 @@ impl<'a> Walk<'a> {
             | Condition::Birthday(_)
             | Condition::Language(_)
             | Condition::HomeLocation(_)
+            | Condition::Field(_)
             | Condition::Origin(_) => Ok(()),
         }
     }

@@ -138,8 +138,56 @@ pub enum Condition {
     /// The language begins with this tag: "fr" takes in "fr-CA".
     Language(String),
     HomeLocation(String),
+    /// A field that the shop has declared itself has one of these values.
+    Field(FieldIs),
     /// Where the profile came from: "pos", "online", "manual", "import".
     Origin(String),
+}
+
+/// A field of the shop's own, and what it may say. Without `is`, anything that is known will do.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldIs {
+    pub key: String,
+    #[serde(default)]
+    pub is: Option<OneOrMany>,
+}
+
+/// One value, or several of which one will do.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    One(FieldValue),
+    Many(Vec<FieldValue>),
+}
+
+/// A value as the field has it; numbers with decimals are written as texts, such as "10.5".
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum FieldValue {
+    Flag(bool),
+    Whole(i64),
+    Text(String),
+}
+
+impl OneOrMany {
+    pub fn values(&self) -> &[FieldValue] {
+        match self {
+            OneOrMany::One(value) => std::slice::from_ref(value),
+            OneOrMany::Many(values) => values,
+        }
+    }
+}
+
+impl FieldValue {
+    /// The host keeps every field as a text in one form.
+    pub fn is(&self, kept: &str) -> bool {
+        match self {
+            FieldValue::Flag(flag) => kept == if *flag { "true" } else { "false" },
+            FieldValue::Whole(number) => kept.parse() == Ok(*number),
+            FieldValue::Text(text) => kept == text,
+        }
+    }
 }
 
 /// A number within bounds. At least one bound must be there.

@@ -165,6 +165,14 @@ impl<'a> Judge<'a> {
             Condition::HomeLocation(wanted) => {
                 Verdict::for_ever(customer.home_location.as_ref() == Some(wanted))
             }
+            Condition::Field(wanted) => {
+                let mut known = customer.attributes.iter();
+                let kept = known.find(|(key, _)| *key == wanted.key);
+                Verdict::for_ever(kept.is_some_and(|(_, kept)| {
+                    let values = wanted.is.as_ref().map(|is| is.values());
+                    values.is_none_or(|values| values.iter().any(|value| value.is(kept)))
+                }))
+            }
             Condition::Origin(wanted) => Verdict::for_ever(customer.origin == *wanted),
         }
     }

@@ -189,6 +189,13 @@ impl Judge<'_> {
                 Some(location) => format!("Prefers location {location}."),
                 None => "Prefers no location.".into(),
             },
+            Condition::Field(wanted) => {
+                let mut known = customer.attributes.iter();
+                match known.find(|(key, _)| *key == wanted.key) {
+                    Some((key, kept)) => format!("The field {key} says {kept}."),
+                    None => format!("The field {} isn't known.", wanted.key),
+                }
+            }
             Condition::Origin(_) => format!("The profile came from {}.", customer.origin),
         }
     }

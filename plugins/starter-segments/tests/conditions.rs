@@ -624,6 +624,26 @@ fn profile_conditions_read_the_profile() {
             "Prefers location soho.",
         ),
         (
+            "{ field = { key = \"shoe_size\", is = [42, \"42.5\"] } }",
+            |it| it.attributes = vec![("shoe_size".into(), "42".into())],
+            "The field shoe_size says 42.",
+        ),
+        (
+            "{ field = { key = \"fit\", is = \"wide\" } }",
+            |it| it.attributes = vec![("fit".into(), "wide".into())],
+            "The field fit says wide.",
+        ),
+        (
+            "{ field = { key = \"tax_exempt\", is = true } }",
+            |it| it.attributes = vec![("tax_exempt".into(), "true".into())],
+            "The field tax_exempt says true.",
+        ),
+        (
+            "{ field = { key = \"pet\" } }",
+            |it| it.attributes = vec![("pet".into(), "a dog".into())],
+            "The field pet says a dog.",
+        ),
+        (
             "{ origin = \"import\" }",
             |it| it.origin = "import".into(),
             "The profile came from import.",

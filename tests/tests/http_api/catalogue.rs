@@ -2,8 +2,54 @@
 
 use crate::client::{ago, get};
 use serde_json::{Value, json};
+use stampcard_tests::event::event;
 use stampcard_tests::{Shop, sale};
 use std::collections::BTreeSet;
+
+#[test]
+fn the_catalogue_has_customers_orders_deliveries_what_is_looked_at_and_the_shops_own() {
+    let shop = Shop::new();
+    let server = shop.serve();
+    let catalogue = server.get("/v1/catalogue");
+    let kinds: BTreeSet<&str> = catalogue["kinds"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|kind| kind["support"] == "processed")
+        .map(|kind| kind["name"].as_str().expect("a name"))
+        .collect();
+    for kind in [
+        "customer.created",
+        "sale.completed",
+        "order.fulfilled",
+        "order.delivered",
+        "page.viewed",
+        "ticket.opened",
+    ] {
+        assert!(kinds.contains(kind), "{kind} is not in {kinds:?}");
+    }
+    let customer = json!({"email": "ana@example.com"});
+    let order = json!({"customer": customer, "order": {"system": "web", "id": "1001"}});
+    server.outcome(&event("order.delivered", "d", &ago(5), order));
+    server.outcome(&event(
+        "x.fitting",
+        "x",
+        &ago(4),
+        json!({"customer": customer}),
+    ));
+    let id = server.get("/v1/customers")["items"][0]["id"].clone();
+    let timeline = server.get(&format!(
+        "/v1/customers/{}/timeline",
+        id.as_str().expect("an id")
+    ));
+    let seen: Vec<&Value> = timeline["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|item| &item["event"]["type"])
+        .collect();
+    assert_eq!(seen, [&json!("x.fitting"), &json!("order.delivered")]);
+}
 
 #[test]
 fn plugins_are_listed_with_their_health_and_what_they_use_of_their_limits() {

@@ -1,6 +1,6 @@
 //! `/openapi.json` is true: it is a valid document, and every answer is as it says.
 
-use crate::client::{ago, get, send};
+use crate::client::{Request, ago, get, send};
 use serde_json::{Map, Value, json};
 use stampcard_tests::event::event;
 use stampcard_tests::{Server, Shop, sale};
@@ -218,6 +218,10 @@ fn every_answer_is_as_the_description_says() {
                 send("POST", &target, &json!({"email": "new@example.com"}))
             }
             ("post", "/v1/events") => send("POST", &target, &json!([basket, {"id": 7}])),
+            ("post", "/v1/customers/{id}/token") => Request {
+                method: "POST",
+                ..get(&target)
+            },
             ("post", "/v1/preview") => send("POST", &target, &basket),
             ("put", "/v1/plugins/{name}") => send(
                 "PUT",
@@ -283,6 +287,18 @@ fn every_answer_is_as_the_description_says() {
         description.differences(&json!({"$ref": "#/components/schemas/Outcome"}), &one),
         [""; 0],
         "{one:#}"
+    );
+    let known =
+        json!({"customer": customer, "channel": "pos", "location": "soho", "method": "phone"});
+    let recognised = server.outcome(&event("customer.identified", "known", &ago(1), known));
+    assert!(recognised["card"].is_object(), "{recognised}");
+    assert_eq!(
+        description.differences(
+            &json!({"$ref": "#/components/schemas/Outcome"}),
+            &recognised
+        ),
+        [""; 0],
+        "{recognised:#}"
     );
     for path in [
         "/v1/customers/cus_nobody",

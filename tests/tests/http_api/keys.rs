@@ -49,6 +49,7 @@ fn each_role_may_do_what_the_table_says_and_nothing_else() {
         "/consents",
         "/balance",
         "/card",
+        "/tier",
         "/locations",
     ];
     #[rustfmt::skip]
@@ -60,11 +61,13 @@ fn each_role_may_do_what_the_table_says_and_nothing_else() {
         ("GET", "/v1/customers".into(),       [true,  true,  true,    false, true]),
         ("POST", "/v1/customers".into(),      [true,  true,  true,    false, false]),
         ("PATCH", ana.clone(),                [true,  true,  true,    false, false]),
+        ("POST", format!("{ana}/token"),      [true,  true,  true,    false, false]),
         ("GET", "/v1/segments".into(),        [true,  true,  true,    true,  true]),
         ("GET", "/v1/segments/vip/members".into(), [true, true, true, true,  true]),
         ("GET", "/v1/plugins".into(),         [false, false, true,    true,  true]),
         ("GET", "/v1/rules/graph".into(),     [false, false, true,    true,  true]),
         ("GET", "/v1/catalogue".into(),       [true,  true,  true,    true,  true]),
+        ("GET", "/v1/profile-rules".into(),   [true,  true,  true,    true,  true]),
         ("GET", "/v1/outbox".into(),          [false, true,  true,    false, true]),
     ];
     table.extend(parts.map(|part| {

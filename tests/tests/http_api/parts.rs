@@ -203,7 +203,7 @@ fn the_card_shows_what_a_till_wants_to_see_at_a_glance() {
         .to(&server)
         .ok();
     assert_eq!(
-        (&card["given_name"], &card["tier"], &card["balance"]),
+        (&card["given_name"], &card["tier"]["key"], &card["balance"]),
         (&json!("Ana"), &json!("silver"), &json!(800))
     );
     let purchases: Vec<&str> = list(&card, "purchases")
@@ -219,7 +219,7 @@ fn the_card_shows_what_a_till_wants_to_see_at_a_glance() {
         ),
         (&json!("online"), &json!(5_000))
     );
-    assert_eq!(card["standing"]["next"]["tier"], "gold");
+    assert_eq!(card["tier"]["next"]["key"], "gold");
     for field in ["offers", "prompts", "segments", "tags", "as_of"] {
         assert!(
             card.get(field).is_some_and(|value| !value.is_null()),

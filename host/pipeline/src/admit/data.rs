@@ -2,11 +2,11 @@
 
 use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
 use super::sale::SaleData;
-use super::sender::Sender;
 use super::tags::{AssignedEvent, TagEvent, tag};
-use super::{identifiers, malformed};
+use super::{Address, By, Secret, addresses, identifiers, malformed};
 use crate::calendar;
 use crate::catalogue::distance;
+use crate::change::CustomerId;
 use crate::event::{
     Body, Channel, Consent, Edit, EventName, IdentifierKind, Instant, MonthDay, Personal,
     ProfileChange, Visit,
@@ -14,6 +14,7 @@ use crate::event::{
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::{ProfileMode, Shop};
+use crate::token::{self, Token, TokenError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -30,6 +31,8 @@ pub(super) struct Common {
     pub historical: bool,
     pub attributes: BTreeMap<String, String>,
     pub customer: Option<CustomerData>,
+    /// Whom a token names.
+    pub shown: Option<CustomerId>,
     pub wants_account: bool,
     pub as_guest: bool,
     /// Personal fields and notes on their way to the personal room.
@@ -84,7 +87,8 @@ pub(super) enum AccountIntent {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProfileData {
-    customer: CustomerData,
+    /// Left out only where a token says who it is.
+    customer: Option<CustomerData>,
     channel: Option<Channel>,
     location: Option<String>,
     device: Option<String>,
@@ -97,6 +101,12 @@ struct ProfileData {
     family_name: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
     address: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    addresses: Option<Option<Vec<Address>>>,
+    #[serde(default, deserialize_with = "present")]
+    tax_exempt: Option<Option<TaxExemptData>>,
+    #[serde(default)]
+    marketing: BTreeMap<String, bool>,
     #[serde(default, deserialize_with = "present")]
     birthday: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
@@ -114,11 +124,22 @@ struct ProfileData {
     #[serde(default)]
     replace: Vec<IdentifierKind>,
     method: Option<String>,
+    /// What the customer's phone showed.
+    token: Option<String>,
+    /// The basket that is open at the till.
+    basket: Option<String>,
     /// A guest sale to claim.
     sale: Option<EventName>,
     note: Option<String>,
     #[serde(default)]
     attributes: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaxExemptData {
+    /// Why; it may say something about the person, and is kept with them.
+    reason: String,
 }
 
 #[derive(Deserialize)]
@@ -176,9 +197,10 @@ pub(super) fn read(
     data: Map<String, Value>,
     common: &mut Common,
     shop: &Shop,
-    by: &Sender,
+    with: By,
     at: Instant,
 ) -> Result<Body, Refusal> {
+    let by = with.sender;
     match kind {
         "sale.completed" => Ok(Body::Sale(
             typed::<SaleData>(data)?.check(common, shop, by)?,
@@ -187,7 +209,7 @@ pub(super) fn read(
             typed::<SaleData>(data)?.check(common, shop, by)?,
         )),
         "customer.created" | "customer.updated" | "customer.identified" | "loyalty.enrolled" => {
-            profile(kind, typed(data)?, common, shop, by, at)
+            profile(kind, typed(data)?, common, shop, with, at)
         }
         "consent.changed" => {
             let event: ConsentEvent = typed(data)?;
@@ -234,13 +256,40 @@ fn profile(
     data: ProfileData,
     common: &mut Common,
     shop: &Shop,
-    by: &Sender,
+    with: By,
     at: Instant,
 ) -> Result<Body, Refusal> {
+    let by = with.sender;
     (common.channel, common.location, common.device, common.staff) =
         (data.channel, data.location, data.device, data.staff);
     common.historical = data.historical;
-    common.customer = Some(data.customer);
+    let is_recognised = kind == "customer.identified";
+    if is_recognised && common.channel == Some(Channel::Pos) {
+        // Whoever asks later who looked at this customer is told.
+        common.staff.get_or_insert_with(|| by.name.to_string());
+    }
+    let method = data.method.map(|it| method(it, kind)).transpose()?;
+    let token = match (data.token, &data.customer) {
+        (None, None) => return malformed("/data", "customer is missing"),
+        (None, Some(_)) => None,
+        (Some(_), _) if !is_recognised => {
+            return invalid(
+                "token-out-of-place",
+                "/data/token",
+                format!("{kind} takes no token"),
+            );
+        }
+        (Some(_), Some(_)) => {
+            return invalid(
+                "token-and-customer",
+                "/data/customer",
+                "a token says who the customer is; leave `customer` out",
+            );
+        }
+        (Some(text), None) => Some(shown(&text, with.secret, at)?),
+    };
+    common.shown = token.as_ref().map(|token| token.customer.clone());
+    common.customer = data.customer;
     common.attributes = attributes(data.attributes)?;
     if data.replace.contains(&IdentifierKind::External) {
         return invalid(
@@ -254,9 +303,11 @@ fn profile(
         .map(|note| bounded(note, limits::NOTE_BYTES_MAX, "/data/note"))
         .transpose()?;
     let mut change = ProfileChange {
-        method: data
-            .method
-            .map(|method| short(method, "/data/method"))
+        method,
+        token: token.map(|token| token.business_key()),
+        basket: data
+            .basket
+            .map(|basket| short(basket, "/data/basket"))
             .transpose()?,
         claims: data.sale,
         replaces: data.replace,
@@ -280,6 +331,56 @@ fn profile(
             common.fields.insert(name.into(), value);
         }
     }
+    if let Some(given) = data.addresses {
+        if change.changed.iter().any(|name| name == "address") {
+            return invalid(
+                "address-twice",
+                "/data/address",
+                "send `address`, in one line, or `addresses`, in parts; not both",
+            );
+        }
+        let given = addresses::check(given.unwrap_or_default())?;
+        let first = given.iter().find(|address| address.default);
+        for name in ["address", "addresses"] {
+            change.changed.push(name.into());
+            if first.is_none() {
+                change.cleared.push(name.into());
+            }
+        }
+        let whole = serde_json::to_string(&given).expect("addresses are plain data");
+        common
+            .fields
+            .insert("address".into(), first.map(Address::in_one_line));
+        common
+            .fields
+            .insert("addresses".into(), first.map(|_| whole));
+    } else if change.changed.iter().any(|name| name == "address") {
+        // One line takes the place of them all: two truths would be one too many.
+        common.fields.insert("addresses".into(), None);
+    }
+    if let Some(given) = data.tax_exempt {
+        change.changed.push("tax_exempt".into());
+        change.tax_exempt = Some(given.is_some());
+        let reason = match given {
+            Some(TaxExemptData { reason }) if reason.trim().is_empty() => {
+                return invalid(
+                    "reason-required",
+                    "/data/tax_exempt/reason",
+                    "say why this customer pays no tax: whoever checks the books will ask",
+                );
+            }
+            Some(TaxExemptData { reason }) => Some(short(reason, "/data/tax_exempt/reason")?),
+            None => {
+                change.cleared.push("tax_exempt".into());
+                None
+            }
+        };
+        common.fields.insert("tax_exempt_reason".into(), reason);
+    }
+    for channel in data.marketing.keys() {
+        check_purpose(channel, "/data/marketing")?;
+    }
+    change.marketing = data.marketing;
     if let Some(value) = data.birthday {
         change.changed.push("birthday".into());
         let (edit, year) = match value {
@@ -329,12 +430,24 @@ fn profile(
     Ok(Body::Profile(change))
 }
 
+/// The code with which a profile is refused that lacks a field.
+pub const FIELD_REQUIRED: &str = "field-required";
+/// How the note begins of one that is taken all the same.
+const INCOMPLETE: &str = "incomplete: missing ";
+
+/// The fields that a note says are missing; none, for any other note.
+pub fn missing_in(note: &str) -> impl Iterator<Item = &str> {
+    let fields = note.strip_prefix(INCOMPLETE);
+    fields.into_iter().flat_map(|fields| fields.split(", "))
+}
+
 /// A profile must have an e-mail or a phone to be made by hand, and whatever the shop requires.
 pub(super) fn check_profile(
     kind: &str,
     body: &Body,
     personal: &Personal,
     shop: &Shop,
+    location: Option<&str>,
     notes: &mut Vec<String>,
 ) -> Result<(), Refusal> {
     let Body::Profile(change) = body else {
@@ -364,9 +477,7 @@ pub(super) fn check_profile(
         name => matches!(personal.fields.get(name), Some(Some(_))),
     };
     let missing: Vec<&str> = shop
-        .file
-        .profile
-        .required
+        .required_at(location)
         .iter()
         .map(String::as_str)
         .filter(|field| !present(field))
@@ -374,12 +485,12 @@ pub(super) fn check_profile(
     match (missing.first(), shop.file.profile.mode) {
         (None, _) => Ok(()),
         (Some(field), ProfileMode::Strict) => invalid(
-            "field-required",
+            FIELD_REQUIRED,
             format!("/data/{field}"),
             format!("this shop's profiles need {}", missing.join(", ")),
         ),
         (Some(_), ProfileMode::Lenient) => {
-            notes.push(format!("incomplete: missing {}", missing.join(", ")));
+            notes.push(format!("{INCOMPLETE}{}", missing.join(", ")));
             Ok(())
         }
     }
@@ -531,19 +642,50 @@ fn language(text: &str) -> Result<String, Refusal> {
     }
 }
 
-fn consent(data: ConsentData, at: &str, now: Instant) -> Result<Consent, Refusal> {
-    const PURPOSES: [&str; 6] = ["email", "sms", "push", "post", "phone", "profiling"];
-    if !PURPOSES.contains(&data.purpose.as_str()) {
+/// How a customer was recognised.
+fn method(given: String, kind: &str) -> Result<String, Refusal> {
+    const METHODS: [&str; 8] = [
+        "qr", "nfc", "card", "phone", "email", "name", "login", "receipt",
+    ];
+    if kind == "customer.identified" && !METHODS.contains(&given.as_str()) {
         return invalid(
-            "unknown-purpose",
-            format!("{at}/purpose"),
-            format!(
-                "{:?} is not a purpose; they are {}",
-                data.purpose,
-                PURPOSES.join(", ")
-            ),
+            "unknown-method",
+            "/data/method",
+            format!("{given:?} is none; they are {}", METHODS.join(", ")),
         );
     }
+    short(given, "/data/method")
+}
+
+/// Whom a token names, if it is ours and still good.
+fn shown(text: &str, secret: &Secret, at: Instant) -> Result<Token, Refusal> {
+    token::read(text, secret, at).map_err(|error| Refusal::Unauthorized {
+        code: match error {
+            TokenError::NotOurs => "token-unknown",
+            TokenError::Expired => "token-expired",
+        },
+        at: "/data/token".into(),
+        problem: error.to_string(),
+    })
+}
+
+fn check_purpose(purpose: &str, at: &str) -> Result<(), Refusal> {
+    const PURPOSES: [&str; 6] = ["email", "sms", "push", "post", "phone", "profiling"];
+    if PURPOSES.contains(&purpose) {
+        return Ok(());
+    }
+    invalid(
+        "unknown-purpose",
+        at,
+        format!(
+            "{purpose:?} is not a purpose; they are {}",
+            PURPOSES.join(", ")
+        ),
+    )
+}
+
+fn consent(data: ConsentData, at: &str, now: Instant) -> Result<Consent, Refusal> {
+    check_purpose(&data.purpose, &format!("{at}/purpose"))?;
     let given_at = match &data.at {
         Some(text) => {
             calendar::parse(text).or_else(|problem| malformed(&format!("{at}/at"), problem))?

@@ -18,7 +18,7 @@ pub(super) fn read(
         ..Personal::default()
     };
     let Some(customer) = common.customer.take() else {
-        return Ok((personal, None));
+        return Ok((personal, common.shown.take()));
     };
     let CustomerData {
         id,

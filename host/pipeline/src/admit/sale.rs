@@ -9,6 +9,7 @@ use crate::event::{Channel, Conversion, Discount, Line, Money, OrderName, Sale, 
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::{Shop, minor_units_of};
+use crate::token;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -169,6 +170,17 @@ impl SaleData {
                 amount: given.amount,
             })
             .collect();
+        if self
+            .order
+            .as_ref()
+            .is_some_and(|it| it.system == token::SYSTEM)
+        {
+            return invalid(
+                "reserved-system",
+                "/data/order/system",
+                format!("the system {:?} is the host's own", token::SYSTEM),
+            );
+        }
         let mut sale = Sale {
             order: self.order,
             origin: self

@@ -2,6 +2,7 @@
 //! Each has a type and a purpose; what is sent for it is checked and kept as text in one form.
 
 use super::{PROFILE_FIELDS, ShopError};
+use crate::facts::TAX_EXEMPT;
 use crate::limits;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -52,7 +53,7 @@ impl FieldRule {
         if self.key.is_empty() || self.key.len() > 64 || !self.key.bytes().all(is_name) {
             return wrong("a key has lower-case letters, digits and _, at most 64 of them");
         }
-        if PROFILE_FIELDS.contains(&self.key.as_str()) {
+        if PROFILE_FIELDS.contains(&self.key.as_str()) || self.key == TAX_EXEMPT {
             return wrong("every profile has this field; choose another key");
         }
         if self.purpose.trim().is_empty() {

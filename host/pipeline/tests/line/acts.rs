@@ -7,7 +7,7 @@ use stampcard_pipeline::admit::SenderKind;
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::EntryKind;
 use stampcard_pipeline::outcome::Outcome;
-use stampcard_pipeline::rules::{SegmentAnswer, TagSetting};
+use stampcard_pipeline::rules::{Amount, PointAnswer, SegmentAnswer, TagSetting};
 use stampcard_pipeline::shop::{SetBy, Shop, ShopError, ShopFile, TagPolicy, TagRule};
 
 const ANA: &str = "ana@example.com";
@@ -472,6 +472,47 @@ fn a_note_is_in_the_journal_without_its_text() {
     for (event, _, outcome) in &bench.store.inner.borrow().journal {
         let kept = serde_json::to_string(&**event).unwrap() + &format!("{outcome:?}");
         assert!(!kept.contains("Carl"), "{kept}");
+    }
+}
+
+#[test]
+fn a_point_formula_is_told_who_pays_no_tax_and_not_why() {
+    let mut bench = Bench::new();
+    bench.rules.points = Box::new(|_, input| {
+        let exempt = ("tax_exempt".to_owned(), "true".to_owned());
+        let points = match input.customer.attributes == [exempt] {
+            true => 7,
+            false => 1,
+        };
+        Ok(PointAnswer {
+            awards: vec![crate::native_rules::award(Amount::Base(points), "a test")],
+            ..PointAnswer::default()
+        })
+    });
+    let exempt = |id: &str, day: u8, said: Value| {
+        let time = format!("2024-05-0{day}T10:00:00Z");
+        act(id, "customer.updated", &time, json!({"tax_exempt": said}))
+    };
+    let earned = |id: &str, day: u8| {
+        let sold = sale(id, &format!("2024-05-0{day}T10:00:00Z"), ANA, 1_000);
+        bench.tell(&sold).unwrap().points[0].amount
+    };
+    assert_eq!(
+        code(&bench, &exempt("x", 1, json!({"reason": " "}))),
+        (
+            "reason-required".to_owned(),
+            "/data/tax_exempt/reason".to_owned()
+        )
+    );
+    assert_eq!(earned("1", 2), 1);
+    let school = exempt("2", 3, json!({"reason": "a school"}));
+    bench.tell(&school).unwrap();
+    assert_eq!(earned("3", 4), 7);
+    bench.tell(&exempt("4", 5, Value::Null)).unwrap();
+    assert_eq!(earned("5", 6), 1);
+    for (event, ..) in &bench.store.inner.borrow().journal {
+        let kept = serde_json::to_string(&**event).unwrap();
+        assert!(!kept.contains("school"), "{kept}");
     }
 }
 

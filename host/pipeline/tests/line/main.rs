@@ -45,6 +45,7 @@ impl Bench {
             country: "US".into(),
             language: "en".into(),
             tiers: vec!["silver".into(), "gold".into()],
+            tier: Default::default(),
             plugins: Vec::new(),
             policies: Default::default(),
             caps: Default::default(),
@@ -63,6 +64,7 @@ impl Bench {
                     time_zone: None,
                     opened: None,
                     closed: None,
+                    required: None,
                 })
                 .into(),
         };

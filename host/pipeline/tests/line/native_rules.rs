@@ -77,6 +77,7 @@ pub fn plugin(name: &str, role: Role) -> Plugin {
         tags: Vec::new(),
         limits: Default::default(),
         quarantine: None,
+        campaigns: None,
     }
 }
 

@@ -294,6 +294,13 @@ pos_may = []
 # discount_amount = 10000
 # discount_share = 5000
 
+# What customers are shown of a tier: its name and benefits, in the languages that they speak, and
+# its picture. A benefit may be for some channels only.
+# [tier.gold]
+# name = { en = "Gold", fr = "Or" }
+# badge = "https://cdn.example.com/gold.svg"
+# benefits = [{ key = "alterations", text = "Free alterations", channels = ["pos"] }]
+
 # What a customer's profile must have, of given_name, family_name, email, phone, birthday and
 # home_location: "lenient" marks it as incomplete, "strict" refuses it.
 [profile]
@@ -326,6 +333,8 @@ mode = "lenient"
 # country = "US"
 # time_zone = "America/New_York"
 # opened = "2024-05-01"
+# What a profile that is made here must have, where it is not what [profile] says.
+# required = ["phone"]
 "#;
 
 #[cfg(test)]
@@ -343,7 +352,11 @@ mod tests {
 
     #[test]
     fn what_is_commented_out_can_be_taken_in() {
-        let taken_in = |text: &str| text.replace("# [[", "[[").replace("\n# opened", "\nopened");
+        let taken_in = |text: &str| {
+            text.replace("# [[", "[[")
+                .replace("# [tier", "[tier")
+                .replace("\n# opened", "\nopened")
+        };
         let mut lines = Vec::new();
         for line in taken_in(MERCHANT).lines() {
             let code = line.strip_prefix("# ").filter(|rest| {
@@ -364,6 +377,8 @@ mod tests {
         let shop: stampcard_pipeline::shop::ShopFile = toml::from_str(&file).unwrap();
         assert_eq!(shop.locations[0].id, "soho");
         assert_eq!(shop.caps.discount_share, Some(5_000));
+        assert_eq!(shop.locations[0].required, Some(vec!["phone".to_owned()]));
+        assert_eq!(shop.tier["gold"].benefits[0].key, "alterations");
         assert_eq!(shop.rates["EUR"], 1_080_000);
         stampcard_pipeline::shop::Shop::new(shop).unwrap();
     }

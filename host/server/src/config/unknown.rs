@@ -48,7 +48,7 @@ impl fmt::Display for UnknownKey {
 pub type Keys = [(&'static str, &'static [&'static str])];
 
 /// Tables whose keys are the shop's own words.
-const FREE: [&str; 2] = ["rates", "kinds"];
+const FREE: [&str; 3] = ["rates", "kinds", "tier"];
 
 pub const MERCHANT_KEYS: &Keys = &[
     (
@@ -60,6 +60,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "country",
             "language",
             "tiers",
+            "tier",
             "plugins",
             "policies",
             "caps",
@@ -111,6 +112,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "time_zone",
             "opened",
             "closed",
+            "required",
         ],
     ),
 ];
@@ -259,7 +261,8 @@ mod tests {
         let shop: ShopFile = toml::from_str(&format!(
             "{GOOD}{text}[caps]\npoints_per_event = 1\ndiscount_amount = 1\ndiscount_share = 1\n\
              [[tags]]\nkey = \"A\"\nmeans = \"A.\"\nexpires_after_days = 1\n\
-             [[locations]]\nid = \"a\"\nname = \"A\"\ncountry = \"US\"\ntime_zone = \"UTC\"\nopened = \"2024-01-01\"\nclosed = \"2024-01-02\"\n"
+             [[locations]]\nid = \"a\"\nname = \"A\"\ncountry = \"US\"\ntime_zone = \"UTC\"\nopened = \"2024-01-01\"\nclosed = \"2024-01-02\"\nrequired = []\n\
+             [tier.gold]\nname = \"Gold\"\n"
         ))
         .unwrap();
         assert_known(keys_of(&shop), MERCHANT_KEYS);

@@ -98,6 +98,8 @@ pub const EDITS: &[Role] = &[Pos, Staff, Operator];
 /// The fields of a profile that a till may edit: what people say at a counter. What somebody holds,
 /// agreed to or is tagged with has its own events.
 pub const POS_EDITS: [&str; 5] = ["given_name", "family_name", "email", "phone", "note"];
+/// What a till says of an edit beside the fields: who made it, and where.
+pub const POS_SAYS: [&str; 4] = ["staff", "location", "device", "channel"];
 /// Sees decisions and segments, which hold nothing that is personal.
 pub const SEES_DECISIONS: &[Role] = &[Pos, Staff, Operator, Agency, Read];
 /// Sees how the rules are doing.

@@ -3,7 +3,8 @@
 
 use super::Door;
 use super::ask::{ContentType, Query, object};
-use super::auth::{Caller, POS_EDITS, Role};
+use super::auth::{Caller, POS_EDITS, POS_SAYS, Role};
+use super::history::places;
 use super::page::{Page, Paging};
 use super::problem::{Problem, bad_request};
 use super::profile::{Customer, record, view};
@@ -141,7 +142,9 @@ pub async fn edit(
     )
     .await?;
     if caller.role == Role::Pos
-        && let Some(field) = data.keys().find(|it| !POS_EDITS.contains(&it.as_str()))
+        && let Some(field) = data
+            .keys()
+            .find(|it| !POS_EDITS.contains(&it.as_str()) && !POS_SAYS.contains(&it.as_str()))
     {
         let detail = format!(
             "a key of a till edits {} and nothing else; send this with a key of staff",
@@ -218,7 +221,12 @@ pub async fn one(door: &Arc<Door>, id: CustomerId) -> Result<Customer, Problem> 
     let live = door.merchant.live();
     door.read(move |reads| {
         let record = record(reads, &id)?;
-        view(record, reads, &live.shop, clock::now())
+        let (places, _) = places(reads, &id)?;
+        let customer = view(record, reads, &live.shop, clock::now())?;
+        Ok(Customer {
+            locations: Some(places.into_iter().map(|at| at.location).collect()),
+            ..customer
+        })
     })
     .await
 }

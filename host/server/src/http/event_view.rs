@@ -185,6 +185,15 @@ fn of_profile(change: &ProfileChange) -> Value {
     if let Some(method) = &change.method {
         put("method", method.as_str().into());
     }
+    if let Some(basket) = &change.basket {
+        put("basket", basket.as_str().into());
+    }
+    if !change.marketing.is_empty() {
+        put("marketing", json!(change.marketing));
+    }
+    if let Some(exempt) = change.tax_exempt {
+        put("tax_exempt", exempt.into());
+    }
     if let Some(sale) = &change.claims {
         put("sale", json!(sale));
     }

@@ -8,6 +8,7 @@ use super::event_view::EventView;
 use super::limits;
 use super::problem::{Problem, bad_request, not_found, too_large};
 use super::schema;
+use super::till::{Card, card_in_time};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -16,8 +17,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::EventName;
 use stampcard_pipeline::outcome::{Outcome, Time};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 use utoipa::{IntoParams, ToSchema};
@@ -40,7 +43,16 @@ pub async fn take(
     given: Body,
 ) -> Result<Response, Problem> {
     match read(&headers, given).await? {
-        Sent::One(event) => Ok(Json(door.submit(event, caller.sender()).await?).into_response()),
+        Sent::One(event) => {
+            let wants_card = is_recognition(&event);
+            let outcome = door.submit(event, caller.sender()).await?;
+            let whom = outcome.customer.as_ref().filter(|_| wants_card);
+            let card = match whom.map(|customer| CustomerId(customer.id.clone())) {
+                Some(id) => card_in_time(&door, id).await,
+                None => None,
+            };
+            Ok(Json(Answered { outcome, card }).into_response())
+        }
         Sent::Batch(events) => {
             let more = events.len().saturating_sub(1);
             door.quota.take_more(caller.key, more, Instant::now());
@@ -55,6 +67,29 @@ pub async fn take(
             Ok(Json(answers.collect::<Vec<_>>()).into_response())
         }
     }
+}
+
+/// What a till is answered: the outcome, and where somebody was recognised their card as well.
+#[derive(Serialize)]
+struct Answered {
+    #[serde(flatten)]
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card: Option<Card>,
+}
+
+const RECOGNISED: &str = "customer.identified";
+
+/// Whether an event says that somebody was recognised. Most do not even have the word.
+fn is_recognition(event: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Kind<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Cow<'a, str>,
+    }
+    let word = RECOGNISED.as_bytes();
+    let has_word = event.windows(word.len()).any(|part| part == word);
+    has_word && serde_json::from_slice::<Kind>(event).is_ok_and(|it| it.kind == RECOGNISED)
 }
 
 /// `POST /v1/preview`

@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::{Channel, Money, Points, Position};
+use stampcard_pipeline::event::{Body, Channel, Event, Money, Points, Position};
 use stampcard_pipeline::outcome::{SegmentChanges, Time};
 use stampcard_store::Reads;
 use stampcard_store::reads::{LedgerRow, TimelineRow};
@@ -23,6 +23,10 @@ use utoipa::ToSchema;
 /// One event of a customer, and what it did.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TimelineItem {
+    /// What sort of thing it was: `sale`, `basket`, `profile`, `consent`, `tag`, `points`, `tier`,
+    /// `note`, `service`, `rules` (they changed) or `other`.
+    #[schema(example = "sale")]
+    pub kind: &'static str,
     pub event: EventView,
     #[schema(value_type = String, format = DateTime)]
     pub received_at: Time,
@@ -57,12 +61,29 @@ pub async fn timeline(
 
 fn timeline_item(row: TimelineRow, currency: &str) -> TimelineItem {
     TimelineItem {
+        kind: sort_of(&row.event),
         event: EventView::of(&row.event, currency),
         received_at: Time(row.received_at),
         earned: row.moved.earned,
         segments: row.outcome.segments,
         tier: row.outcome.tier.and_then(|tier| tier.to),
         notes: row.outcome.notes,
+    }
+}
+
+fn sort_of(event: &Event) -> &'static str {
+    match &event.body {
+        Body::Sale(_) => "sale",
+        Body::Checkout(_) => "basket",
+        Body::Profile(_) => "profile",
+        Body::Consent(_) => "consent",
+        Body::Tag(_) => "tag",
+        Body::Adjustment(_) => "points",
+        Body::Placement(_) => "tier",
+        Body::Note(_) => "note",
+        Body::Other(_) if event.kind.starts_with("ticket.") => "service",
+        Body::RulesChanged(_) => "rules",
+        Body::Visit(_) | Body::Review | Body::Other(_) => "other",
     }
 }
 
@@ -199,7 +220,7 @@ pub async fn locations(
 
 /// The locations of a customer's sales, the last visited first, and whether the customer has more
 /// events than are looked through.
-fn places(reads: &Reads, id: &CustomerId) -> Result<(Vec<AtLocation>, bool), Problem> {
+pub fn places(reads: &Reads, id: &CustomerId) -> Result<(Vec<AtLocation>, bool), Problem> {
     let mut places: BTreeMap<String, AtLocation> = BTreeMap::new();
     let mut before = None;
     let mut seen = 0;

@@ -37,6 +37,9 @@ pub const PAGE_ROWS_MAX: u32 = 500;
 pub const CARD_PURCHASES: usize = 5;
 /// Items named of each of them.
 pub const CARD_ITEMS: usize = 20;
+/// How long a till waits for the card in the answer to `customer.identified`, beside the commit
+/// that it waits for anyway. A card that takes longer is left out, and the sale goes on.
+pub const CARD_TIME_MAX: Duration = Duration::from_millis(250);
 /// Events that are looked through for them, newest first.
 pub const CARD_EVENTS: u32 = 100;
 /// Events that are looked through for the locations of one customer: ten years of a sale a day.

@@ -31,6 +31,7 @@ pub struct Meters {
     answers: Mutex<BTreeMap<(String, String, u16), u64>>,
     times: Mutex<BTreeMap<String, Arc<Times>>>,
     visible: Times,
+    cards_left_out: AtomicU64,
 }
 
 /// A histogram of times.
@@ -74,6 +75,11 @@ impl Meters {
             .or_default()
             .clone();
         times.add(took);
+    }
+
+    /// A card was not to be had in time.
+    pub fn card_left_out(&self) {
+        self.cards_left_out.fetch_add(1, Ordering::Relaxed);
     }
 
     /// From the arrival of an event that came alone until a read of the balance sees its points.
@@ -159,6 +165,16 @@ fn text(
     );
     for (code, count) in figures.refusals() {
         page.sample(&[("code", code)], count);
+    }
+    page.metric(
+        "stampcard_profile_violations_total",
+        "counter",
+        "Profiles that were made without a required field, by field and by what came of them.",
+    );
+    for (field, counts) in figures.missed_fields() {
+        for (result, count) in ["accepted", "refused"].iter().zip(counts) {
+            page.sample(&[("field", &field), ("result", result)], count);
+        }
     }
     plugins(&mut page, figures);
     page.metric(
@@ -252,7 +268,7 @@ fn text(
         page.metric(name, "gauge", help);
         page.sample(&[], value);
     }
-    let counters: [(&str, &str, u64); 5] = [
+    let counters: [(&str, &str, u64); 6] = [
         (
             "stampcard_journal_rows_total",
             "Events that the journal holds.",
@@ -272,6 +288,11 @@ fn text(
             "stampcard_clock_failed_total",
             "How often that failed.",
             health.driven_failed,
+        ),
+        (
+            "stampcard_cards_left_out_total",
+            "Customers who were recognised and whose card was not to be had in time.",
+            meters.cards_left_out.load(Ordering::Relaxed),
         ),
         (
             "stampcard_panics_total",

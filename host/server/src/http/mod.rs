@@ -25,6 +25,7 @@ mod page;
 mod plugins;
 mod problem;
 mod profile;
+mod profile_rules;
 mod quota;
 mod reports;
 mod routes;
@@ -34,7 +35,9 @@ mod segments;
 mod stream;
 mod tag_list;
 pub mod tags;
+mod tier;
 mod till;
+mod tokens;
 
 use crate::clock;
 use crate::merchant::Merchant;
@@ -119,6 +122,11 @@ impl Door {
     /// What every amount of the ledger is in.
     fn currency(&self) -> String {
         self.merchant.live().shop.file.currency.clone()
+    }
+
+    /// The language of customers who have told none.
+    fn language(&self) -> String {
+        self.merchant.live().shop.file.language.clone()
     }
 
     /// Runs a read on a thread that may block.

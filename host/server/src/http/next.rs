@@ -8,18 +8,20 @@ use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::profile::{ConsentView, consents, record};
 use super::schema;
+use super::tier::{Benefit, benefits_of, language_asked, languages, tier_of};
 use crate::clock;
+use crate::desk::Live;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::Instant;
+use stampcard_pipeline::event::{Channel, Instant};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::outcome::{DiscountView, PromptView, Time, fill_data, names_somebody};
 use stampcard_pipeline::rules::Value;
 use stampcard_store::Reads;
-use stampcard_store::reads::{OutboxRow, Person};
-use std::collections::BTreeMap;
+use stampcard_store::reads::{OutboxRow, Person, TimelineRow};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
@@ -59,6 +61,15 @@ pub struct FollowUp {
     /// What the template is filled with.
     #[schema(value_type = BTreeMap<String, schema::TemplateValue>)]
     pub data: BTreeMap<String, Value>,
+    /// In which language to write it: the customer's, or the shop's (BCP 47).
+    #[schema(example = "en")]
+    pub language: String,
+    /// `customer`, or `shop` where the customer has told none. A template that is not in the
+    /// customer's language is written in `shop_language`.
+    #[schema(example = "customer")]
+    pub language_of: &'static str,
+    #[schema(example = "en")]
+    pub shop_language: String,
     /// The discount that it carries.
     #[schema(value_type = Option<schema::Discount>)]
     pub offer: Option<DiscountView>,
@@ -94,12 +105,13 @@ pub async fn follow_ups(
     let (rows, after) = (paging.rows()?, paging.after::<(Instant, i64)>()?);
     let waiting = waiting.unwrap_or_default().0;
     let id = CustomerId(id);
+    let shops = door.language();
     let page = door
         .read(move |reads| {
             record(reads, &id)?;
             let found = reads.follow_ups(&id, waiting, after, rows + 1)?;
             let page = Page::of(found, rows, |row| (row.due, row.id));
-            page.try_map(|rows| follow_ups_of(reads, rows))
+            page.try_map(|rows| follow_ups_of(reads, rows, &shops))
         })
         .await?;
     Ok(Json(FollowUps {
@@ -108,20 +120,41 @@ pub async fn follow_ups(
     }))
 }
 
-/// Follow-ups as whoever sends them needs them: with what their customers are called.
-fn follow_ups_of(reads: &Reads, rows: Vec<OutboxRow>) -> Result<Vec<FollowUp>, Problem> {
-    let named = |mut row: OutboxRow| {
+/// Follow-ups as whoever sends them needs them: with what their customers are called, and in which
+/// language they are spoken to. Both are as they are today, not as they were when it was planned.
+fn follow_ups_of(
+    reads: &Reads,
+    rows: Vec<OutboxRow>,
+    shops: &str,
+) -> Result<Vec<FollowUp>, Problem> {
+    let mut languages: HashMap<CustomerId, Option<String>> = HashMap::new();
+    let mut follow_ups = Vec::with_capacity(rows.len());
+    for mut row in rows {
         if names_somebody(&row.data) {
             let person = reads.person(&row.customer)?;
             fill_data(&mut row.data, |field| person.value(field));
         }
-        Ok(follow_up(row))
-    };
-    rows.into_iter().map(named).collect()
+        let language = match languages.get(&row.customer) {
+            Some(known) => known.clone(),
+            None => {
+                let told = record(reads, &row.customer)?.head.language;
+                languages.insert(row.customer.clone(), told.clone());
+                told
+            }
+        };
+        follow_ups.push(follow_up(row, language, shops));
+    }
+    Ok(follow_ups)
 }
 
-fn follow_up(row: OutboxRow) -> FollowUp {
+fn follow_up(row: OutboxRow, language: Option<String>, shops: &str) -> FollowUp {
     FollowUp {
+        language_of: match &language {
+            Some(_) => "customer",
+            None => "shop",
+        },
+        language: language.unwrap_or_else(|| shops.to_owned()),
+        shop_language: shops.to_owned(),
         id: row.id,
         customer: row.customer.0,
         state: row.state,
@@ -147,11 +180,12 @@ pub async fn outbox(
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<FollowUp>>, Problem> {
     let (rows, after) = (paging.rows()?, paging.after::<(Instant, i64)>()?);
+    let shops = door.language();
     let page = door
         .read(move |reads| {
             let found = reads.outbox(after, rows + 1)?;
             let page = Page::of(found, rows, |row| (row.due, row.id));
-            page.try_map(|rows| follow_ups_of(reads, rows))
+            page.try_map(|rows| follow_ups_of(reads, rows, &shops))
         })
         .await?;
     Ok(Json(page))
@@ -186,14 +220,17 @@ pub async fn next(
     Path(id): Path<String>,
 ) -> Result<Json<Next>, Problem> {
     let id = CustomerId(id);
+    let shops = door.language();
     let next = door
         .read(move |reads| {
             let record = record(reads, &id)?;
             let follow_ups = follow_ups_of(
                 reads,
                 reads.follow_ups(&id, true, None, limits::PAGE_ROWS_MAX)?,
+                &shops,
             )?;
-            let prompts = last_prompts(reads, &id, &reads.person(&id)?)?;
+            let last = reads.timeline(&id, None, 1)?;
+            let prompts = prompts_of(last.first(), &reads.person(&id)?);
             Ok(Next {
                 follow_ups,
                 prompts,
@@ -241,21 +278,15 @@ fn reviews(head: &Fold) -> Vec<Review> {
     reviews
 }
 
-/// What the till was told at the customer's last event that was theirs to see.
-pub fn last_prompts(
-    reads: &Reads,
-    id: &CustomerId,
-    person: &Person,
-) -> Result<Vec<PromptView>, Problem> {
-    let mut prompts = reads
-        .timeline(id, None, 1)?
-        .pop()
-        .map(|row| row.outcome.prompts)
+/// What the till was told at this event, which is the customer's last.
+pub fn prompts_of(last: Option<&TimelineRow>, person: &Person) -> Vec<PromptView> {
+    let mut prompts = last
+        .map(|row| row.outcome.prompts.clone())
         .unwrap_or_default();
     for prompt in &mut prompts {
         prompt.fill(|field| person.value(field));
     }
-    Ok(prompts)
+    prompts
 }
 
 /// A discount that was promised to the customer.
@@ -277,26 +308,98 @@ pub struct Offer {
     pub plugin: String,
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OffersAsked {
+    /// Only what is to be had there; all of it, if it is not given.
+    #[param(value_type = Option<String>, pattern = "^(pos|online|phone|other)$", example = "pos")]
+    pub channel: Option<Channel>,
+    /// In which language, if not in the customer's (BCP 47).
+    #[param(example = "fr", pattern = "^[A-Za-z0-9-]{2,35}$")]
+    pub language: Option<String>,
+}
+
+/// What there is for a customer.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Offers {
     #[schema(value_type = String, format = DateTime)]
     pub as_of: Time,
+    /// Discounts that were promised to this customer. They are good in every channel.
     pub offers: Vec<Offer>,
+    /// The tier whose benefits these are.
+    pub tier: Option<String>,
+    pub benefits: Vec<Benefit>,
+    /// What runs now for everybody.
+    pub campaigns: Vec<CampaignView>,
+}
+
+/// A time in which a rule gives more.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CampaignView {
+    /// What it gives, in the words of whoever configured it.
+    #[schema(example = "double points online this week")]
+    pub text: String,
+    pub plugin: String,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub starts_at: Option<Time>,
+    /// It is over at this instant; null for one without an end.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ends_at: Option<Time>,
+    /// Where it runs; everywhere, where there is none.
+    #[schema(value_type = Vec<String>)]
+    pub channels: Vec<Channel>,
+    pub locations: Vec<String>,
+    /// On which days of the week; on all of them, where there is none.
+    pub weekdays: Vec<String>,
 }
 
 pub async fn offers(
     State(door): State<Arc<Door>>,
     Path(id): Path<String>,
+    Query(asked): Query<OffersAsked>,
 ) -> Result<Json<Offers>, Problem> {
+    let language = language_asked(asked.language)?;
+    let channel = asked.channel;
     let now = clock::now();
     let id = CustomerId(id);
+    let live = door.merchant.live();
     let offers = door
-        .read(move |reads| Ok(all_offers(&record(reads, &id)?.head, now).collect()))
+        .read(move |reads| {
+            let head = record(reads, &id)?.head;
+            let spoken = languages(&head, &live.shop, language.as_deref());
+            Ok(Offers {
+                as_of: Time(now),
+                offers: all_offers(&head, now).collect(),
+                tier: tier_of(&head, &live, language.as_deref(), now).key,
+                benefits: benefits_of(&head, &live, channel, &spoken),
+                campaigns: campaigns(&live, channel, now),
+            })
+        })
         .await?;
-    Ok(Json(Offers {
-        as_of: Time(now),
-        offers,
-    }))
+    Ok(Json(offers))
+}
+
+/// The campaigns that run now, on the wall of the shop, those that end first before the others.
+pub fn campaigns(live: &Live, channel: Option<Channel>, now: Instant) -> Vec<CampaignView> {
+    let zone = &live.shop.zone;
+    let running = live.book.campaigns();
+    let running = running.filter(|(_, it)| it.is_for(channel) && it.is_on(now, zone));
+    let mut campaigns: Vec<CampaignView> = running
+        .map(|(plugin, campaign)| {
+            let (starts_at, ends_at) = campaign.window(zone);
+            CampaignView {
+                text: campaign.reason,
+                plugin: plugin.to_owned(),
+                starts_at: starts_at.map(Time),
+                ends_at: ends_at.map(Time),
+                channels: campaign.channels,
+                locations: campaign.locations,
+                weekdays: campaign.weekdays,
+            }
+        })
+        .collect();
+    campaigns.sort_by_key(|campaign| (campaign.ends_at.is_none(), campaign.ends_at));
+    campaigns
 }
 
 /// The offers that can still be used.

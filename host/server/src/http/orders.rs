@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{Channel, Line, Money, Points, Position};
 use stampcard_pipeline::outcome::Time;
-use stampcard_store::reads::OrderRow;
+use stampcard_store::reads::{OrderRow, Person};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
@@ -34,6 +34,8 @@ pub struct Order {
     /// The sum of its ledger entries, corrections included.
     pub points: Points,
     pub lines: Vec<OrderLine>,
+    /// What was printed for it, line by line: the same as the answer to the sale had it.
+    pub receipt: Vec<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -83,15 +85,19 @@ pub async fn orders(
             record(reads, &id)?;
             let found = reads.orders(&id, sku.as_deref(), before.as_ref(), rows + 1)?;
             let page = Page::of(found, rows, |row| row.event.position());
-            Ok(page.map(|row| order(row, &currency)))
+            let person = reads.person(&id)?;
+            Ok(page.map(|row| order(row, &person, &currency)))
         })
         .await?;
     Ok(Json(page))
 }
 
-fn order(row: OrderRow, currency: &str) -> Order {
+fn order(row: OrderRow, person: &Person, currency: &str) -> Order {
     let sale = row.event.sale().cloned().unwrap_or_default();
+    let mut outcome = row.outcome;
+    outcome.fill(|field| person.value(field));
     Order {
+        receipt: outcome.receipt,
         at: Time(row.event.at),
         channel: row.event.channel.map(Channel::name),
         location: row.event.location,

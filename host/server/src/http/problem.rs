@@ -279,12 +279,17 @@ impl From<Refusal> for Problem {
             | Refusal::NotYetSupported { .. }
             | Refusal::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Refusal::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Refusal::Conflict { .. } => StatusCode::CONFLICT,
             Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let pointer = refusal.pointer().to_owned();
         match refusal {
             Refusal::Store(error) => error.into(),
+            // Every 401 says how else to come; whose key it is was right.
+            Refusal::Unauthorized { code, problem, .. } => Problem::new(status, code, problem)
+                .at(&pointer)
+                .header(header::WWW_AUTHENTICATE, r#"Bearer realm="stampcard""#),
             refusal => Problem::new(status, refusal.code(), refusal.to_string()).at(&pointer),
         }
     }
@@ -331,6 +336,7 @@ mod tests {
             (Refusal::UnknownKind { kind: text(), nearest: text() }.into(), 422, "unknown-kind", None),
             (Refusal::NotYetSupported { kind: text() }.into(), 422, "not-yet-supported", None),
             (Refusal::Invalid { code: "sum", at: at(), problem: text() }.into(), 422, "sum", None),
+            (Refusal::Unauthorized { code: "token-used", at: at(), problem: text() }.into(), 401, "token-used", None),
             (Refusal::Conflict { source_name: text(), id: text() }.into(), 409, "conflict", None),
             (store(StoreError::Full), 503, "storage-full", Some("30")),
             (store(StoreError::Conflict), 503, "busy", Some("1")),

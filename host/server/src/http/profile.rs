@@ -1,12 +1,13 @@
 //! A customer as callers see them.
 
 use super::problem::{Problem, not_found};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{
-    Consent, Identifier, IdentifierKind, Instant, Money, MonthDay, Points,
+    Channel, Consent, Identifier, IdentifierKind, Instant, Money, MonthDay, Points,
 };
+use stampcard_pipeline::facts::TAX_EXEMPT;
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::outcome::Time;
 use stampcard_pipeline::rules::ProgressUnit;
@@ -27,7 +28,11 @@ pub struct Customer {
     pub retired: Vec<Identity>,
     pub given_name: Option<String>,
     pub family_name: Option<String>,
+    /// In one line: the default of `addresses`, where there are any.
     pub address: Option<String>,
+    pub addresses: Vec<Address>,
+    /// Why the customer pays no tax; null for those who do.
+    pub tax_exempt: Option<TaxExempt>,
     /// `1990-02-28`, or `02-28` where the year is not known.
     #[schema(example = "02-28")]
     pub birthday: Option<String>,
@@ -57,7 +62,23 @@ pub struct Customer {
     pub first_order_at: Option<Time>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_order_at: Option<Time>,
+    /// The last thing that happened, of whatever kind; the first is at `created_at`.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_event_at: Option<Time>,
+    /// The channels in which the customer has bought.
+    #[schema(value_type = Vec<String>)]
+    pub channels: Vec<&'static str>,
+    /// The locations at which they have, the last visited first. They are looked up for one customer
+    /// only, and are absent in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locations: Option<Vec<String>>,
+    /// Where the customer stands with the shop (`new`, `active`, `lapsed` …), if a rule says so: the
+    /// segment whose key begins with `lifecycle-`.
+    #[schema(example = "active")]
+    pub lifecycle: Option<String>,
     pub consents: Vec<ConsentView>,
+    /// Channels through which the customer wants no marketing, whatever they agreed to.
+    pub unwanted: Vec<String>,
     /// Whether the profile has every field that this shop wants, and which it lacks.
     pub complete: bool,
     pub missing: Vec<String>,
@@ -78,6 +99,34 @@ pub struct Identity {
     pub kind: &'static str,
     #[schema(example = "+12125550100")]
     pub value: String,
+}
+
+/// One postal address.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Address {
+    /// What the customer calls it.
+    #[schema(example = "home")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    pub line1: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line2: Option<String>,
+    pub city: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    #[schema(example = "US")]
+    pub country: String,
+    /// Where to send things if nothing else is said; one of them is.
+    pub default: bool,
+}
+
+/// The customer pays no tax.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TaxExempt {
+    pub reason: Option<String>,
 }
 
 /// A customer's place among the tiers.
@@ -145,6 +194,10 @@ pub fn view(
         given_name: field("given_name"),
         family_name: field("family_name"),
         address: field("address"),
+        addresses: addresses(&person),
+        tax_exempt: head.attributes.contains_key(TAX_EXEMPT).then(|| TaxExempt {
+            reason: field("tax_exempt_reason"),
+        }),
         birthday: head.birthday.map(|day| birthday(day, field("birth_year"))),
         identities: person.identifiers.iter().cloned().map(identity).collect(),
         retired: person.retired.iter().cloned().map(identity).collect(),
@@ -160,6 +213,11 @@ pub fn view(
         currency: shop.file.currency.clone(),
         first_order_at: lifetime.first_at.map(Time),
         last_order_at: lifetime.last_at.map(Time),
+        last_event_at: (head.events > 0).then_some(Time(head.last.at)),
+        channels: channels(&head),
+        locations: None,
+        lifecycle: lifecycle(&head),
+        unwanted: head.unwanted.iter().cloned().collect(),
         consents: consents(&head),
         complete: missing.is_empty(),
         missing,
@@ -185,6 +243,30 @@ pub fn own_fields(head: &Fold, person: Option<&Person>, shop: &Shop) -> Map<Stri
         Some((field.key.clone(), field.shown(kept?)))
     });
     known.collect()
+}
+
+/// The kind of segment of which a customer has one at most: where they stand with the shop.
+const LIFECYCLE: &str = "lifecycle-";
+
+/// Where the customer stands with the shop, if a rule says so; the latest word, if there are several.
+pub fn lifecycle(head: &Fold) -> Option<String> {
+    let stages = head.memberships.iter();
+    let stages =
+        stages.filter_map(|(key, member)| Some((member.since, key.strip_prefix(LIFECYCLE)?)));
+    stages.max().map(|(_, stage)| stage.to_owned())
+}
+
+fn channels(head: &Fold) -> Vec<&'static str> {
+    let bought = |channel: &Channel| head.totals.channels[*channel as usize].orders > 0;
+    let channels = Channel::ALL.into_iter().filter(bought);
+    channels.map(Channel::name).collect()
+}
+
+/// What admission wrote is read back; an address in one line has no parts.
+fn addresses(person: &Person) -> Vec<Address> {
+    let kept = person.fields.get("addresses");
+    kept.and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
 }
 
 fn identity(identifier: Identifier) -> Identity {

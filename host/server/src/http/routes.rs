@@ -11,8 +11,8 @@ use super::auth::{
 use super::page::Paging;
 use super::{
     Door, customers, events, health, history, installing, membership, metrics, next, notes,
-    openapi, orders, plugins, profile, reports, rules, schema, segments, stream, tag_list, tags,
-    till,
+    openapi, orders, plugins, profile, profile_rules, reports, rules, schema, segments, stream,
+    tag_list, tags, tier, till, tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -114,14 +114,20 @@ pub fn all() -> Vec<Route> {
             .about("What should happen next: messages, prompts, reviews and offers, with the rule that says so.")
             .of_customer().answers::<next::Next>(),
         Route::get("/v1/customers/{id}/offers", "readOffers", next::offers).may(SEES_CUSTOMERS)
-            .about("Discounts that were promised: open, used and expired.")
-            .of_customer().answers::<next::Offers>(),
+            .about("What there is for the customer: discounts that were promised (open, used and expired), what their tier is worth, and campaigns that run, each with its end.")
+            .of_customer().asks::<next::OffersAsked>().answers::<next::Offers>(),
         Route::get("/v1/customers/{id}/consents", "readConsents", next::consents_of).may(SEES_CUSTOMERS)
             .about("What the customer agreed to, and since when.")
             .of_customer().answers::<next::Consents>(),
         Route::get("/v1/customers/{id}/balance", "readBalance", till::balance).may(SEES_CUSTOMERS)
             .about("One number, the same for every key; a read after an answered sale has its points.")
             .of_customer().answers::<till::Balance>(),
+        Route::get("/v1/customers/{id}/tier", "readTier", tier::tier).may(SEES_CUSTOMERS)
+            .about("The tier in full: its name in the customer's language, its badge and benefits, since when, until when, and how far it is to the next.")
+            .of_customer().asks::<tier::TierAsked>().answers::<tier::TierNow>(),
+        Route::post("/v1/customers/{id}/token", "mintToken", tokens::mint).may(SENDS)
+            .about("A token that says who the customer is, for a few minutes and once: a storefront shows it as a QR code, and a till sends it in customer.identified.")
+            .of_customer().answers::<tokens::Token>(),
         Route::get("/v1/customers/{id}/card", "readCard", till::card).may(SEES_CUSTOMERS)
             .about("What a till shows: the last purchases, tier, balance, offers and prompts.")
             .of_customer().answers::<till::Card>(),
@@ -135,6 +141,10 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/customers/{id}/notes", "readNotes", notes::notes).may(SEES_CUSTOMERS)
             .about("What staff wrote about the customer, and what each note said before.")
             .of_customer().asks::<notes::NotesAsked>().answers::<notes::Notes>(),
+
+        Route::get("/v1/profile-rules", "readProfileRules", profile_rules::profile_rules).may(SEES_DECISIONS)
+            .about("What a profile must and may have at a location, with the sentences for staff to say, and how often it was not so.")
+            .asks::<profile_rules::RulesAsked>().answers::<profile_rules::ProfileRules>().problems(&[404]),
 
         Route::get("/v1/tags", "listTags", tags::tags).may(SEES_DECISIONS)
             .about("Every tag: what it means, who may set it, how many customers have it, and what may want tidying up.")

@@ -3,20 +3,25 @@
 use super::Door;
 use super::event_view::Named;
 use super::limits;
-use super::next::{Offer, last_prompts, usable};
+use super::next::{Offer, prompts_of, usable};
 use super::problem::Problem;
-use super::profile::{Standing, own_fields, record, standing};
+use super::profile::{lifecycle, own_fields, record};
 use super::schema;
+use super::tier::{Tier, tier_of};
 use crate::clock;
+use crate::desk::Live;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::{Channel, Line, Money, Points};
+use stampcard_pipeline::event::{Body, Channel, Line, Money, Points};
+use stampcard_pipeline::facts::TAX_EXEMPT;
 use stampcard_pipeline::outcome::{PromptView, Time};
 use stampcard_store::Reads;
-use stampcard_store::reads::TimelineRow;
+use stampcard_store::reads::{OutboxRow, TimelineRow};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -79,15 +84,20 @@ pub struct Card {
     pub customer: String,
     pub given_name: Option<String>,
     pub family_name: Option<String>,
-    pub tier: Option<String>,
-    pub standing: Standing,
+    pub tier: Tier,
     pub balance: Points,
     pub available: Points,
+    /// Where the customer stands with the shop (`new`, `active`, `lapsed` …), if a rule says so: the
+    /// segment whose key begins with `lifecycle-`.
+    #[schema(example = "active")]
+    pub lifecycle: Option<String>,
     pub segments: Vec<String>,
     pub tags: Vec<String>,
     /// What the shop's own fields say that is not personal: sizes, preferences.
     #[schema(value_type = Object)]
     pub preferences: Map<String, Value>,
+    /// The customer pays no tax; the profile says why.
+    pub tax_exempt: bool,
     /// Of the purchases' totals.
     #[schema(example = "USD")]
     pub currency: String,
@@ -98,8 +108,28 @@ pub struct Card {
     /// What the till was last told to say.
     #[schema(value_type = Vec<schema::Prompt>)]
     pub prompts: Vec<PromptView>,
+    /// What the customer waits for, the newest first: tickets that are open, and tasks of staff.
+    pub requests: Vec<Request>,
+    /// What the till calls the basket for which the customer was recognised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basket: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     pub as_of: Time,
+}
+
+/// Something that the customer waits for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Request {
+    /// `ticket`, of a help desk, or `task`, of staff.
+    #[schema(example = "ticket")]
+    pub kind: &'static str,
+    /// The ticket's name, or the template of the task.
+    #[schema(example = "desk/T-9")]
+    pub name: String,
+    #[schema(example = "repair")]
+    pub about: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Time,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -121,49 +151,100 @@ pub async fn card(
     Path(id): Path<String>,
 ) -> Result<Json<Card>, Problem> {
     let id = CustomerId(id);
-    let currency = door.currency();
     let live = door.merchant.live();
-    let card = door
-        .read(move |reads| {
-            let now = clock::now();
-            let record = record(reads, &id)?;
-            let person = reads.person(&id)?;
-            let head = &record.head;
-            Ok(Card {
-                given_name: person.fields.get("given_name").cloned(),
-                family_name: person.fields.get("family_name").cloned(),
-                tier: head.standing.as_ref().map(|held| held.tier.clone()),
-                standing: standing(head),
-                balance: record.balance,
-                available: head.available(now),
-                segments: head.memberships.keys().cloned().collect(),
-                tags: head.tags.iter().cloned().collect(),
-                preferences: own_fields(head, None, &live.shop),
-                currency,
-                purchases: purchases(reads, &id)?,
-                offers: usable(head, now),
-                prompts: last_prompts(reads, &id, &person)?,
-                as_of: Time(now),
-                customer: id.0,
-            })
-        })
-        .await?;
+    let card = door.read(move |reads| card_of(reads, id, &live)).await?;
     Ok(Json(card))
 }
 
-/// The last purchases, looked for among the last events: a customer who only looked at pages for
-/// so long has none that anybody at the till would talk about.
-fn purchases(reads: &Reads, id: &CustomerId) -> Result<Vec<Purchase>, Problem> {
-    let rows = reads.timeline(id, None, limits::CARD_EVENTS)?;
-    Ok(rows
-        .into_iter()
-        .filter_map(purchase)
-        .take(limits::CARD_PURCHASES)
-        .collect())
+/// The card of whoever was just recognised, if it can be had in the time that a till has for it:
+/// without it the sale goes on.
+pub async fn card_in_time(door: &Arc<Door>, id: CustomerId) -> Option<Card> {
+    let live = door.merchant.live();
+    let reading = door.read(move |reads| card_of(reads, id, &live));
+    match tokio::time::timeout(limits::CARD_TIME_MAX, reading).await {
+        Ok(Ok(card)) => Some(card),
+        Ok(Err(_)) | Err(_) => {
+            door.meters.card_left_out();
+            None
+        }
+    }
 }
 
-fn purchase(row: TimelineRow) -> Option<Purchase> {
-    let event = row.event;
+fn card_of(reads: &Reads, id: CustomerId, live: &Live) -> Result<Card, Problem> {
+    let now = clock::now();
+    let record = record(reads, &id)?;
+    let person = reads.person(&id)?;
+    let head = &record.head;
+    // A customer who only looked at pages for so long has no purchase that anybody at the till
+    // would talk about.
+    let rows = reads.timeline(&id, None, limits::CARD_EVENTS)?;
+    let waiting = reads.follow_ups(&id, true, None, limits::PAGE_ROWS_MAX)?;
+    Ok(Card {
+        given_name: person.fields.get("given_name").cloned(),
+        family_name: person.fields.get("family_name").cloned(),
+        tier: tier_of(head, live, None, now),
+        balance: record.balance,
+        available: head.available(now),
+        lifecycle: lifecycle(head),
+        segments: head.memberships.keys().cloned().collect(),
+        tags: head.tags.iter().cloned().collect(),
+        preferences: own_fields(head, None, &live.shop),
+        tax_exempt: head.attributes.contains_key(TAX_EXEMPT),
+        currency: live.shop.file.currency.clone(),
+        purchases: rows
+            .iter()
+            .filter_map(purchase)
+            .take(limits::CARD_PURCHASES)
+            .collect(),
+        offers: usable(head, now),
+        prompts: prompts_of(rows.first(), &person),
+        requests: requests(&rows, &waiting),
+        basket: rows.first().and_then(|row| match &row.event.body {
+            Body::Profile(change) => change.basket.clone(),
+            _ => None,
+        }),
+        as_of: Time(now),
+        customer: id.0,
+    })
+}
+
+/// Tickets that were opened and not closed since, and tasks that wait for staff.
+fn requests(rows: &[TimelineRow], waiting: &[OutboxRow]) -> Vec<Request> {
+    let mut seen = BTreeSet::new();
+    let mut requests: Vec<Request> = Vec::new();
+    for row in rows {
+        let event = &row.event;
+        let (Body::Other(text), "ticket.opened" | "ticket.closed") =
+            (&event.body, event.kind.as_str())
+        else {
+            continue;
+        };
+        let data: Value = serde_json::from_str(text).unwrap_or_default();
+        let part = |name: &str| data["ticket"][name].as_str().unwrap_or_default();
+        let name = format!("{}/{}", part("system"), part("id"));
+        // The rows go back in time: what was closed later is not open.
+        if seen.insert(name.clone()) && event.kind == "ticket.opened" {
+            requests.push(Request {
+                kind: "ticket",
+                name,
+                about: data["topic"].as_str().map(str::to_owned),
+                since: Time(event.at),
+            });
+        }
+    }
+    let tasks = waiting.iter().filter(|row| row.channel == "task");
+    requests.extend(tasks.map(|row| Request {
+        kind: "task",
+        name: row.template.clone(),
+        about: Some(row.reason.clone()),
+        since: Time(row.planned_at),
+    }));
+    requests.sort_by_key(|request| Reverse(request.since));
+    requests
+}
+
+fn purchase(row: &TimelineRow) -> Option<Purchase> {
+    let event = &row.event;
     let sale = event.sale()?;
     let name = |line: &Line| {
         [&line.name, &line.product, &line.sku, &line.variant]

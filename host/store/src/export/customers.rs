@@ -11,6 +11,7 @@ use stampcard_pipeline::event::{Channel, Consent, Identifier, Instant, Money, Mo
 use stampcard_pipeline::fold::{Fold, Group};
 use stampcard_pipeline::outcome::Time;
 use stampcard_pipeline::rules::{HeldOffer, Tally};
+use stampcard_pipeline::shop::UNKNOWN;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 
@@ -105,6 +106,9 @@ struct Now {
     origin: String,
     tags: Vec<String>,
     consents: BTreeMap<String, Consent>,
+    /// Channels through which they want no marketing, whatever they agreed to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unwanted: Vec<String>,
     language: Option<String>,
     birthday: Option<MonthDay>,
     home_location: Option<String>,
@@ -208,13 +212,18 @@ fn as_now(row: &CustomerRow, head: Fold, canonical: bool) -> CustomerLine {
         balance: row.balance,
         earned: head.earned,
         earned_by_channel: by_channel(head.earned_by_channel),
-        tier: head.standing.map(|held| held.tier),
+        // Whoever reads this elsewhere cannot ask; a tier that may be wrong is none to rely on.
+        tier: match head.tier_doubt() {
+            Some(_) => Some(UNKNOWN.into()),
+            None => head.standing.map(|held| held.tier),
+        },
         segments: head.memberships.into_keys().collect(),
         now: Some(Now {
             enrolled_at: head.enrolled_at.map(Time),
             origin: head.origin,
             tags: head.tags.into_iter().collect(),
             consents: head.consents,
+            unwanted: head.unwanted.into_iter().collect(),
             language: head.language,
             birthday: head.birthday,
             home_location: head.home_location,

@@ -5,6 +5,7 @@ use crate::error::Trouble;
 use crate::row;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{Event, Instant, Points, Position, Sale};
+use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::store::StoreError;
 
 /// A sale, and what the ledger holds for it.
@@ -13,6 +14,8 @@ pub struct OrderRow {
     pub event: Event,
     /// The sum of its entries, corrections included.
     pub points: Points,
+    /// The answer that it got.
+    pub outcome: Outcome,
 }
 
 impl Reads {
@@ -35,7 +38,8 @@ impl Reads {
             let mut orders = Vec::new();
             sql.find::<()>(
                 "SELECT j.body, (SELECT coalesce(sum(e.amount), 0) FROM entries e
-                                 WHERE e.customer = h.customer AND e.journal = h.journal)
+                                 WHERE e.customer = h.customer AND e.journal = h.journal),
+                        j.outcome, j.first_entry
                  FROM history h JOIN journal j ON j.seq = h.journal
                  WHERE h.customer = (SELECT id FROM customers WHERE public = ?1) AND h.orders > 0
                  AND (h.at, h.source, h.id) < (?2, ?3, ?4)
@@ -47,6 +51,7 @@ impl Reads {
                         orders.push(OrderRow {
                             event,
                             points: row.get(1)?,
+                            outcome: row::outcome(&row.get::<_, Vec<u8>>(2)?, row.get(3)?)?,
                         });
                     }
                     Ok((orders.len() >= limit as usize).then_some(()))

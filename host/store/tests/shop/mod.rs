@@ -207,6 +207,7 @@ impl TestRules {
             tiers: Vec::new(),
             tags: Vec::new(),
             limits: Default::default(),
+            campaigns: None,
         };
         let owned = |keys: &[&str]| {
             keys.iter()

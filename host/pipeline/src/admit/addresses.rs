@@ -1,0 +1,132 @@
+//! Postal addresses of a profile. They are personal: they are read here, go to the personal room,
+//! and are nowhere else.
+
+use super::data::short;
+use crate::limits;
+use crate::refusal::{Refusal, invalid};
+use serde::{Deserialize, Serialize};
+
+/// One address, in the parts in which shops and carriers want it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Address {
+    /// What the customer calls it: "home", "office".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    pub line1: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line2: Option<String>,
+    pub city: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// Where to send things if nothing else is said. One of them is.
+    #[serde(default)]
+    pub default: bool,
+}
+
+impl Address {
+    /// All of it in one line, as it is written on a parcel.
+    pub fn in_one_line(&self) -> String {
+        let town = match &self.postal_code {
+            Some(code) => format!("{} {code}", self.city),
+            None => self.city.clone(),
+        };
+        let parts = [
+            Some(&self.line1),
+            self.line2.as_ref(),
+            Some(&town),
+            self.region.as_ref(),
+            Some(&self.country),
+        ];
+        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+        parts.join(", ")
+    }
+}
+
+/// Checks a customer's addresses: without doubles, and with one default, which is the first where
+/// none is said to be.
+pub(super) fn check(given: Vec<Address>) -> Result<Vec<Address>, Refusal> {
+    const AT: &str = "/data/addresses";
+    if given.len() > limits::ADDRESSES_MAX {
+        return invalid(
+            "too-many",
+            AT,
+            format!(
+                "{} addresses, and {} is the limit",
+                given.len(),
+                limits::ADDRESSES_MAX
+            ),
+        );
+    }
+    let mut addresses: Vec<Address> = Vec::with_capacity(given.len());
+    for (index, address) in given.into_iter().enumerate() {
+        let address = one(address, &format!("{AT}/{index}"))?;
+        let place = |it: &Address| (it.in_one_line().to_lowercase(), it.label.clone());
+        if addresses
+            .iter()
+            .any(|known| place(known) == place(&address))
+        {
+            continue;
+        }
+        addresses.push(address);
+    }
+    match addresses.iter().filter(|it| it.default).count() {
+        0 => {
+            if let Some(first) = addresses.first_mut() {
+                first.default = true;
+            }
+        }
+        1 => {}
+        more => {
+            return invalid(
+                "one-default",
+                AT,
+                format!("{more} addresses are said to be the default; one can be"),
+            );
+        }
+    }
+    Ok(addresses)
+}
+
+fn one(given: Address, at: &str) -> Result<Address, Refusal> {
+    let text = |text: String, part: &str| short(text.trim().to_owned(), &format!("{at}/{part}"));
+    let some = |given: Option<String>, part: &str| {
+        let read = given.map(|it| text(it, part)).transpose()?;
+        Ok::<_, Refusal>(read.filter(|it| !it.is_empty()))
+    };
+    let address = Address {
+        label: some(given.label, "label")?,
+        line1: text(given.line1, "line1")?,
+        line2: some(given.line2, "line2")?,
+        city: text(given.city, "city")?,
+        region: some(given.region, "region")?,
+        postal_code: some(given.postal_code, "postal_code")?,
+        country: text(given.country, "country")?.to_uppercase(),
+        default: given.default,
+    };
+    for (part, value) in [("line1", &address.line1), ("city", &address.city)] {
+        if value.is_empty() {
+            return invalid(
+                "address-incomplete",
+                format!("{at}/{part}"),
+                format!("{part} is empty"),
+            );
+        }
+    }
+    let known: Result<phonenumber::country::Id, _> = address.country.parse();
+    if known.is_err() {
+        return invalid(
+            "unknown-country",
+            format!("{at}/country"),
+            format!(
+                "{:?} is not an ISO 3166-1 alpha-2 country; US is",
+                address.country
+            ),
+        );
+    }
+    Ok(address)
+}
