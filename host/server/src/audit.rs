@@ -132,9 +132,7 @@ impl Shared {
         }
         Ok(())
     }
-}
 
-impl Shared {
     /// The next event of the walk, in the rules of then.
     fn decide_again(&self, desk: &Desk, reruns: &mut Reruns) -> Result<(), RerunError> {
         let reads = desk.store.reads();
