@@ -3,17 +3,20 @@
 //!
 //! It reads, and mends nothing.
 
+use crate::chores::Chores;
 use crate::desk::Desk;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use stampcard_pipeline::store::StoreError;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How often it looks.
 const BEAT: Duration = Duration::from_secs(10);
 /// Customers at each look: a few milliseconds of one reader, 400,000 customers a day.
 const CUSTOMERS: u32 = 50;
+/// Shops that are looked at in one beat. Of more than these each waits longer, so that the audits of
+/// forty shops take no more of the machine than those of eight.
+const SHOPS_A_BEAT: usize = 8;
 
 /// What was found since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,16 +27,9 @@ pub struct Audited {
     pub differences: u64,
 }
 
-/// The audit of an open shop. It stops when it is dropped.
-pub struct Audit {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
-
+/// The audit of an open shop.
 #[derive(Default)]
-struct Shared {
-    stop: Mutex<bool>,
-    stopped: Condvar,
+pub struct Audit {
     round: Mutex<Round>,
 }
 
@@ -47,40 +43,24 @@ struct Round {
 }
 
 impl Audit {
-    pub fn start(desk: Arc<Desk>) -> Audit {
-        let shared = Arc::new(Shared::default());
-        let looking = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("audit".into())
-            .spawn(move || looking.run(&desk))
-            .expect("the operating system gives a thread at the start");
-        Audit {
-            shared,
-            thread: Some(thread),
-        }
+    /// Looks for as long as the shop is open. `shops` is how many the process has.
+    pub fn start(chores: &mut Chores, desk: Arc<Desk>, shops: usize) -> Arc<Audit> {
+        let audit = Arc::new(Audit::default());
+        let looking = Arc::clone(&audit);
+        let beat = BEAT * u32::try_from(shops.div_ceil(SHOPS_A_BEAT).max(1)).unwrap_or(u32::MAX);
+        chores.every(beat, "audit", move |_| {
+            if let Err(error) = looking.look(&desk) {
+                tracing::error!(%error, "customers cannot be computed again");
+            }
+        });
+        audit
     }
 
     pub fn audited(&self) -> Audited {
-        let round = self.shared.round.lock();
+        let round = self.round.lock();
         Audited {
             looks: round.looks,
             differences: round.differences.max(round.differences_before),
-        }
-    }
-}
-
-impl Shared {
-    fn run(&self, desk: &Desk) {
-        let mut stop = self.stop.lock();
-        while !*stop {
-            drop(stop);
-            if let Err(error) = self.look(desk) {
-                tracing::error!(%error, "customers cannot be computed again");
-            }
-            stop = self.stop.lock();
-            if !*stop {
-                self.stopped.wait_for(&mut stop, BEAT);
-            }
         }
     }
 
@@ -108,19 +88,5 @@ impl Shared {
             }
         }
         Ok(())
-    }
-}
-
-impl Drop for Audit {
-    fn drop(&mut self) {
-        *self.shared.stop.lock() = true;
-        self.shared.stopped.notify_all();
-        if self
-            .thread
-            .take()
-            .is_some_and(|thread| thread.join().is_err())
-        {
-            tracing::error!("the audit panicked");
-        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod audit;
 mod backup;
+mod chores;
 mod cli;
 mod clock;
 mod config;
@@ -16,12 +17,14 @@ mod keys;
 mod lanes;
 mod log;
 mod merchant;
+mod merchants;
 mod orders;
 mod pack;
 mod recorded;
 mod reload;
 mod replay;
 mod table;
+mod turns;
 
 use std::process::ExitCode;
 

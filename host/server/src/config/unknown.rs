@@ -116,7 +116,14 @@ pub const MERCHANT_KEYS: &Keys = &[
 pub const SERVER_KEYS: &Keys = &[
     (
         "",
-        &["listen", "lanes", "queue", "requests_per_minute", "log"],
+        &[
+            "listen",
+            "operations",
+            "lanes",
+            "queue",
+            "requests_per_minute",
+            "log",
+        ],
     ),
     ("log", &["format", "level"]),
 ];
@@ -255,6 +262,7 @@ mod tests {
         assert_known(keys_of(&shop), MERCHANT_KEYS);
         let server = ServerFile {
             listen: Some(([127, 0, 0, 1], 80).into()),
+            operations: Some(([127, 0, 0, 1], 81).into()),
             lanes: Some(1),
             queue: Some(1),
             requests_per_minute: Some(crate::config::REQUESTS_PER_MINUTE),

@@ -100,7 +100,7 @@ impl Install {
             actor: login(),
             reason: self.reason,
         };
-        let done = orders::give(&Folder::at(&self.dir), &order, Some(component))?;
+        let done = orders::give(&Folder::of_one(&self.dir)?, &order, Some(component))?;
         tell(&done, self.json)
     }
 }
@@ -112,14 +112,14 @@ impl Rollback {
             actor: login(),
             reason: self.reason,
         };
-        let done = orders::give(&Folder::at(&self.dir), &order, None)?;
+        let done = orders::give(&Folder::of_one(&self.dir)?, &order, None)?;
         tell(&done, self.json)
     }
 }
 
 impl Apply {
     pub fn run(self) -> Run {
-        let done = orders::give(&Folder::at(&self.dir), &Order::Apply, None)?;
+        let done = orders::give(&Folder::of_one(&self.dir)?, &Order::Apply, None)?;
         let problems = done["problems"].as_array().map_or(&[][..], Vec::as_slice);
         if self.json {
             say_json(&done)?;

@@ -7,13 +7,14 @@ use stampcard_pipeline::event::Instant;
 use stampcard_store::reads::{Backlog, Counters, Recent};
 
 pub(super) fn text(
+    page: &mut Text,
     store: &Counters,
     backlog: &Backlog,
     recent: &Recent,
     now: Instant,
     disk: Option<Room>,
     not_loaded: u64,
-) -> String {
+) {
     let seconds =
         |since: Option<Instant>| since.map_or(0, |since| (now.0 - since.0).max(0) as u64 / 1_000);
     let mut gauges = vec![
@@ -86,10 +87,8 @@ pub(super) fn text(
         ));
         gauges.push(("stampcard_disk_bytes", "The size of that disk.", all));
     }
-    let mut page = Text::default();
     for (name, help, value) in gauges {
         page.metric(name, "gauge", help);
         page.sample(&[], value);
     }
-    page.text
 }
