@@ -195,11 +195,8 @@ fn the_same_sale_in_two_shops_is_two_sales() {
         ids[0], ids[1],
         "customers are named under each shop's secret"
     );
-    let tag = json!({"specversion": "1.0", "source": "till-1", "id": "2", "type": "tags.assigned",
-                     "time": Timestamp::now().to_string(),
-                     "data": {"customer": {"email": "ana@example.com"}, "add": ["VIP"], "reason": "asked"}});
-    let tagged = server.post_as(&shops["soho"].keys.operator, "/v1/events", &tag);
-    assert_eq!(tagged.status, 200, "{}", tagged.body);
+    let more = server.post_as(&shops["soho"].keys.pos, "/v1/events", &bought("2", "ana"));
+    assert_eq!(more.body["customer"]["balance"], 20, "{}", more.body);
     server.stop();
     shops.check();
     assert_eq!(shops["soho"].exported("events", &[]).len(), 2);

@@ -18,7 +18,12 @@ fn a_plugin_that_two_shops_have_is_compiled_once_and_is_in_memory_once() {
             until_open(&server, name);
             let keys = &shops[name].keys;
             let outcome = server.post_as(&keys.pos, "/v1/events", &bought("1", "ana"));
-            assert_eq!(outcome.body["customer"]["balance"], json!(10), "{name}");
+            assert_eq!(
+                outcome.body["customer"]["balance"],
+                json!(10),
+                "{name}: {}",
+                outcome.body
+            );
             let plugins = server.get_as(&keys.operator, "/v1/plugins");
             let live = plugins.body["plugins"].as_array().map(Vec::len);
             assert_eq!(live, Some(4), "{}", plugins.body);

@@ -117,10 +117,12 @@ impl Front {
     /// The gate of the shop that a key belongs to.
     async fn gate_of(self: &Arc<Self>, key: &KeyHash) -> Option<Arc<Gate>> {
         let known = || self.index.load().get(key).cloned();
-        if let Some(gate) = known() {
+        if let Some(gate) = known()
+            && gate.way.get().is_some()
+        {
             return Some(gate);
         }
-        // It may have been made a moment ago.
+        // It may have been made, or its shop opened, a moment ago.
         let asked = Instant::now();
         let mut last = self.round.lock().await;
         if last.is_none_or(|last| last <= asked) {
