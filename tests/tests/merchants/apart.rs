@@ -199,8 +199,8 @@ fn the_same_sale_in_two_shops_is_two_sales() {
     assert_eq!(more.body["customer"]["balance"], 20, "{}", more.body);
     server.stop();
     shops.check();
-    assert_eq!(shops["soho"].exported("events", &[]).len(), 2);
-    assert_eq!(shops["brooklyn"].exported("events", &[]).len(), 1);
+    assert_eq!(shops["soho"].exported("ledger", &[]).len(), 2);
+    assert_eq!(shops["brooklyn"].exported("ledger", &[]).len(), 1);
 }
 
 #[test]

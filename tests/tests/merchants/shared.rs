@@ -12,12 +12,12 @@ fn a_plugin_that_two_shops_have_is_compiled_once_and_is_in_memory_once() {
     let shops = Shops::new(&["soho", "brooklyn"]);
     let cache = tempfile::tempdir().expect("a temporary folder");
     let fresh: [(&str, &OsStr); 1] = [("STAMPCARD_CACHE", cache.path().as_os_str())];
-    let components = |compiled: f64| {
+    let components = |compiled: f64, id: &str| {
         let server = shops.serve_in(&fresh);
         for name in ["soho", "brooklyn"] {
             until_open(&server, name);
             let keys = &shops[name].keys;
-            let outcome = server.post_as(&keys.pos, "/v1/events", &bought("1", "ana"));
+            let outcome = server.post_as(&keys.pos, "/v1/events", &bought(id, id));
             assert_eq!(
                 outcome.body["customer"]["balance"],
                 json!(10),
@@ -34,9 +34,9 @@ fn a_plugin_that_two_shops_have_is_compiled_once_and_is_in_memory_once() {
         assert_eq!(of("stampcard_components_compiled_total "), compiled);
         server.stop();
     };
-    components(4.0);
+    components(4.0, "1");
     // And never again: the cache has them.
-    components(0.0);
+    components(0.0, "2");
 }
 
 #[test]
