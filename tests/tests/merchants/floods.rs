@@ -1,13 +1,14 @@
 //! A shop that is flooded, or whose plugin never ends, is turned away by itself; the tills of the
 //! other shop do not notice.
 //!
-//! Here the bound is loose, because the gate runs beside other tests on machines of which nobody
-//! knows anything; `cargo xtask bench` has the strict figure: at most 1.5 times.
+//! Here the bound is loose and the calmest rounds are compared, because the gate runs beside other
+//! tests on machines of which nobody knows anything; `cargo xtask bench` has the strict figure, over
+//! all rounds: at most 1.5 times.
 
 use stampcard_tests::neighbours::{Flood, Measured, measure};
 use std::time::Duration;
 
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 4;
 const ROUND: Duration = Duration::from_millis(1_500);
 /// Of what the tills wait alone, and beyond that what a busy machine does to any of them.
 const TIMES_MAX: u32 = 3;
@@ -17,7 +18,7 @@ const NOISE: Duration = Duration::from_millis(50);
 fn nobody_waits_for_the_neighbour(measured: &Measured) {
     assert!(measured.samples >= 400, "{measured:?}");
     assert!(
-        measured.beside <= measured.alone * TIMES_MAX + NOISE,
+        measured.calmest_beside <= measured.calmest_alone * TIMES_MAX + NOISE,
         "{measured:?}"
     );
 }
