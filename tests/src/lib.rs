@@ -12,12 +12,15 @@ pub mod event;
 pub mod generated;
 pub mod markdown;
 pub mod matching;
+pub mod neighbours;
 pub mod reader;
 pub mod rows;
 pub mod server;
 pub mod shop;
+pub mod shops;
 pub mod story;
 
 pub use event::sale;
 pub use server::{Answer, Server};
 pub use shop::Shop;
+pub use shops::Shops;

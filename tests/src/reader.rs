@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 /// Where a server listens in our documents.
 const PORT: &str = "127.0.0.1:8377";
+/// Where a server of several shops shows all of them.
+const OPERATIONS: &str = "127.0.0.1:8378";
 /// What a reader has of the clone.
 const CLONE: [&str; 8] = [
     "examples",
@@ -29,6 +31,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 pub struct Reader {
     room: TempDir,
     address: String,
+    operations: String,
 }
 
 impl Default for Reader {
@@ -45,9 +48,13 @@ impl Reader {
         for name in CLONE {
             std::os::unix::fs::symlink(root().join(name), room.path().join(name)).expect("a link");
         }
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a port");
+        // Both at the same time, so that they are two.
+        let bind = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let (port, next) = (bind(), bind());
+        let address = |listener: &std::net::TcpListener| {
+            let address = listener.local_addr().expect("it is bound");
+            address.to_string()
+        };
         let bin = binary::path()
             .parent()
             .expect("a binary lies in a folder")
@@ -66,7 +73,8 @@ impl Reader {
         fs::write(room.path().join("prelude.sh"), prelude).expect("a file");
         Reader {
             room,
-            address: port.to_string(),
+            address: address(&port),
+            operations: address(&next),
         }
     }
 
@@ -82,7 +90,7 @@ impl Reader {
     /// Types a block into bash and returns what it printed; every command of it must succeed.
     #[track_caller]
     pub fn run(&self, text: &str) -> String {
-        let text = text.replace(PORT, &self.address);
+        let text = self.here(text);
         let script = format!(
             ". ./prelude.sh\n{text}\nset +u\ndeclare -p {VARIABLES} 2>/dev/null > keys.sh || true\n"
         );
@@ -96,12 +104,18 @@ impl Reader {
         printed
     }
 
+    /// A text of a document with the ports of this reader.
+    fn here(&self, text: &str) -> String {
+        text.replace(PORT, &self.address)
+            .replace(OPERATIONS, &self.operations)
+    }
+
     /// Types the command that opens a shop, and waits until it listens.
     #[track_caller]
     pub fn serve(&self, command: &str) -> Serving {
         let script = format!(
             ". ./prelude.sh\nexec {} --listen {}\n",
-            command.trim(),
+            self.here(command.trim()),
             self.address
         );
         let child = bash(self.room.path(), &script)

@@ -19,6 +19,8 @@ const STOP_MAX: Duration = Duration::from_secs(30);
 
 pub struct Server {
     pub address: String,
+    /// Where a server of several shops shows all of them; empty for one shop.
+    pub operations: String,
     pub keys: Keys,
     child: Child,
     log: PathBuf,
@@ -68,7 +70,11 @@ impl Server {
                 .spawn()
                 .expect("the binary starts");
         let stdout = child.stdout.take().expect("it is piped");
-        let Some(address) = listening(stdout) else {
+        let Some(Listening {
+            address,
+            operations,
+        }) = listening(stdout)
+        else {
             child.kill().ok();
             let code = child.wait();
             panic!(
@@ -78,6 +84,7 @@ impl Server {
         };
         Server {
             address,
+            operations,
             keys: keys.clone(),
             child,
             log,
@@ -106,6 +113,19 @@ impl Server {
         answer.body
     }
 
+    /// A figure of `/metrics` by its name and some of its labels, such as `code="sum"`.
+    #[track_caller]
+    pub fn figure(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        let page = self.get("/metrics");
+        let mut lines = page.as_str().expect("a page of text").lines();
+        lines.find_map(|line| {
+            let (sample, value) = line.rsplit_once(' ')?;
+            let (of, labelled) = sample.split_once('{').unwrap_or((sample, ""));
+            let is_it = of == name && labels.iter().all(|label| labelled.contains(label));
+            is_it.then(|| value.parse().expect("a number"))
+        })
+    }
+
     pub fn get_as(&self, key: &str, path: &str) -> Answer {
         self.ask("GET", key, path, None)
             .unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()))
@@ -125,6 +145,14 @@ impl Server {
         body: Option<&Value>,
     ) -> Result<Answer, ureq::Error> {
         ask(&self.agent, &self.address, method, key, path, body)
+    }
+
+    /// Reads from the operations of a server of several shops, without a key.
+    #[track_caller]
+    pub fn operations(&self, path: &str) -> Value {
+        ask(&self.agent, &self.operations, "GET", "", path, None)
+            .unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()))
+            .body
     }
 
     /// Another client with connections of its own, for another thread.
@@ -281,14 +309,26 @@ fn ask(
     })
 }
 
+/// Where a server answers.
+#[derive(Default)]
+struct Listening {
+    address: String,
+    operations: String,
+}
+
 /// Reads standard output up to the line that says where the server listens. The rest is read and
 /// dropped, so that the pipe never fills.
-fn listening(stdout: std::process::ChildStdout) -> Option<String> {
+fn listening(stdout: std::process::ChildStdout) -> Option<Listening> {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
+        let mut listening = Listening::default();
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let Some(address) = line.strip_prefix("operations on ") {
+                listening.operations = address.to_owned();
+            }
             if let Some(address) = line.strip_prefix("listening on ") {
-                sender.send(address.to_owned()).ok();
+                listening.address = address.to_owned();
+                sender.send(std::mem::take(&mut listening)).ok();
             }
         }
     });

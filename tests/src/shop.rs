@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A shop in New York with USD, the starter pack, and two stores, `soho` and `brooklyn`.
@@ -15,7 +16,7 @@ pub struct Shop {
     pub dir: PathBuf,
     pub keys: Keys,
     /// Removes the folder when the shop goes out of scope.
-    _room: TempDir,
+    _room: Arc<TempDir>,
 }
 
 /// The keys that `init` prints once.
@@ -52,6 +53,19 @@ impl Shop {
         shop
     }
 
+    /// One of several shops of a folder, which lives as long as the longest of them.
+    #[track_caller]
+    pub(crate) fn within(room: &Arc<TempDir>, dir: PathBuf) -> Shop {
+        let keys = init(&dir, &[]);
+        let shop = Shop {
+            dir,
+            keys,
+            _room: Arc::clone(room),
+        };
+        shop.append("merchant.toml", STORES);
+        shop
+    }
+
     /// A shop without locations, with more arguments for `init`.
     #[track_caller]
     pub fn bare(arguments: &[&str]) -> Shop {
@@ -64,7 +78,7 @@ impl Shop {
         Shop {
             dir,
             keys,
-            _room: room,
+            _room: room.into(),
         }
     }
 
@@ -97,7 +111,7 @@ impl Shop {
         Shop {
             dir,
             keys: self.keys.clone(),
-            _room: room,
+            _room: room.into(),
         }
     }
 
@@ -153,7 +167,7 @@ impl Shop {
         let copy = Shop {
             dir,
             keys: self.keys.clone(),
-            _room: room,
+            _room: room.into(),
         };
         let server = copy.serve();
         (server, copy)

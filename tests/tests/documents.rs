@@ -28,6 +28,7 @@ fn every_path_that_a_document_names_exists() {
         "docs/runbooks/full-disk.md",
         "docs/runbooks/people-and-tills.md",
         "docs/runbooks/restore.md",
+        "docs/runbooks/shop-not-open.md",
         "docs/runbooks/stuck-timers.md",
         "tests/scenarios/README.md",
     ] {
@@ -59,7 +60,7 @@ fn is_of_a_shop(path: &str) -> bool {
         "src/lib.rs",
         "data/stampcard.db",
     ];
-    let is_in_it = ["shop/", "data/", "plugins/starter-"];
+    let is_in_it = ["shop/", "shops/", "data/", "plugins/starter-"];
     FILES.contains(&path) || is_in_it.iter().any(|folder| path.starts_with(folder))
 }
 

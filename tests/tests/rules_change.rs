@@ -159,11 +159,9 @@ fn a_plugin_that_fails_for_many_is_quarantined_and_what_it_missed_is_made_good_o
         "{}",
         told.stdout
     );
-    let metrics = server.get("/metrics");
-    let figures = metrics.as_str().expect("a page");
-    assert!(
-        figures.contains("stampcard_plugins_quarantined 1"),
-        "{figures}"
+    assert_eq!(
+        server.figure("stampcard_plugins_quarantined", &[]),
+        Some(1.0)
     );
 
     // The mended version pays three times as much, which is for what it is asked about.

@@ -231,11 +231,9 @@ fn a_queue_goes_through_whole_whatever_is_poison_in_it_or_comes_twice() {
         );
     }
     // Somebody is told: there is a figure, and an alert on it.
-    let figures = server.get("/metrics");
-    let told = figures.as_str().expect("a page of text");
-    assert!(
-        told.contains("stampcard_refusals_total{code=\"sum\"} 3"),
-        "{told}"
+    assert_eq!(
+        server.figure("stampcard_refusals_total", &["code=\"sum\""]),
+        Some(3.0)
     );
     let alerts = std::fs::read_to_string(binary::root().join("examples/operations/alerts.yml"));
     assert!(

@@ -5,6 +5,7 @@
 mod growth;
 mod ingest;
 mod inside;
+mod neighbours;
 mod post;
 
 use crate::{Failure, setup};
@@ -51,6 +52,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     figures.extend(ingest::measure(options.quick)?);
     figures.extend(post::measure(options.quick)?);
     figures.extend(growth::measure(options.quick)?);
+    figures.extend(neighbours::measure(options.quick));
     println!();
     for figure in &figures {
         println!(

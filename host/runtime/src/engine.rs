@@ -5,7 +5,7 @@
 //! `compile.rs` do.
 
 use crate::cache::CacheError;
-use crate::library::Library;
+use crate::library::{Library, LibraryFigures};
 use crate::limits::{
     CALLS_AT_ONCE, CompileLimits, MEMORY_BYTES_MOST, PARTS_PER_COMPONENT, RESIDENT_MEMORY_BYTES,
     RESIDENT_TABLE_BYTES, STACK_BYTES, TABLE_ENTRIES_MAX, TICK_MS,
@@ -83,6 +83,11 @@ impl Engine {
     /// and mean nothing under another.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// What was compiled, and what code is in memory for all shops together.
+    pub fn figures(&self) -> LibraryFigures {
+        self.library.figures()
     }
 
     pub(crate) fn library(&self) -> &Library {

@@ -37,6 +37,7 @@ pub use code::CodeError;
 pub use compile::{CompileError, child_main};
 pub use component::{ComponentError, Import, Inspection, inspect};
 pub use engine::{Engine, EngineError, Room};
+pub use library::LibraryFigures;
 pub use manifest::{PackPlugin, Personal, PluginFile};
 pub use plugin::{Candidate, LoadError};
 pub use rule_book::{CaseError, NotLoaded, RuleBook};

@@ -8,9 +8,10 @@ use crate::component::{Shape, check};
 use crate::digest::Digest;
 use crate::limits::CompileLimits;
 use crate::plugin::LoadError;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 pub(crate) struct Library {
@@ -22,6 +23,23 @@ pub(crate) struct Library {
     /// A place for each component in use. Whoever loads one holds its place, so that a component
     /// that many shops want at once is compiled once.
     places: Mutex<HashMap<Digest, Arc<Mutex<Weak<Code>>>>>,
+    /// Held while a component is compiled: one at a time, because the child that does it may take
+    /// 2 GiB and a minute of every processor, and the tills of other shops go on.
+    compiling: Mutex<()>,
+    /// Held while a plugin that is being loaded is configured: one at a time, so that loading takes
+    /// one of the slots for calls and leaves the others to events.
+    configuring: Mutex<()>,
+    compiled: AtomicU64,
+}
+
+/// What the library did and holds, for whoever watches the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LibraryFigures {
+    /// Components that were compiled since the start. The others were in the cache, or in memory for
+    /// another shop.
+    pub compiled: u64,
+    /// Components whose code is in memory, each once for all shops.
+    pub in_memory: u64,
 }
 
 impl Library {
@@ -39,6 +57,9 @@ impl Library {
             compiler,
             compile,
             places: Mutex::default(),
+            compiling: Mutex::default(),
+            configuring: Mutex::default(),
+            compiled: AtomicU64::new(0),
         })
     }
 
@@ -57,6 +78,22 @@ impl Library {
         let code = Arc::new(self.load(name, component, &digest, &shape)?);
         *place = Arc::downgrade(&code);
         Ok(code)
+    }
+
+    /// Waits until no other plugin is being configured.
+    pub fn configuring(&self) -> MutexGuard<'_, ()> {
+        self.configuring.lock()
+    }
+
+    pub fn figures(&self) -> LibraryFigures {
+        let in_use = |place: &&Arc<Mutex<Weak<Code>>>| {
+            // Whoever holds a place is loading what belongs into it.
+            place.try_lock().is_none_or(|code| code.strong_count() > 0)
+        };
+        LibraryFigures {
+            compiled: self.compiled.load(Ordering::Relaxed),
+            in_memory: self.places.lock().values().filter(in_use).count() as u64,
+        }
     }
 
     fn place(&self, digest: Digest) -> Arc<Mutex<Weak<Code>>> {
@@ -91,12 +128,15 @@ impl Library {
                 }
             }
         }
-        let code = compile(&self.compiler, &self.compile, component).map_err(|error| {
-            LoadError::Compile {
-                name: name.into(),
-                error,
-            }
+        let compiled = {
+            let _alone = self.compiling.lock();
+            compile(&self.compiler, &self.compile, component)
+        };
+        let code = compiled.map_err(|error| LoadError::Compile {
+            name: name.into(),
+            error,
         })?;
+        self.compiled.fetch_add(1, Ordering::Relaxed);
         let file = self.cache.keep(digest, &code)?;
         self.open_file(&file, digest, shape)
             .map_err(|error| LoadError::Code {

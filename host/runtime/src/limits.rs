@@ -152,6 +152,9 @@ pub const PARTS_PER_COMPONENT: Parts = Parts {
 };
 /// Calls at the same time for which slots are reserved.
 pub const CALLS_AT_ONCE: u32 = 64;
+/// Of them, those that events leave to what is none: plugins that are being loaded are configured,
+/// one at a time, and cases are run.
+pub const CALLS_BESIDE_EVENTS: u32 = 4;
 
 /// What the compilation of one component may take.
 #[derive(Clone, Copy, Debug)]

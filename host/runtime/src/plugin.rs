@@ -248,6 +248,7 @@ impl Plugin {
                 attributes: Vec::new(),
             },
         };
+        let _alone = engine.library().configuring();
         match call::configure(&plugin.subject()) {
             Ok(()) => Ok(plugin),
             Err(failure) => Err(LoadError::Configure {

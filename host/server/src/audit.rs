@@ -4,15 +4,15 @@
 //!
 //! It reads, and mends nothing.
 
+use crate::chores::Chores;
 use crate::desk::Desk;
 use crate::rerun::{Rerun, RerunError, Reruns};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use stampcard_pipeline::event::EventName;
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::Engine;
 use stampcard_store::reads::JournalRow;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How often it looks.
@@ -24,6 +24,9 @@ const CUSTOMERS: u32 = 50;
 const LOOKS_A_DAY: i64 = 24 * 60 * 60 / BEAT.as_secs() as i64;
 /// Rows of the journal that are looked at for an event: between two of them are rule books.
 const ROWS: u32 = 16;
+/// Shops that are looked at in one beat. Of more than these each waits longer, so that the audits of
+/// forty shops take no more of the machine than those of eight.
+const SHOPS_A_BEAT: usize = 8;
 
 /// What was found since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,16 +41,9 @@ pub struct Audited {
     pub rerun_differences: u64,
 }
 
-/// The audit of an open shop. It stops when it is dropped.
-pub struct Audit {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
-
+/// The audit of an open shop.
 #[derive(Default)]
-struct Shared {
-    stop: Mutex<bool>,
-    stopped: Condvar,
+pub struct Audit {
     round: Mutex<Round>,
 }
 
@@ -65,45 +61,30 @@ struct Round {
 }
 
 impl Audit {
-    pub fn start(desk: Arc<Desk>, engine: Engine) -> Audit {
-        let shared = Arc::new(Shared::default());
-        let looking = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("audit".into())
-            .spawn(move || looking.run(&desk, Reruns::new(engine)))
-            .expect("the operating system gives a thread at the start");
-        Audit {
-            shared,
-            thread: Some(thread),
-        }
+    /// Looks for as long as the shop is open. `shops` is how many the process has.
+    pub fn start(chores: &mut Chores, desk: Arc<Desk>, engine: Engine, shops: usize) -> Arc<Audit> {
+        let audit = Arc::new(Audit::default());
+        let looking = Arc::clone(&audit);
+        let beat = BEAT * u32::try_from(shops.div_ceil(SHOPS_A_BEAT).max(1)).unwrap_or(u32::MAX);
+        let mut reruns = Reruns::new(engine);
+        chores.every(beat, "audit", move |_| {
+            if let Err(error) = looking.look(&desk) {
+                tracing::error!(%error, "customers cannot be computed again");
+            }
+            if let Err(error) = looking.decide_again(&desk, &mut reruns) {
+                tracing::error!(%error, "an event cannot be decided again");
+            }
+        });
+        audit
     }
 
     pub fn audited(&self) -> Audited {
-        let round = self.shared.round.lock();
+        let round = self.round.lock();
         Audited {
             looks: round.looks,
             differences: round.differences.max(round.differences_before),
             reruns: round.reruns,
             rerun_differences: round.rerun_differences,
-        }
-    }
-}
-
-impl Shared {
-    fn run(&self, desk: &Desk, mut reruns: Reruns) {
-        let mut stop = self.stop.lock();
-        while !*stop {
-            drop(stop);
-            if let Err(error) = self.look(desk) {
-                tracing::error!(%error, "customers cannot be computed again");
-            }
-            if let Err(error) = self.decide_again(desk, &mut reruns) {
-                tracing::error!(%error, "an event cannot be decided again");
-            }
-            stop = self.stop.lock();
-            if !*stop {
-                self.stopped.wait_for(&mut stop, BEAT);
-            }
         }
     }
 
@@ -170,19 +151,5 @@ impl Shared {
             );
         }
         Ok(())
-    }
-}
-
-impl Drop for Audit {
-    fn drop(&mut self) {
-        *self.shared.stop.lock() = true;
-        self.shared.stopped.notify_all();
-        if self
-            .thread
-            .take()
-            .is_some_and(|thread| thread.join().is_err())
-        {
-            tracing::error!("the audit panicked");
-        }
     }
 }

@@ -2,16 +2,15 @@
 //!
 //! It decides nothing. What is due goes down the line as any event does, behind the tills.
 
+use crate::chores::Chores;
 use crate::desk::Desk;
 use crate::lanes::Lanes;
 use crate::merchant::reviews;
-use parking_lot::{Condvar, Mutex};
 use stampcard_pipeline::admit::Arrival;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::store::StoreError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 /// How often the clock looks. Timers are set in minutes and days; a second more is not noticed.
@@ -88,86 +87,42 @@ pub fn drive(
     Ok(all)
 }
 
-/// The clock of an open shop. It stops when it is dropped.
-pub struct Clock {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
-
+/// The clock of an open shop, which counts what it drove.
 #[derive(Default)]
-struct Shared {
-    stop: Mutex<bool>,
-    stopped: Condvar,
+pub struct Clock {
     done: AtomicU64,
     failed: AtomicU64,
 }
 
 impl Clock {
-    /// With each beat something else is looked after as well.
-    pub fn start(
-        desk: Arc<Desk>,
-        lanes: Arc<Lanes>,
-        look_after: impl Fn() + Send + 'static,
-    ) -> Clock {
-        let shared = Arc::new(Shared::default());
-        let beating = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("shop-clock".into())
-            .spawn(move || beating.beat(&desk, &lanes, look_after))
-            .expect("the operating system gives a thread at the start");
-        Clock {
-            shared,
-            thread: Some(thread),
-        }
+    /// Looks at every beat for as long as the shop is open.
+    pub fn start(chores: &mut Chores, desk: Arc<Desk>, lanes: Arc<Lanes>) -> Arc<Clock> {
+        let clock = Arc::new(Clock::default());
+        let beating = Arc::clone(&clock);
+        chores.every(BEAT, "clock", move |closing| {
+            match drive(&desk, &lanes, now(), || closing.is_near()) {
+                Ok(driven) => {
+                    beating.done.fetch_add(driven.done, Ordering::Relaxed);
+                    beating.failed.fetch_add(driven.failed, Ordering::Relaxed);
+                }
+                Err(error) => tracing::error!(%error, "the clock cannot read what is due"),
+            }
+            if desk.round_is_open.load(Ordering::Acquire)
+                && let Err(error) =
+                    reviews::go_on(&desk, &lanes, now(), Some(BEAT), || closing.is_near())
+            {
+                tracing::error!(%error, "customers cannot be asked about the new rules");
+            }
+        });
+        clock
     }
 
     /// Since the start.
     pub fn driven(&self) -> Driven {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Driven {
-            done: count(&self.shared.done),
-            failed: count(&self.shared.failed),
-        }
-    }
-}
-
-impl Shared {
-    fn beat(&self, desk: &Desk, lanes: &Lanes, look_after: impl Fn()) {
-        let mut stop = self.stop.lock();
-        while !*stop {
-            drop(stop);
-            match drive(desk, lanes, now(), || *self.stop.lock()) {
-                Ok(driven) => {
-                    self.done.fetch_add(driven.done, Ordering::Relaxed);
-                    self.failed.fetch_add(driven.failed, Ordering::Relaxed);
-                }
-                Err(error) => tracing::error!(%error, "the clock cannot read what is due"),
-            }
-            look_after();
-            if desk.round_is_open.load(Ordering::Acquire)
-                && let Err(error) =
-                    reviews::go_on(desk, lanes, now(), Some(BEAT), || *self.stop.lock())
-            {
-                tracing::error!(%error, "customers cannot be asked about the new rules");
-            }
-            stop = self.stop.lock();
-            if !*stop {
-                self.stopped.wait_for(&mut stop, BEAT);
-            }
-        }
-    }
-}
-
-impl Drop for Clock {
-    fn drop(&mut self) {
-        *self.shared.stop.lock() = true;
-        self.shared.stopped.notify_all();
-        if self
-            .thread
-            .take()
-            .is_some_and(|thread| thread.join().is_err())
-        {
-            tracing::error!("the shop's clock panicked");
+            done: count(&self.done),
+            failed: count(&self.failed),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A shop's folder: which files it has, and how they are read.
+//! A shop's folder: which files it has, and how they are read. [`ShopsFolder`] is a folder of them.
 //!
 //! ```text
 //! shop/
@@ -11,7 +11,10 @@
 //! What is wrong is told with the file, the line, the key, and what to type instead. Nothing here
 //! runs anything.
 
+mod shops;
 pub mod unknown;
+
+pub use shops::{Place, ShopsFolder};
 
 use serde::{Deserialize, Serialize};
 use stampcard_pipeline::shop::{Shop, ShopError, ShopFile};
@@ -45,7 +48,11 @@ pub struct Folder {
 pub struct ServerFile {
     /// Address and port; `--listen` goes above it.
     pub listen: Option<SocketAddr>,
-    /// Threads that decide events: as many as the machine has processors, where it is not given.
+    /// Where a server of several shops answers whoever runs it: `/readyz` and `/metrics` of all shops.
+    /// The port after that of `listen`, on this machine alone, where it is not given.
+    pub operations: Option<SocketAddr>,
+    /// Threads that decide the events of a shop: as many as the machine has processors, where it is
+    /// not given, and of several shops each its part of them.
     pub lanes: Option<usize>,
     /// Events that wait in each lane before tills are asked to come back.
     pub queue: Option<usize>,
@@ -149,6 +156,11 @@ pub enum ConfigError {
         error: ShopError,
     },
     #[error(
+        "{dir} holds several shops, and this command is for one: name it, such as {dir}/{first}",
+        dir = .dir.display()
+    )]
+    SeveralShops { dir: PathBuf, first: String },
+    #[error(
         "there is no folder for compiled plugins: neither STAMPCARD_CACHE nor XDG_CACHE_HOME nor HOME is set; set STAMPCARD_CACHE to one that belongs to this user"
     )]
     NoCache,
@@ -163,8 +175,11 @@ impl Folder {
         &self.dir
     }
 
-    /// The merchant's name: that of the folder.
+    /// The merchant's name: that of the folder, as it was given where it was given by name.
     pub fn name(&self) -> String {
+        if let Some(name) = self.dir.file_name() {
+            return name.to_string_lossy().into_owned();
+        }
         let whole = fs::canonicalize(&self.dir).unwrap_or_else(|_| self.dir.clone());
         whole
             .file_name()
@@ -212,10 +227,34 @@ impl Folder {
     pub fn shop(&self) -> Result<Shop, ConfigError> {
         let path = self.dir.join(MERCHANT_FILE);
         if !path.exists() {
-            return Err(ConfigError::NotAShop { path });
+            return Err(self.not_a_shop());
         }
         let file: ShopFile = read(&path, MERCHANT_KEYS)?;
         Shop::new(file).map_err(|error| ConfigError::Shop { path, error })
+    }
+
+    /// The folder of a command that is for one shop.
+    pub fn of_one(dir: &Path) -> Result<Folder, ConfigError> {
+        let folder = Folder::at(dir);
+        match folder.not_a_shop() {
+            several @ ConfigError::SeveralShops { .. } => Err(several),
+            _ => Ok(folder),
+        }
+    }
+
+    /// Why the folder is not one shop's.
+    fn not_a_shop(&self) -> ConfigError {
+        if let Ok(Place::Shops(shops)) = Place::at(&self.dir)
+            && let Some(first) = shops.folders().ok().and_then(|all| all.first().cloned())
+        {
+            return ConfigError::SeveralShops {
+                dir: self.dir.clone(),
+                first: first.name(),
+            };
+        }
+        ConfigError::NotAShop {
+            path: self.dir.join(MERCHANT_FILE),
+        }
     }
 
     /// What the folder has for plugins: each `NAME.toml`, with its `NAME.wasm` and its schema.

@@ -7,6 +7,7 @@
 
 use crate::clock;
 use crate::desk::Desk;
+use crate::turns::Turns;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use stampcard_pipeline::admit::{Arrival, Sender};
@@ -106,14 +107,17 @@ impl Queue {
 
 impl Lanes {
     /// Starts the threads. `places` is how many events wait in each lane before tills are turned
-    /// away.
-    pub fn start(desk: Arc<Desk>, lanes: usize, places: usize) -> Lanes {
+    /// away; `turns` are those of all shops of the process.
+    pub fn start(desk: Arc<Desk>, turns: &Arc<Turns>, lanes: usize, places: usize) -> Lanes {
+        // What a lane says in the log is said of its shop.
+        let shop = Span::current();
         let lanes: Vec<Arc<Lane>> = (0..lanes.max(1)).map(|_| Arc::default()).collect();
         let threads = lanes.iter().enumerate().map(|(number, lane)| {
-            let (lane, desk) = (Arc::clone(lane), Arc::clone(&desk));
+            let (lane, desk, turns) = (Arc::clone(lane), Arc::clone(&desk), Arc::clone(turns));
+            let shop = shop.clone();
             std::thread::Builder::new()
                 .name(format!("lane-{number}"))
-                .spawn(move || lane.run(&desk))
+                .spawn(move || shop.in_scope(|| lane.run(&desk, &turns)))
                 .expect("the operating system gives a thread at the start")
         });
         let threads = Mutex::new(threads.collect());
@@ -263,9 +267,11 @@ enum Wait {
 }
 
 impl Lane {
-    fn run(&self, desk: &Desk) {
+    fn run(&self, desk: &Desk, turns: &Turns) {
         while let Some(job) = self.next() {
+            let turn = turns.take();
             self.decide(desk, job);
+            drop(turn);
             self.open.fetch_sub(1, Ordering::AcqRel);
             // Whoever waits looks at the number with the lock held, and would sleep on without it.
             drop(self.queue.lock());

@@ -3,6 +3,7 @@
 
 mod audit;
 mod backup;
+mod chores;
 mod cli;
 mod clock;
 mod config;
@@ -19,6 +20,7 @@ mod keys;
 mod lanes;
 mod log;
 mod merchant;
+mod merchants;
 mod orders;
 mod pack;
 mod recorded;
@@ -29,6 +31,7 @@ mod rerun;
 mod sandbox;
 mod table;
 mod telemetry;
+mod turns;
 
 use std::process::ExitCode;
 

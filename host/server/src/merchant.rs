@@ -12,6 +12,7 @@ pub use going_live::{Installed, NotLive, Reloaded, problems, state};
 pub use reviews::Foreseen;
 
 use crate::audit::{Audit, Audited};
+use crate::chores::Chores;
 use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Folder, ServerFile};
 use crate::desk::Desk;
@@ -21,7 +22,8 @@ use crate::keys;
 use crate::lanes::{Lanes, NotTaken, RETRY_AFTER_S, Reply};
 use crate::orders;
 use crate::recorded::RecordedError;
-use crate::reload::{self, Watch};
+use crate::reload::{Watch, Watched};
+use crate::turns::Turns;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use stampcard_pipeline::admit::{Sender, normal_phone};
@@ -30,14 +32,16 @@ use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::refusal::Refusal;
 use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
-use stampcard_runtime::{Engine, EngineError};
+use stampcard_runtime::{Engine, EngineError, LibraryFigures};
 use stampcard_store::{Birth, Grouping, Settings, SqliteStore};
 use std::collections::{BTreeSet, VecDeque};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
+use tracing::Span;
 
 /// How a shop is opened.
 #[derive(Clone, Debug)]
@@ -48,6 +52,25 @@ pub struct Options {
     pub queue: usize,
     /// When the store closes a group of changes.
     pub grouping: Grouping,
+    /// Shops that this process opens: they share its memory and its processors.
+    pub shops: usize,
+}
+
+/// What all shops of a process share. Clones are the same.
+#[derive(Clone)]
+pub struct Shared {
+    pub engine: Engine,
+    pub turns: Arc<Turns>,
+}
+
+impl Shared {
+    /// For a process whose compiled plugins are kept in `cache`.
+    pub fn new(cache: &Path) -> Result<Shared, EngineError> {
+        Ok(Shared {
+            engine: Engine::new(cache)?,
+            turns: Arc::new(Turns::of_this_machine()),
+        })
+    }
 }
 
 /// Events that wait in each lane. At 1,500 events a second and lane the last one waits for a third
@@ -58,14 +81,44 @@ pub const QUEUE_DEFAULT: usize = 512;
 /// longer, and fewer would wait for the disk.
 const IN_TURN_MAX: usize = 32;
 
+/// Of the memory that a shop alone may have, each of many has at least one part in so many: 8 MiB for
+/// its hot customers and its pages, which a shop with a few thousand customers does not fill.
+const MEMORY_PARTS_MAX: usize = 16;
+/// Connections for reads of each of several shops: one may be slow. Each shop's wait for each other.
+const READERS_OF_SEVERAL: usize = 2;
+
 impl Options {
-    /// As `stampcard.toml` says.
+    /// As the `stampcard.toml` of a shop says that is open alone.
     pub fn of(file: &ServerFile) -> Options {
+        Options::of_one_in(1, file)
+    }
+
+    /// The same for one of several shops.
+    pub fn of_one_in(shops: usize, file: &ServerFile) -> Options {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         Options {
-            lanes: file.lanes.unwrap_or(processors),
+            lanes: file.lanes.unwrap_or((processors / shops.max(1)).max(1)),
             queue: file.queue.unwrap_or(QUEUE_DEFAULT),
             grouping: Grouping::default(),
+            shops,
+        }
+    }
+
+    /// How the store is opened.
+    fn settings(&self) -> Settings {
+        let alone = Settings {
+            grouping: self.grouping,
+            ..Settings::default()
+        };
+        if self.shops <= 1 {
+            return alone;
+        }
+        let parts = self.shops.min(MEMORY_PARTS_MAX);
+        Settings {
+            cache_bytes: alone.cache_bytes / parts,
+            page_cache_kib: alone.page_cache_kib / parts as u32,
+            readers: READERS_OF_SEVERAL,
+            ..alone
         }
     }
 }
@@ -80,10 +133,20 @@ pub struct Merchant {
     reloads: Mutex<Reloads>,
     /// Held by whoever brings rules live: one after the other.
     changing: Mutex<()>,
-    clock: Mutex<Option<Clock>>,
-    audit: Mutex<Option<Audit>>,
-    watch: Mutex<Option<Watch>>,
+    /// What it does by itself; `None` until it is tended.
+    tended: Mutex<Option<Tended>>,
     closing: AtomicBool,
+    /// Names the shop in the log, where a process has several.
+    span: Span,
+    shops: usize,
+}
+
+/// What an open shop does by itself.
+struct Tended {
+    clock: Arc<Clock>,
+    audit: Arc<Audit>,
+    chores: Chores,
+    watched: Option<Watched>,
 }
 
 /// Why an event is not answered with an outcome.
@@ -172,23 +235,35 @@ impl Merchant {
     /// Opens a shop's folder: its files, its database, its plugins. It takes events at once; the
     /// clock and the watch over the folder are started by [`Merchant::tend`].
     pub fn open(dir: &Path, options: &Options) -> Result<Arc<Merchant>, OpenError> {
+        let shared = Shared::new(&Folder::at(dir).cache()?)?;
+        Merchant::open_with(&shared, dir, options)
+    }
+
+    /// The same in a process that has other shops, too.
+    pub fn open_with(
+        shared: &Shared,
+        dir: &Path,
+        options: &Options,
+    ) -> Result<Arc<Merchant>, OpenError> {
         let folder = Folder::at(dir);
+        let name = folder.name();
+        let span = match options.shops {
+            1 => Span::none(),
+            _ => tracing::info_span!("shop", name),
+        };
+        let _said_of_it = span.enter();
         // A shop that was open once opens again, whatever became of its file.
         let (shop, broken) = match folder.shop() {
             Ok(shop) => (Some(shop), None),
-            Err(ConfigError::NotAShop { path }) => {
-                return Err(ConfigError::NotAShop { path }.into());
+            Err(missing @ (ConfigError::NotAShop { .. } | ConfigError::SeveralShops { .. })) => {
+                return Err(missing.into());
             }
             Err(broken) if folder.database().exists() => (None, Some(broken)),
             Err(broken) => return Err(broken.into()),
         };
         let candidates = folder.candidates()?;
-        let engine = Engine::new(&folder.cache()?)?;
-        let settings = Settings {
-            grouping: options.grouping,
-            ..Settings::default()
-        };
-        let store = open_store(&folder, &settings)?;
+        let engine = shared.engine.clone();
+        let store = open_store(&folder, &options.settings())?;
         let shop = match (shop, store.rule_book(), &broken) {
             (Some(shop), _, _) => shop,
             (None, Some(last), Some(broken)) => {
@@ -212,10 +287,11 @@ impl Merchant {
         }
         let (live, drift) = at_start(&engine, &store, shop, candidates)?;
         let desk = Arc::new(Desk::new(store, live));
-        Ok(Arc::new(Merchant {
-            name: folder.name(),
+        let merchant = Merchant {
+            name,
             lanes: Arc::new(Lanes::start(
                 Arc::clone(&desk),
+                &shared.turns,
                 options.lanes,
                 options.queue,
             )),
@@ -228,34 +304,37 @@ impl Merchant {
                 ..Reloads::default()
             }),
             changing: Mutex::default(),
-            clock: Mutex::default(),
-            audit: Mutex::default(),
-            watch: Mutex::default(),
+            tended: Mutex::default(),
             closing: AtomicBool::new(false),
-        }))
+            span: span.clone(),
+            shops: options.shops,
+        };
+        Ok(Arc::new(merchant))
     }
 
-    /// Lets the shop's clock follow the wall clock, and takes changes of the folder as it says.
-    pub fn tend(self: &Arc<Self>) {
+    /// Lets the shop's clock follow the wall clock, and takes changes of the folder as it says and
+    /// orders of commands. All of it is done on threads of `runtime`, which must outlive
+    /// [`Merchant::close`].
+    pub fn tend(self: &Arc<Self>, runtime: &Handle, watch: Option<&Arc<Watch>>) {
+        let _said_of_it = self.span.enter();
         warm_up();
-        let merchant = Arc::downgrade(self);
-        *self.clock.lock() = Some(Clock::start(
-            Arc::clone(&self.desk),
-            Arc::clone(&self.lanes),
-            move || {
-                if let Some(merchant) = merchant.upgrade() {
-                    merchant.judge();
-                }
-            },
-        ));
-        *self.audit.lock() = Some(Audit::start(Arc::clone(&self.desk), self.engine.clone()));
-        *self.watch.lock() = reload::watch(self);
-        orders::answer_while_open(self);
+        let mut chores = Chores::new(runtime);
+        let desk = || Arc::clone(&self.desk);
+        let clock = Clock::start(&mut chores, desk(), Arc::clone(&self.lanes));
+        let audit = Audit::start(&mut chores, desk(), self.engine.clone(), self.shops);
+        quarantine::judge_while_open(&mut chores, self);
+        orders::answer_while_open(&mut chores, self);
+        *self.tended.lock() = Some(Tended {
+            clock,
+            audit,
+            chores,
+            watched: watch.and_then(|watch| watch.over(self)),
+        });
     }
 
-    /// It takes no more events.
-    pub fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
+    /// Names the shop in the log, where a process has several.
+    pub fn span(&self) -> &Span {
+        &self.span
     }
 
     pub fn name(&self) -> &str {
@@ -282,6 +361,11 @@ impl Merchant {
     /// What was counted since the start.
     pub fn figures(&self) -> &Figures {
         &self.desk.figures
+    }
+
+    /// What was compiled, and what code is in memory, for all shops of the process.
+    pub fn library(&self) -> LibraryFigures {
+        self.engine.figures()
     }
 
     pub(crate) fn desk(&self) -> &Desk {
@@ -357,8 +441,10 @@ impl Merchant {
         } else {
             None
         };
-        let clock = self.clock.lock();
-        let driven = clock.as_ref().map(Clock::driven).unwrap_or_default();
+        let (driven, audited) = match &*self.tended.lock() {
+            Some(tended) => (tended.clock.driven(), tended.audit.audited()),
+            None => Default::default(),
+        };
         Health {
             ready: why_not.is_none(),
             why_not,
@@ -367,25 +453,25 @@ impl Merchant {
             places,
             driven: driven.done,
             driven_failed: driven.failed,
-            audited: self
-                .audit
-                .lock()
-                .as_ref()
-                .map(Audit::audited)
-                .unwrap_or_default(),
+            audited,
             panics: self.lanes.panics(),
             reloads: self.reloads.lock().clone(),
         }
     }
 
     /// Takes no more events, decides those that were taken, and returns when all of it is on disk.
+    /// It is not to be called from a task.
     pub fn close(&self) -> Result<(), StoreError> {
         self.closing.store(true, Ordering::Release);
-        // Neither may be locked while its thread is waited for: the thread may want to look here.
-        let (watch, clock) = (self.watch.lock().take(), self.clock.lock().take());
-        drop(watch);
-        drop(clock);
-        drop(self.audit.lock().take());
+        // It may not be locked while chores are waited for: they may want to look here.
+        let tended = self.tended.lock().take();
+        if let Some(Tended {
+            chores, watched, ..
+        }) = tended
+        {
+            drop(watched);
+            chores.end();
+        }
         self.lanes.close();
         self.desk.store.flush()
     }

@@ -5,6 +5,7 @@
 //! the command leaves an order in it, and the server answers within moments. Whoever may write the
 //! shop's files may order.
 
+use crate::chores::{Chores, Closing};
 use crate::clock;
 use crate::config::Folder;
 use crate::figures::{LastFailure, health};
@@ -16,7 +17,7 @@ use stampcard_pipeline::rules::Rules;
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::{Candidate, RuleBook};
 use stampcard_store::{Grouping, OrderDesk};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often the server looks for orders. People wait for them, tills do not.
@@ -94,6 +95,7 @@ pub fn give(folder: &Folder, order: &Order, component: Option<Vec<u8>>) -> Resul
         lanes: 1,
         queue: 1,
         grouping: Grouping::default(),
+        shops: 1,
     };
     match Merchant::open(folder.dir(), &here) {
         Ok(merchant) => {
@@ -127,7 +129,7 @@ fn leave(folder: &Folder, order: &Order, component: Option<&[u8]>) -> Result<Val
 }
 
 /// Answers orders for as long as the shop is open.
-pub fn answer_while_open(merchant: &Arc<Merchant>) {
+pub fn answer_while_open(chores: &mut Chores, merchant: &Arc<Merchant>) {
     let mut desk = match OrderDesk::open(&merchant.folder().database()) {
         Ok(desk) => desk,
         Err(error) => {
@@ -136,32 +138,25 @@ pub fn answer_while_open(merchant: &Arc<Merchant>) {
         }
     };
     let merchant = Arc::downgrade(merchant);
-    std::thread::Builder::new()
-        .name("orders".into())
-        .spawn(move || {
-            while answer_all(&merchant, &mut desk) {
-                std::thread::sleep(LOOK_EVERY);
-            }
-        })
-        .expect("the operating system gives a thread at the start");
+    chores.every(LOOK_EVERY, "order desk", move |closing| {
+        if let Some(merchant) = merchant.upgrade() {
+            answer_all(&merchant, &mut desk, closing);
+        }
+    });
 }
 
-/// False when the shop is gone.
-fn answer_all(merchant: &Weak<Merchant>, desk: &mut OrderDesk) -> bool {
-    let Some(merchant) = merchant.upgrade().filter(|merchant| !merchant.is_closing()) else {
-        return false;
-    };
-    loop {
+fn answer_all(merchant: &Merchant, desk: &mut OrderDesk, closing: &Closing) {
+    while !closing.is_near() {
         let order = match desk.next() {
             Ok(Some(order)) => order,
-            Ok(None) => return true,
+            Ok(None) => return,
             Err(error) => {
                 tracing::warn!(%error, "orders cannot be read");
-                return true;
+                return;
             }
         };
         let answer = match serde_json::from_str(&order.body) {
-            Ok(asked) => match carry_out(&merchant, asked, order.component) {
+            Ok(asked) => match carry_out(merchant, asked, order.component) {
                 Ok(done) => Answer::Done(done),
                 Err(error) => Answer::Refused(error.to_string()),
             },
@@ -170,7 +165,7 @@ fn answer_all(merchant: &Weak<Merchant>, desk: &mut OrderDesk) -> bool {
         let answer = serde_json::to_string(&answer).expect("an answer is plain data");
         if let Err(error) = desk.settle(order.number, &answer, clock::now()) {
             tracing::warn!(%error, "an order cannot be answered");
-            return true;
+            return;
         }
     }
 }

@@ -101,6 +101,18 @@ impl Reads {
         })
     }
 
+    /// The hashes of keys that were made after the one with this id, revoked or not, each with its id:
+    /// keys are never deleted, so 0 gives all of them.
+    pub fn key_hashes_after(&self, id: i64) -> Result<Vec<(i64, [u8; 32])>, StoreError> {
+        self.read(|sql| {
+            Ok(sql.all(
+                "SELECT id, hash FROM api_keys WHERE id > ?1 ORDER BY id",
+                &[&id],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?)
+        })
+    }
+
     /// All keys in the order in which they were made.
     pub fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
         self.read(|sql| {

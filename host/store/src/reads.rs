@@ -37,6 +37,7 @@ use std::path::{Path, PathBuf};
 /// Read-only connections to one merchant's file.
 pub struct Reads {
     path: PathBuf,
+    connections: usize,
     idle: Mutex<Vec<Sql>>,
     returned: Condvar,
 }
@@ -73,6 +74,7 @@ impl Reads {
         }
         Ok(Reads {
             path: path.into(),
+            connections: idle.len(),
             idle: Mutex::new(idle),
             returned: Condvar::new(),
         })
@@ -80,6 +82,11 @@ impl Reads {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Reads that run at the same time; more wait.
+    pub fn connections(&self) -> usize {
+        self.connections
     }
 
     /// Runs a read in one transaction, so that all of it is of one moment.

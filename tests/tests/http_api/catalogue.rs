@@ -107,12 +107,12 @@ fn plugins_are_listed_with_their_health_and_what_they_use_of_their_limits() {
     }
     let metrics = get("/metrics").to(&server).body;
     for line in [
-        "stampcard_events_total{status=\"applied\"} 1",
-        "stampcard_plugin_calls_total{plugin=\"starter-points\",role=\"point-formula\",result=\"ok\"} 1",
-        "stampcard_award_visible_seconds_count 1",
-        "stampcard_http_answers_total{method=\"POST\",route=\"/v1/events\",status=\"200\"} 1",
-        "stampcard_customers 1",
-        "stampcard_ready 1",
+        "stampcard_events_total{merchant=\"shop\",status=\"applied\"} 1",
+        "stampcard_plugin_calls_total{merchant=\"shop\",plugin=\"starter-points\",role=\"point-formula\",result=\"ok\"} 1",
+        "stampcard_award_visible_seconds_count{merchant=\"shop\"} 1",
+        "stampcard_http_answers_total{merchant=\"shop\",method=\"POST\",route=\"/v1/events\",status=\"200\"} 1",
+        "stampcard_customers{merchant=\"shop\"} 1",
+        "stampcard_ready{merchant=\"shop\"} 1",
     ] {
         assert!(
             metrics

@@ -3,10 +3,11 @@
 use crate::tills::numbered;
 use serde_json::Value;
 use stampcard_tests::binary::root;
-use stampcard_tests::{Shop, binary};
+use stampcard_tests::{Server, Shop, Shops, binary};
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 fn example(name: &str) -> String {
     let path = root().join("examples/operations").join(name);
@@ -168,6 +169,47 @@ fn what_the_sizing_guide_says_of_disk_and_memory_holds_here() {
         memory <= most,
         "{memory} bytes of memory, and the guide says {most}"
     );
+}
+
+/// Time of a processor that a process has used, in hundredths of a second, and its threads that are
+/// not lent out and gone again.
+fn used(server: &Server) -> Option<(u64, usize)> {
+    let process = format!("/proc/{}", server.pid().as_raw_nonzero());
+    let stat = fs::read_to_string(format!("{process}/stat")).ok()?;
+    // Behind the name, which may have blanks.
+    let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    let threads = fs::read_dir(format!("{process}/task")).ok()?.flatten();
+    let names = threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
+    let lasting = names.filter(|name| !name.starts_with("tokio-rt-worker"));
+    Some((ticks, lasting.count()))
+}
+
+#[test]
+fn what_the_sizing_guide_says_of_shops_in_which_nothing_happens_holds_here() {
+    const SHOPS: usize = 12;
+    let guide = fs::read_to_string(root().join("docs/sizing.md")).expect("the guide");
+    let names: Vec<String> = (0..SHOPS).map(|number| format!("shop-{number}")).collect();
+    let shops = Shops::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let server = shops.serve();
+    let (Some(memory), Some((before, threads))) = (server.memory(), used(&server)) else {
+        return;
+    };
+    let alone = stated(&guide, "memory of a server, at most");
+    let each = stated(&guide, "memory of each further shop of a server, at most");
+    let most = (alone + each * SHOPS as u64) << 20;
+    assert!(memory <= most, "{memory} bytes, and the guide says {most}");
+    let each = stated(&guide, "threads of each shop of a server, all asleep") as usize;
+    assert!(threads <= each * SHOPS + 8, "{threads} threads");
+    std::thread::sleep(Duration::from_secs(4));
+    let (after, _) = used(&server).expect("it was there before");
+    // In 4 s one processor has 400.
+    assert!(
+        after - before <= 20,
+        "{} hundredths of a second",
+        after - before
+    );
+    server.stop();
 }
 
 /// Where systemd is, it reads the unit, too.

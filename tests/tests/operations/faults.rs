@@ -5,7 +5,8 @@ use crate::tills::numbered;
 use jiff::Timestamp;
 use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
-use stampcard_tests::{Answer, Server, Shop, binary, sale};
+use stampcard_tests::server::Client;
+use stampcard_tests::{Answer, Server, Shop, Shops, binary, sale};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -196,6 +197,54 @@ fn a_full_disk_is_told_and_sales_go_on_when_there_is_room() {
     }
     server.stop();
     nothing_is_lost(&shop, &answered);
+}
+
+#[test]
+fn the_full_disk_of_one_shop_leaves_the_others_of_its_server_writing() {
+    if !may_mount("faults::the_full_disk_of_one_shop_leaves_the_others_of_its_server_writing") {
+        return;
+    }
+    let shops = Shops::new(&["soho", "brooklyn"]);
+    // The database of one of them is on a small disk of its own.
+    let disk = tempfile::tempdir().expect("a temporary folder");
+    mount(&["-t", "tmpfs", "-o", "size=24m", "tmpfs"], disk.path());
+    let data = shops["soho"].path("data");
+    let status = Command::new("mv").args([&data, disk.path()]).status();
+    assert!(status.is_ok_and(|status| status.success()));
+    std::os::unix::fs::symlink(disk.path().join("data"), &data).expect("a link");
+
+    // Its keys are those of the shop on the small disk.
+    let server = shops.serve();
+    let brooklyn = Client::new(&server.address, &shops["brooklyn"].keys.pos);
+    let sells = |number: u64| {
+        let answer = brooklyn.send(&numbered(number)).expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    let mut answered = Vec::new();
+    for number in 0..20 {
+        answered.push((number, server.outcome(&numbered(number))));
+        sells(number);
+    }
+    let ballast = disk.path().join("ballast");
+    let mut file = File::create(&ballast).expect("a file");
+    while file.write_all(&[0; 4_096]).is_ok() {}
+    drop(file);
+    let (number, refused) = sell_until_refused(&server, &mut answered, 20);
+    assert_eq!(
+        (refused.status, code(&refused)),
+        (503, "storage-full"),
+        "{}",
+        refused.body
+    );
+    for more in 20..120 {
+        sells(more);
+        assert_eq!(code(&server.send(&numbered(number))), "storage-full");
+    }
+    fs::remove_file(&ballast).expect("it is there");
+    sell_again(&server, &mut answered, number);
+    server.stop();
+    shops.check();
+    nothing_is_lost(&shops["soho"], &answered);
 }
 
 #[test]
@@ -420,7 +469,7 @@ fn a_clock_that_steps_back_and_forth_loses_nothing_and_revives_nothing() {
     assert!(
         panics
             .as_str()
-            .is_some_and(|text| text.contains("\nstampcard_panics_total 0"))
+            .is_some_and(|text| text.contains("\nstampcard_panics_total{merchant=\"shop\"} 0"))
     );
     server.stop();
     nothing_is_lost(&shop, &answered);

@@ -76,6 +76,23 @@ fn bad_plugin() {
 }
 
 #[test]
+fn shop_not_open() {
+    let reader = Reader::new();
+    reader.run(
+        "stampcard init shops/soho --json > keys.json\nstampcard init shops/brooklyn --json > keys.json\n\
+         sed -i 's/^currency = .*/currency = \"DOLLARS\"/' shops/soho/merchant.toml",
+    );
+    let open = reader.serve("stampcard serve shops --operations 127.0.0.1:8378");
+    let printed = walk(&reader, "shop-not-open.md", Some(open));
+    assert!(
+        printed[0].contains("\"not-open\"") && printed[0].contains("DOLLARS"),
+        "{printed:?}"
+    );
+    let last = printed.last().expect("it looks again");
+    assert!(!last.contains("not-open"), "{printed:?}");
+}
+
+#[test]
 fn stuck_timers() {
     let reader = reader();
     let long_ago = Timestamp::now() - SignedDuration::from_hours(24 * 200);
@@ -176,7 +193,10 @@ fn people_and_tills() {
         printed[0].contains("33 % of the last 60 sales have a customer"),
         "{printed:?}"
     );
-    assert!(printed[1].contains("stampcard_conflicts 0"), "{printed:?}");
+    assert!(
+        printed[1].contains("stampcard_conflicts{merchant=\"shop\"} 0"),
+        "{printed:?}"
+    );
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl Backup {
         crate::log::start_quiet()?;
         let bar = progress::steps(0);
         let made = make(
-            &Folder::at(&self.dir),
+            &Folder::of_one(&self.dir)?,
             &self.file,
             clock::now(),
             &mut |Step { what, done, of }| {

@@ -45,7 +45,7 @@ pub(super) struct Row {
 impl Check {
     pub fn run(self) -> Run {
         crate::log::start_quiet()?;
-        let reads = Reads::open(&Folder::at(&self.dir).database(), 1, PAGE_CACHE_KIB)?;
+        let reads = Reads::open(&Folder::of_one(&self.dir)?.database(), 1, PAGE_CACHE_KIB)?;
         let bar = progress::steps(0);
         let differences = reads.check(&mut |Progress { part, done, of }| {
             bar.set_length(of);

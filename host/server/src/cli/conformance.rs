@@ -38,7 +38,7 @@ pub struct Conformance {
 impl Conformance {
     pub fn run(self) -> Run {
         crate::log::start_quiet()?;
-        let folder = Folder::at(&self.dir);
+        let folder = Folder::of_one(&self.dir)?;
         let sandbox = Sandbox::of(&folder)?;
         let options = Options::of(&Folder::at(sandbox.dir()).server()?);
         let merchant = Merchant::open(sandbox.dir(), &options)?;

@@ -105,7 +105,7 @@ const PLANNED_SHOWN: u32 = 50;
 impl Explain {
     pub fn run(self) -> Run {
         crate::log::start_quiet()?;
-        let folder = Folder::at(&self.dir);
+        let folder = Folder::of_one(&self.dir)?;
         let shop = folder.shop()?;
         let reads = Reads::open(&folder.database(), READERS, PAGE_CACHE_KIB)?;
         match (&self.customer, &self.source, &self.id) {

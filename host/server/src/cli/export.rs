@@ -42,7 +42,7 @@ const PAGE_CACHE_KIB: u32 = 16 << 10;
 impl Export {
     pub fn run(self) -> Run {
         crate::log::start_quiet()?;
-        let reads = Reads::open(&Folder::at(&self.dir).database(), 1, PAGE_CACHE_KIB)?;
+        let reads = Reads::open(&Folder::of_one(&self.dir)?.database(), 1, PAGE_CACHE_KIB)?;
         let view = View {
             as_of: self.as_of,
             canonical: self.canonical,

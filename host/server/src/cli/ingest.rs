@@ -54,7 +54,7 @@ impl Ingest {
     pub fn run(self) -> Run {
         crate::log::start_quiet()?;
         let (input, bytes) = open(&self.file)?;
-        let options = Options::of(&Folder::at(&self.dir).server()?);
+        let options = Options::of(&Folder::of_one(&self.dir)?.server()?);
         let merchant = Merchant::open(
             &self.dir,
             &Options {

@@ -1,7 +1,7 @@
 //! `stampcard init`: a new shop that `stampcard serve` runs as it is.
 
 use super::{End, Run, say, say_json};
-use crate::config::{Folder, MERCHANT_FILE, PLUGINS, SERVER_FILE};
+use crate::config::{Folder, MERCHANT_FILE, PLUGINS, Place, SERVER_FILE};
 use crate::http::auth::{Role, hash};
 use crate::merchant::open_store;
 use crate::{clock, keys, pack};
@@ -73,7 +73,7 @@ impl Init {
                 if self.json {
                     say_json(&made)?
                 } else {
-                    say(next_steps(&self.dir, &made))?
+                    say(next_steps(&self.dir, served(&self.dir), &made))?
                 }
                 Ok(End::Done)
             }
@@ -164,9 +164,19 @@ fn clean_up(dir: &Path, was_there: bool) {
     }
 }
 
-fn next_steps(dir: &Path, made: &Made) -> String {
+/// What a server is given to open the shop: the folder that it shares with others, or its own.
+fn served(dir: &Path) -> &Path {
+    let parent = dir.parent().filter(|parent| parent.file_name().is_some());
+    let is_shared = |parent: &&Path| match Place::at(parent) {
+        Ok(Place::Shops(shops)) => shops.folders().is_ok_and(|all| all.len() > 1),
+        _ => false,
+    };
+    parent.filter(is_shared).unwrap_or(dir)
+}
+
+fn next_steps(dir: &Path, served: &Path, made: &Made) -> String {
     let Made { merchant, keys, .. } = made;
-    let dir = dir.display();
+    let (dir, served) = (dir.display(), served.display());
     format!(
         "\
 {merchant} is ready in {dir}.
@@ -177,7 +187,7 @@ Keys, shown this once (the database has only their hashes):
   read      {read}
 
 Next:
-  1. Open the shop:            stampcard serve {dir}
+  1. Open the shop:            stampcard serve {served}
   2. Send it a sale:           curl http://127.0.0.1:8377/v1/events \\
                                  -H 'Authorization: Bearer {pos}' \\
                                  -H 'Content-Type: application/json' -d @sale.json
@@ -197,7 +207,12 @@ const SERVER: &str = r#"# The server. Every key may be left out; these are the d
 # Where it listens. `stampcard serve --listen` goes above it.
 # listen = "127.0.0.1:8377"
 
-# Threads that decide events: as many as the machine has processors, where it is not given.
+# Where a server of several shops answers whoever runs it: /readyz and /metrics of all shops. The port
+# after that of `listen`, on this machine alone, where it is not given.
+# operations = "127.0.0.1:8378"
+
+# Threads that decide events: as many as the machine has processors, where it is not given, and of
+# several shops each its part of them.
 # lanes = 2
 
 # Events that wait in each lane before tills are asked to come back (503 with Retry-After).

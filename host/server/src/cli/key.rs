@@ -89,7 +89,7 @@ impl Key {
 
 impl Add {
     fn run(self) -> Run {
-        let folder = Folder::at(&self.dir);
+        let folder = Folder::of_one(&self.dir)?;
         folder.shop()?;
         let Some(role) = self.role.or(self.role_named) else {
             unreachable!("the group of both is required");
@@ -112,7 +112,7 @@ impl Add {
 
 impl List {
     fn run(self) -> Run {
-        let keys: Vec<Listed> = Reads::open(&Folder::at(&self.dir).database(), 1, 1 << 10)?
+        let keys: Vec<Listed> = Reads::open(&Folder::of_one(&self.dir)?.database(), 1, 1 << 10)?
             .keys()?
             .into_iter()
             .map(|key| Listed {
@@ -155,7 +155,7 @@ impl List {
 
 impl Revoke {
     fn run(self) -> Run {
-        let folder = Folder::at(&self.dir);
+        let folder = Folder::of_one(&self.dir)?;
         folder.shop()?;
         let mut ring = KeyRing::open(&folder.database())?;
         if ring.revoke(self.number, clock::now())? {

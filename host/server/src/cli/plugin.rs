@@ -73,7 +73,7 @@ impl Plugin {
 
 impl List {
     fn run(self) -> Run {
-        let folder = Folder::at(&self.dir);
+        let folder = Folder::of_one(&self.dir)?;
         let listed = if stampcard_store::is_in_use(&folder.database()) {
             orders::give(&folder, &Order::List, None)?
         } else {

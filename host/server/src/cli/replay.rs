@@ -30,7 +30,7 @@ impl Replay {
         crate::log::start_quiet()?;
         let bar = progress::steps(0);
         let replayed = replay(
-            &Folder::at(&self.dir),
+            &Folder::of_one(&self.dir)?,
             &Folder::at(&self.new_dir),
             &mut |done, of| {
                 bar.set_length(of);

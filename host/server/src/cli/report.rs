@@ -92,7 +92,7 @@ const PAGE_CACHE_KIB: u32 = 4 << 10;
 
 /// The shop's file, and the rules that are live in it.
 fn open(dir: &Path) -> Result<(Reads, Arc<RuleBook>, Shop), Box<dyn std::error::Error>> {
-    let reads = Reads::open(&Folder::at(dir).database(), 1, PAGE_CACHE_KIB)?;
+    let reads = Reads::open(&Folder::of_one(dir)?.database(), 1, PAGE_CACHE_KIB)?;
     let book = reads.newest_rule_book()?.ok_or(NeverOpen)?;
     let shop = Shop::new(book.shop.clone())?;
     Ok((reads, book, shop))

@@ -1,6 +1,6 @@
 //! `stampcard sandbox`: a shop to try things out in.
 
-use super::serve::open_and_serve;
+use super::serve::serve_one;
 use super::{End, Run, say, say_json};
 use crate::config::{Folder, LogFile};
 use crate::log;
@@ -35,7 +35,7 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 impl Sandbox {
     pub fn run(self) -> Run {
         log::start(&LogFile::default(), None)?;
-        let room = Room::of(&Folder::at(&self.dir))?;
+        let room = Room::of(&Folder::of_one(&self.dir)?)?;
         if self.json {
             say_json(&room.keys)?;
         } else {
@@ -44,7 +44,7 @@ impl Sandbox {
                 room.keys.till, room.keys.web, room.keys.operator
             ))?;
         }
-        open_and_serve(room.dir(), Some(self.listen))?;
+        serve_one(&Folder::at(room.dir()), self.listen)?;
         Ok(End::Done)
     }
 }

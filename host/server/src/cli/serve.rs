@@ -1,33 +1,46 @@
 //! `stampcard serve`: the shop is open until somebody sends it home.
 
 use super::{End, Run, say};
-use crate::config::{Folder, LogFormat, REQUESTS_PER_MINUTE};
+use crate::config::{Folder, LogFormat, Place, REQUESTS_PER_MINUTE, ServerFile, ShopsFolder};
 use crate::http;
 use crate::log;
-use crate::merchant::{Merchant, Options, problems};
+use crate::merchant::{Merchant, Options, Shared, problems};
+use crate::merchants::Merchants;
+use crate::reload::Watch;
 use crate::telemetry;
 use clap::Args;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Open a shop: take events over HTTP until it is stopped with Ctrl-C or SIGTERM.
+/// Open a shop, or all shops of a folder: take events over HTTP until it is stopped with Ctrl-C or
+/// SIGTERM.
 ///
 /// When it can answer it prints `listening on http://ADDRESS:PORT` as a line of its own on standard
 /// output. Its log goes to standard error.
+///
+/// In a folder of shops each folder is one, with files, database and keys of its own; which shop a
+/// request is for follows from its key. One that cannot be opened stops no other, and is tried again.
+/// `operations on http://ADDRESS:PORT` then says where `/readyz` and `/metrics` of all shops are.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  stampcard serve shop\n  stampcard serve shop --listen 127.0.0.1:0 --log-format json"
+    after_help = "Examples:\n  stampcard serve shop\n  stampcard serve shop --listen 127.0.0.1:0 --log-format json\n  stampcard serve shops --operations 127.0.0.1:9377"
 )]
 pub struct Serve {
-    /// The shop's folder.
+    /// The shop's folder, or a folder of shops.
     dir: PathBuf,
     /// Address and port; port 0 takes a free one. Goes above stampcard.toml.
     #[arg(long)]
     listen: Option<SocketAddr>,
+    /// Where several shops are shown to whoever runs the server: the port after that of --listen, on
+    /// this machine alone, if it is not given. Goes above stampcard.toml.
+    #[arg(long)]
+    operations: Option<SocketAddr>,
     /// Goes above stampcard.toml.
     #[arg(long, value_parser = ["text", "json"])]
     log_format: Option<String>,
@@ -43,16 +56,25 @@ const LISTEN_DEFAULT: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(
 const FILE_TOO_LARGE: i32 = 25;
 
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}; name another address with --listen")]
+#[error("cannot listen on {address}: {source}; name another address with {option}")]
 struct ListenError {
     address: SocketAddr,
+    option: &'static str,
     #[source]
     source: std::io::Error,
 }
 
+/// How long a server of several shops waits for those that take long to open before it answers for
+/// the others.
+const OPENING_TIME_MAX: Duration = Duration::from_secs(10);
+
 impl Serve {
     pub fn run(self) -> Run {
-        let mut file = Folder::at(&self.dir).server()?;
+        let place = Place::at(&self.dir)?;
+        let mut file = match &place {
+            Place::Shop(folder) => folder.server()?,
+            Place::Shops(shops) => shops.server()?,
+        };
         match self.log_format.as_deref() {
             Some("json") => file.log.format = LogFormat::Json,
             Some(_) => file.log.format = LogFormat::Text,
@@ -60,56 +82,133 @@ impl Serve {
         }
         let (spans, traces) = telemetry::start(&file.telemetry)?.unzip();
         log::start(&file.log, spans)?;
-        let served = open_and_serve(&self.dir, self.listen);
+        take_all_descriptors();
+        let address = self.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        match place {
+            Place::Shop(folder) => one(&runtime, &folder, &file, address)?,
+            Place::Shops(shops) => {
+                let operations = self.operations.or(file.operations);
+                let operations = operations.unwrap_or_else(|| beside(address));
+                several(&runtime, shops, file, address, operations)?;
+            }
+        }
+        drop(runtime);
         drop(traces);
-        served?;
         Ok(End::Done)
     }
 }
 
-/// Opens a shop and serves it until somebody stops it. `listen` goes above its file.
-pub(super) fn open_and_serve(
-    dir: &Path,
-    listen: Option<SocketAddr>,
+/// Opens one shop and serves it until somebody stops it.
+pub(super) fn serve_one(
+    folder: &Folder,
+    address: SocketAddr,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let file = Folder::at(dir).server()?;
-    let address = listen.or(file.listen).unwrap_or(LISTEN_DEFAULT);
-    let merchant = Merchant::open(dir, &Options::of(&file))?;
-    for problem in problems(&merchant.live().book) {
-        tracing::error!("not taken: {problem}");
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let quota = file.requests_per_minute.unwrap_or(REQUESTS_PER_MINUTE);
-    let served = runtime.block_on(serve(&merchant, address, quota));
-    // Requests are answered; now nothing that was taken may be lost.
-    merchant.close()?;
-    drop(runtime);
-    served?;
-    tracing::info!("the shop is closed");
-    Ok(())
+    one(&runtime, folder, &folder.server()?, address)
 }
 
-async fn serve(
-    merchant: &Arc<Merchant>,
+/// Where the operations of several shops are shown where nobody says: on this machine, at the next
+/// port.
+fn beside(address: SocketAddr) -> SocketAddr {
+    let port = match address.port() {
+        0 => 0,
+        port => port.checked_add(1).unwrap_or(port - 1),
+    };
+    SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port))
+}
+
+/// Each shop has a dozen files open and each till a connection, and the usual limit is 1,024.
+fn take_all_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+fn one(
+    runtime: &Runtime,
+    folder: &Folder,
+    file: &ServerFile,
     address: SocketAddr,
-    requests_per_minute: NonZeroU32,
 ) -> Result<(), Box<dyn std::error::Error>> {
+    let merchant = Merchant::open(folder.dir(), &Options::of(file))?;
+    for problem in problems(&merchant.live().book) {
+        tracing::error!("not taken: {problem}");
+    }
+    let quota = file.requests_per_minute.unwrap_or(REQUESTS_PER_MINUTE);
+    let served = runtime.block_on(async {
+        let (listener, address) = listen(address, "--listen").await?;
+        let stop = stop_asked()?;
+        merchant.tend(runtime.handle(), Watch::start().as_ref());
+        tracing::info!(
+            shop = merchant.name(),
+            rule_book = merchant.live().number,
+            "the shop is open"
+        );
+        say(format_args!("listening on http://{address}"))?;
+        http::serve(Arc::clone(&merchant), listener, quota, stop).await?;
+        Ok(())
+    });
+    // Requests are answered; now nothing that was taken may be lost.
+    merchant.close()?;
+    tracing::info!("the shop is closed");
+    served
+}
+
+fn several(
+    runtime: &Runtime,
+    shops: ShopsFolder,
+    file: ServerFile,
+    address: SocketAddr,
+    operations: SocketAddr,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let shared = Shared::new(&Folder::at(shops.dir()).cache()?)?;
+    let merchants = Arc::new(Merchants::new(shops, file, shared, runtime.handle()));
+    let served = runtime.block_on(async {
+        let (listener, address) = listen(address, "--listen").await?;
+        let (operations, shown_at) = listen(operations, "--operations").await?;
+        let stop = stop_asked()?;
+        let tried = merchants.keep();
+        let tried = tokio::task::spawn_blocking(move || tried.recv_timeout(OPENING_TIME_MAX));
+        if tried.await.is_ok_and(|tried| tried.is_err()) {
+            tracing::warn!("some shops take long to open; the others are answered for meanwhile");
+        }
+        say(format_args!("operations on http://{shown_at}"))?;
+        say(format_args!("listening on http://{address}"))?;
+        http::serve_all(Arc::clone(&merchants), listener, operations, stop).await?;
+        Ok(())
+    });
+    let failed = merchants.close();
+    for (shop, error) in &failed {
+        tracing::error!(shop, %error, "the shop could not be closed as it should be");
+    }
+    tracing::info!("the shops are closed");
+    match failed.into_iter().next() {
+        Some((_, error)) => Err(error.into()),
+        None => served,
+    }
+}
+
+/// `option` is what names another address.
+async fn listen(
+    address: SocketAddr,
+    option: &'static str,
+) -> Result<(TcpListener, SocketAddr), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(address)
         .await
-        .map_err(|source| ListenError { address, source })?;
+        .map_err(|source| ListenError {
+            address,
+            option,
+            source,
+        })?;
     let address = listener.local_addr()?;
-    let stop = stop_asked()?;
-    merchant.tend();
-    tracing::info!(
-        shop = merchant.name(),
-        rule_book = merchant.live().number,
-        "the shop is open"
-    );
-    say(format_args!("listening on http://{address}"))?;
-    http::serve(Arc::clone(merchant), listener, requests_per_minute, stop).await?;
-    Ok(())
+    Ok((listener, address))
 }
 
 /// Ends when somebody asks us to stop. Who asks twice does not want to wait.

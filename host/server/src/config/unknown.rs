@@ -122,6 +122,7 @@ pub const SERVER_KEYS: &Keys = &[
         "",
         &[
             "listen",
+            "operations",
             "lanes",
             "queue",
             "requests_per_minute",
@@ -268,6 +269,7 @@ mod tests {
         assert_known(keys_of(&shop), MERCHANT_KEYS);
         let server = ServerFile {
             listen: Some(([127, 0, 0, 1], 80).into()),
+            operations: Some(([127, 0, 0, 1], 81).into()),
             lanes: Some(1),
             queue: Some(1),
             requests_per_minute: Some(crate::config::REQUESTS_PER_MINUTE),

@@ -2,8 +2,8 @@
 //!
 //! Nothing in here looks at a query or a body, and the log has neither: they may name a person.
 
-use super::Door;
 use super::limits;
+use super::metrics::Meters;
 use super::problem::{self, Problem};
 use crate::telemetry::{TRACEPARENT, is_trace};
 use axum::extract::{MatchedPath, Request, State};
@@ -19,9 +19,25 @@ use tracing::{Instrument, Span, debug_span, field};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-pub async fn around(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+/// What is counted of the requests to one shop.
+pub struct Around {
+    pub meters: Meters,
+    ids: Arc<Ids>,
+}
+
+impl Around {
+    /// `ids` are those of the whole server.
+    pub fn new(ids: &Arc<Ids>) -> Around {
+        Around {
+            meters: Meters::default(),
+            ids: Arc::clone(ids),
+        }
+    }
+}
+
+pub async fn around(State(it): State<Arc<Around>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
-    let id = id_of(request.headers(), &door.ids);
+    let id = id_of(request.headers(), &it.ids);
     let method = request.method().clone();
     let route = request
         .extensions()
@@ -33,7 +49,7 @@ pub async fn around(State(door): State<Arc<Door>>, request: Request, next: Next)
     let response = finish(answer.await, &id);
     let (status, took) = (response.status(), begun.elapsed());
     span.record("http.response.status_code", status.as_u16());
-    door.meters.answered(&method, &route, status, took);
+    it.meters.answered(&method, &route, status, took);
     log(&id, &method, &route, status, took);
     response
 }

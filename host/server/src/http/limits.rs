@@ -27,6 +27,12 @@ pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(40);
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(20);
 /// Connections at once; each has a small buffer. More wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 2_048;
+/// Requests of one of several shops that are under way at once: all that may wait for a lane and for
+/// a read, and few enough that one shop cannot have every connection.
+pub const REQUESTS_OF_A_SHOP_MAX: usize = 768;
+/// How long the figures of one of several shops may take; without them those of the others are told.
+/// Prometheus gives up after ten seconds.
+pub const FIGURES_TIME_MAX: Duration = Duration::from_secs(4);
 /// Reads that may wait or run at once. What is more is told to come again, because a queue of
 /// reads that nobody waits for any more helps nobody.
 pub const READS_MAX: usize = 256;
@@ -73,5 +79,7 @@ pub const REQUEST_ID_BYTES_MAX: usize = 64;
 pub const RETRY_AFTER_S: u32 = 1;
 /// The same after a full disk, which somebody must see to first.
 pub const RETRY_AFTER_FULL_S: u32 = 30;
+/// The same where a shop of several is not open: it is tried again every five seconds.
+pub const RETRY_AFTER_NOT_OPEN_S: u32 = 10;
 /// After a failure to take connections, such as too many open files.
 pub const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);

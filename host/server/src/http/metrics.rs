@@ -3,22 +3,30 @@
 mod condition;
 
 use super::Door;
+use super::front::Front;
+use super::limits;
 use super::problem::Problem;
 use crate::clock;
 use crate::disk;
 use crate::figures::Figures;
 use crate::merchant::Health;
+use crate::merchants::State as ShopState;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::join_all;
 use parking_lot::Mutex;
+use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::rules::Rules;
-use stampcard_store::reads::Counters;
-use std::collections::BTreeMap;
+use stampcard_runtime::LibraryFigures;
+use stampcard_store::Round;
+use stampcard_store::reads::{Backlog, Counters, Recent};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// Upper ends of the buckets of times, in seconds: from a commit on a fast disk to a till's patience.
 const BUCKETS: [f64; 13] = [
@@ -102,54 +110,135 @@ fn is_known(method: &Method) -> bool {
 }
 
 pub async fn show(State(door): State<Arc<Door>>) -> Result<Response, Problem> {
+    let shop = gather(Arc::clone(&door)).await?;
+    let mut page = Text::default();
+    if door.alone {
+        library(&mut page, door.merchant.library());
+        page.shop(door.merchant.name());
+        page.open(true);
+    }
+    page.shop(door.merchant.name());
+    shop.tell(&mut page, &door);
+    Ok(page.into_response())
+}
+
+/// The figures of all shops of a server, for whoever runs it.
+pub async fn show_all(front: &Arc<Front>) -> Response {
+    let mut page = Text::default();
+    library(&mut page, front.merchants.shared().engine.figures());
+    page.http(&front.lobby.meters);
+    for (name, shop) in front.merchants.all() {
+        page.shop(&name);
+        page.open(matches!(shop.state, ShopState::Open(_)));
+    }
+    // All at once: one shop that is busy must not hold up the figures of the others.
+    let gathering = front.doors().into_iter().map(|door| {
+        let gathered = timeout(limits::FIGURES_TIME_MAX, gather(Arc::clone(&door)));
+        let gathered = tokio::spawn(gathered);
+        async move { (door, gathered.await) }
+    });
+    for (door, gathered) in join_all(gathering).await {
+        page.shop(door.merchant.name());
+        match gathered {
+            Ok(Ok(Ok(shop))) => shop.tell(&mut page, &door),
+            // What needs no look into the database is told all the same.
+            _ => ready(&mut page, &door.merchant.health()),
+        }
+    }
+    page.into_response()
+}
+
+/// What is read of one shop's database.
+struct Gathered {
+    counters: Counters,
+    backlog: Backlog,
+    recent: Recent,
+    /// Customers to whom each plugin owes an answer.
+    owed: Vec<(String, u64)>,
+    round: Option<Round>,
+    now: Instant,
+}
+
+async fn gather(door: Arc<Door>) -> Result<Gathered, Problem> {
     let now = clock::now();
-    let (counters, backlog, recent, owed, round) = door
-        .read(move |reads| {
-            let (backlog, recent) = (reads.backlog(now)?, reads.recent(now)?);
-            let (owed, round) = (reads.owed()?, reads.newest_round()?);
-            Ok((reads.counters()?, backlog, recent, owed, round))
+    door.read(move |reads| {
+        Ok(Gathered {
+            counters: reads.counters()?,
+            backlog: reads.backlog(now)?,
+            recent: reads.recent(now)?,
+            owed: reads.owed()?,
+            round: reads.newest_round()?,
+            now,
         })
-        .await?;
-    let live = door.merchant.live();
-    let mut text = text(
-        &door.meters,
-        door.merchant.figures(),
-        &door.merchant.health(),
-        &counters,
-        live.number,
+    })
+    .await
+}
+
+impl Gathered {
+    fn tell(&self, page: &mut Text, door: &Door) {
+        let merchant = &door.merchant;
+        let live = merchant.live();
+        text(
+            page,
+            &door.around.meters,
+            merchant.figures(),
+            &merchant.health(),
+            &self.counters,
+            live.number,
+        );
+        let disk = disk::room(&merchant.folder().data()).ok();
+        let Gathered {
+            counters,
+            backlog,
+            recent,
+            owed,
+            round,
+            now,
+        } = self;
+        let plugins = live.book.plugins().iter();
+        let round = round.as_ref().filter(|round| round.ended_at.is_none());
+        let rules = condition::RulesCondition {
+            not_loaded: live.book.not_loaded().len() as u64,
+            quarantined: plugins.filter(|it| it.quarantine.is_some()).count() as u64,
+            owed: owed.iter().map(|(_, customers)| customers).sum(),
+            reviews_left: round.map_or(0, |round| {
+                round.customers.saturating_sub(round.progress.asked)
+            }),
+        };
+        condition::text(page, counters, backlog, recent, *now, disk, &rules);
+    }
+}
+
+/// What the process has once for all shops.
+fn library(page: &mut Text, figures: LibraryFigures) {
+    page.metric(
+        "stampcard_components_compiled_total",
+        "counter",
+        "Plugins that were compiled since the start; the others were compiled before, or for another shop.",
     );
-    let disk = disk::room(&door.merchant.folder().data()).ok();
-    let plugins = live.book.plugins().iter();
-    let round = round.filter(|round| round.ended_at.is_none());
-    let rules = condition::RulesCondition {
-        not_loaded: live.book.not_loaded().len() as u64,
-        quarantined: plugins.filter(|it| it.quarantine.is_some()).count() as u64,
-        owed: owed.iter().map(|(_, customers)| customers).sum(),
-        reviews_left: round.map_or(0, |round| {
-            round.customers.saturating_sub(round.progress.asked)
-        }),
-    };
-    text.push_str(&condition::text(
-        &counters, &backlog, &recent, now, disk, &rules,
-    ));
-    Ok((
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response())
+    page.sample(&[], figures.compiled);
+    page.metric(
+        "stampcard_components_in_memory",
+        "gauge",
+        "Plugins whose code is in memory, each once for all shops.",
+    );
+    page.sample(&[], figures.in_memory);
+}
+
+fn ready(page: &mut Text, health: &Health) {
+    page.metric("stampcard_ready", "gauge", "1 while the shop takes events.");
+    page.sample(&[], u64::from(health.ready));
 }
 
 fn text(
+    page: &mut Text,
     meters: &Meters,
     figures: &Figures,
     health: &Health,
     store: &Counters,
     rule_book: i64,
-) -> String {
-    let mut page = Text::default();
+) {
+    ready(page, health);
     page.metric(
         "stampcard_events_total",
         "counter",
@@ -176,48 +265,15 @@ fn text(
             page.sample(&[("field", &field), ("result", result)], count);
         }
     }
-    plugins(&mut page, figures);
+    plugins(page, figures);
     page.metric(
         "stampcard_award_visible_seconds",
         "histogram",
         "From the arrival of an event until a read of the balance sees its points.",
     );
     page.histogram(&[], &meters.visible);
-    page.metric(
-        "stampcard_http_answers_total",
-        "counter",
-        "Answers by method, route and status.",
-    );
-    for ((method, route, status), count) in &*meters.answers.lock() {
-        page.sample(
-            &[
-                ("method", method),
-                ("route", route),
-                ("status", &status.to_string()),
-            ],
-            count,
-        );
-    }
-    page.metric(
-        "stampcard_http_answer_seconds",
-        "histogram",
-        "Times of answers by route.",
-    );
-    let times: Vec<(String, Arc<Times>)> = meters
-        .times
-        .lock()
-        .iter()
-        .map(|(route, times)| (route.clone(), times.clone()))
-        .collect();
-    for (route, times) in &times {
-        page.histogram(&[("route", route)], times);
-    }
-    let gauges: [(&str, &str, u64); 10] = [
-        (
-            "stampcard_ready",
-            "1 while the shop takes events.",
-            health.ready.into(),
-        ),
+    page.http(meters);
+    let gauges: [(&str, &str, u64); 9] = [
         (
             "stampcard_queue_events",
             "Events that wait in front of the lanes.",
@@ -335,7 +391,6 @@ fn text(
     );
     page.sample(&[("result", "taken")], health.reloads.taken);
     page.sample(&[("result", "refused")], health.reloads.refused);
-    page.text
 }
 
 fn plugins(page: &mut Text, figures: &Figures) {
@@ -384,16 +439,81 @@ fn plugins(page: &mut Text, figures: &Figures) {
 
 /// The text form, version 0.0.4.
 #[derive(Default)]
-struct Text {
-    text: String,
+pub(super) struct Text {
+    /// In the order in which they came; the samples of one stand together, whatever shop they are of.
+    metrics: Vec<Metric>,
+    by_name: HashMap<String, usize>,
     /// The metric whose samples follow.
+    at: usize,
+    /// The shop of which they are; empty is none.
+    shop: String,
+}
+
+struct Metric {
     name: String,
+    head: String,
+    samples: String,
 }
 
 impl Text {
+    /// What follows is of this shop.
+    fn shop(&mut self, name: &str) {
+        self.shop = name.to_owned();
+    }
+
+    fn open(&mut self, is_open: bool) {
+        self.metric(
+            "stampcard_merchant_open",
+            "gauge",
+            "1 if the shop is open, 0 if it could not be opened.",
+        );
+        self.sample(&[], u64::from(is_open));
+    }
+
+    fn http(&mut self, meters: &Meters) {
+        self.metric(
+            "stampcard_http_answers_total",
+            "counter",
+            "Answers by method, route and status.",
+        );
+        for ((method, route, status), count) in &*meters.answers.lock() {
+            self.sample(
+                &[
+                    ("method", method),
+                    ("route", route),
+                    ("status", &status.to_string()),
+                ],
+                count,
+            );
+        }
+        self.metric(
+            "stampcard_http_answer_seconds",
+            "histogram",
+            "Times of answers by route.",
+        );
+        let times: Vec<(String, Arc<Times>)> = meters
+            .times
+            .lock()
+            .iter()
+            .map(|(route, times)| (route.clone(), times.clone()))
+            .collect();
+        for (route, times) in &times {
+            self.histogram(&[("route", route)], times);
+        }
+    }
+
     fn metric(&mut self, name: &str, kind: &str, help: &str) {
-        self.name = name.to_owned();
-        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        if let Some(at) = self.by_name.get(name) {
+            self.at = *at;
+            return;
+        }
+        self.at = self.metrics.len();
+        self.by_name.insert(name.to_owned(), self.at);
+        self.metrics.push(Metric {
+            name: name.to_owned(),
+            head: format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"),
+            samples: String::new(),
+        });
     }
 
     fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
@@ -419,8 +539,11 @@ impl Text {
     }
 
     fn sample_of(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels: Vec<String> = labels
-            .iter()
+        let shop = ("merchant", self.shop.as_str());
+        let shop = Some(&shop).filter(|(_, name)| !name.is_empty());
+        let labels: Vec<String> = shop
+            .into_iter()
+            .chain(labels)
             .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
             .collect();
         let labels = if labels.is_empty() {
@@ -428,7 +551,22 @@ impl Text {
         } else {
             format!("{{{}}}", labels.join(","))
         };
-        let _ = writeln!(self.text, "{}{suffix}{labels} {value}", self.name);
+        let Metric { name, samples, .. } = &mut self.metrics[self.at];
+        let _ = writeln!(samples, "{name}{suffix}{labels} {value}");
+    }
+
+    fn whole(&self) -> String {
+        let metrics = self.metrics.iter();
+        metrics
+            .flat_map(|metric| [metric.head.as_str(), metric.samples.as_str()])
+            .collect()
+    }
+}
+
+impl IntoResponse for Text {
+    fn into_response(self) -> Response {
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        ([(header::CONTENT_TYPE, kind)], self.whole()).into_response()
     }
 }
 
@@ -461,11 +599,34 @@ mod tests {
             r#"t_count{route="/a\"b"} 5"#,
         ] {
             assert!(
-                page.text.lines().any(|found| found == line),
+                page.whole().lines().any(|found| found == line),
                 "{line} is not in\n{}",
-                page.text
+                page.whole()
             );
         }
+    }
+
+    #[test]
+    fn samples_of_one_figure_stand_together_and_say_of_which_shop_they_are() {
+        let mut page = Text::default();
+        for shop in ["soho", "a \"b\""] {
+            page.shop(shop);
+            page.metric("one", "gauge", "One.");
+            page.sample(&[("x", "y")], 1);
+            page.metric("two", "gauge", "Two.");
+            page.sample(&[], 2);
+        }
+        let lines = [
+            "# HELP one One.",
+            "# TYPE one gauge",
+            r#"one{merchant="soho",x="y"} 1"#,
+            r#"one{merchant="a \"b\"",x="y"} 1"#,
+            "# HELP two Two.",
+            "# TYPE two gauge",
+            r#"two{merchant="soho"} 2"#,
+            r#"two{merchant="a \"b\""} 2"#,
+        ];
+        assert_eq!(page.whole().lines().collect::<Vec<_>>(), lines);
     }
 
     #[test]

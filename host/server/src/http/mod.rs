@@ -10,6 +10,7 @@ mod customers;
 mod decision;
 mod event_view;
 mod events;
+mod front;
 mod health;
 mod history;
 mod installing;
@@ -20,6 +21,7 @@ mod metrics;
 mod next;
 mod notes;
 mod openapi;
+mod operations;
 mod orders;
 mod page;
 mod plugins;
@@ -41,6 +43,8 @@ mod tokens;
 
 use crate::clock;
 use crate::merchant::Merchant;
+use crate::merchants::Merchants;
+use around::Around;
 use auth::{Caller, KeyHash, Role};
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
@@ -48,7 +52,6 @@ use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use metrics::Meters;
 use parking_lot::Mutex;
 use problem::Problem;
 use quota::Quota;
@@ -64,31 +67,86 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-/// Answers requests until `stop` ends, and then those that are under way.
+/// Answers requests to one shop until `stop` ends, and then those that are under way.
 pub async fn serve(
     merchant: Arc<Merchant>,
     listener: TcpListener,
     requests_per_minute: NonZeroU32,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let door = Door::new(merchant, requests_per_minute)?;
-    let router = router(door.clone());
-    let stop = async move {
-        stop.await;
-        // Streams have no end of their own.
-        door.stopping.send_replace(true);
-    };
-    listen::listen(listener, router, stop).await
+    let house = House::new()?;
+    let door = Door::new(merchant, &house, requests_per_minute, true);
+    listen::listen(listener, router(door), house.stop_streams_after(stop)).await
 }
 
-/// What the handlers share.
+/// The same for several shops: which one a request is for follows from its key. `operations` is for
+/// whoever runs the server.
+pub async fn serve_all(
+    merchants: Arc<Merchants>,
+    listener: TcpListener,
+    operations: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let house = House::new()?;
+    let front = front::Front::new(merchants, house.clone());
+    front.follow_changes();
+    let (stopped, mut is_stopped) = watch::channel(false);
+    let stop = house.stop_streams_after(stop);
+    let stop = async move {
+        stop.await;
+        stopped.send_replace(true);
+    };
+    let operations = listen::listen(
+        operations,
+        operations::router(Arc::clone(&front)),
+        async move { drop(is_stopped.wait_for(|is_stopped| *is_stopped).await) },
+    );
+    let (one, other) = tokio::join!(
+        listen::listen(listener, front::router(front), stop),
+        operations
+    );
+    one.and(other)
+}
+
+/// What the doors of all shops of a server share.
+#[derive(Clone)]
+struct House {
+    ids: Arc<around::Ids>,
+    /// True once the server stops.
+    stopping: watch::Sender<bool>,
+}
+
+impl House {
+    fn new() -> io::Result<House> {
+        let start = u32::from_le_bytes(crate::keys::random().map_err(io::Error::other)?);
+        Ok(House {
+            ids: Arc::new(around::Ids::new(start)),
+            stopping: watch::Sender::new(false),
+        })
+    }
+
+    /// Streams have no end of their own.
+    fn stop_streams_after(
+        &self,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let stopping = self.stopping.clone();
+        async move {
+            stop.await;
+            stopping.send_replace(true);
+        }
+    }
+}
+
+/// What the handlers of one shop share.
 pub struct Door {
     merchant: Arc<Merchant>,
-    meters: Meters,
-    ids: around::Ids,
+    around: Arc<Around>,
     /// Keys that were looked up not long ago. Only keys that work get in, so it stays small.
     known_keys: Mutex<HashMap<KeyHash, (Caller, Instant)>>,
+    /// Places for reads, and for those of them that run.
     reading: Arc<Semaphore>,
+    running: Arc<Semaphore>,
     quota: Quota,
     /// Places for streams.
     streams: Arc<Semaphore>,
@@ -96,6 +154,8 @@ pub struct Door {
     stopping: watch::Sender<bool>,
     /// Held while a profile is edited by hand.
     edits: tokio::sync::Mutex<()>,
+    /// The server has no other shop, so its own figures are told with the shop's.
+    alone: bool,
 }
 
 /// How long a key that worked is taken without a look. A revoked one ends within this time.
@@ -104,19 +164,25 @@ const KEY_KNOWN_FOR: Duration = Duration::from_secs(2);
 const KEY_USE_NOTED_FOR_MS: i64 = 24 * 60 * 60 * 1_000;
 
 impl Door {
-    fn new(merchant: Arc<Merchant>, requests_per_minute: NonZeroU32) -> io::Result<Arc<Door>> {
-        let start = u32::from_le_bytes(crate::keys::random().map_err(io::Error::other)?);
-        Ok(Arc::new(Door {
+    fn new(
+        merchant: Arc<Merchant>,
+        house: &House,
+        requests_per_minute: NonZeroU32,
+        alone: bool,
+    ) -> Arc<Door> {
+        let readers = merchant.store().reads().connections();
+        Arc::new(Door {
             merchant,
-            meters: Meters::default(),
-            ids: around::Ids::new(start),
+            around: Arc::new(Around::new(&house.ids)),
             known_keys: Mutex::default(),
             reading: Arc::new(Semaphore::new(limits::READS_MAX)),
+            running: Arc::new(Semaphore::new(readers)),
             quota: Quota::new(requests_per_minute),
             streams: Arc::new(Semaphore::new(limits::STREAMS_MAX)),
-            stopping: watch::Sender::new(false),
+            stopping: house.stopping.clone(),
             edits: tokio::sync::Mutex::default(),
-        }))
+            alone,
+        })
     }
 
     /// What every amount of the ledger is in.
@@ -137,9 +203,13 @@ impl Door {
         let Ok(place) = self.reading.clone().try_acquire_owned() else {
             return Err(problem::overloaded(limits::RETRY_AFTER_S));
         };
+        // Whoever waits for one of the shop's connections holds no thread: other shops need them.
+        let Ok(turn) = self.running.clone().acquire_owned().await else {
+            return Err(problem::internal());
+        };
         let merchant = self.merchant.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let _place = place;
+            let (_place, _turn) = (place, turn);
             work(merchant.store().reads())
         });
         read.await.unwrap_or_else(|_| Err(problem::internal()))
@@ -150,7 +220,7 @@ impl Door {
         let came = Instant::now();
         let outcome = self.merchant.submit(event, by).await?;
         if !outcome.points.is_empty() {
-            self.meters.award_visible(came.elapsed());
+            self.around.meters.award_visible(came.elapsed());
         }
         self.named(outcome).await
     }
@@ -260,7 +330,10 @@ fn router(door: Arc<Door>) -> Router {
     router
         .fallback(around::no_such_path)
         .method_not_allowed_fallback(around::no_such_method)
-        .layer(middleware::from_fn_with_state(door.clone(), around::around))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&door.around),
+            around::around,
+        ))
         .with_state(door)
 }
 

@@ -229,6 +229,12 @@ pub fn overloaded(seconds: u32) -> Problem {
     unavailable("overloaded", detail).again_after(seconds)
 }
 
+/// For a key whose shop is not open, or may be one of a shop that is not.
+pub fn not_open(seconds: u32) -> Problem {
+    let detail = "this cannot be answered now: the shop is not open; send it again";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-open", detail).again_after(seconds)
+}
+
 pub fn too_slow() -> Problem {
     let detail = "no answer came in time. What was sent may still be taken: send the same event again, with the same \
                   source and id, to learn what became of it; it is never counted twice";

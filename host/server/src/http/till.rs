@@ -164,7 +164,7 @@ pub async fn card_in_time(door: &Arc<Door>, id: CustomerId) -> Option<Card> {
     match tokio::time::timeout(limits::CARD_TIME_MAX, reading).await {
         Ok(Ok(card)) => Some(card),
         Ok(Err(_)) | Err(_) => {
-            door.meters.card_left_out();
+            door.around.meters.card_left_out();
             None
         }
     }

@@ -3,13 +3,29 @@
 
 use super::going_live::Going;
 use super::{Installed, Merchant, NotLive};
+use crate::chores::Chores;
 use crate::failing::Verdict;
 use stampcard_pipeline::rules::Rules;
 use stampcard_pipeline::shop::{Shop, ThenWhat};
 use stampcard_store::{By, Origin};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Who brings back an earlier version when the shop's policy says so.
 const HOST: &str = "stampcard";
+
+/// How often somebody looks whether a plugin has failed too often.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Does with plugins that fail what the shop's policy says, for as long as the shop is open.
+pub(super) fn judge_while_open(chores: &mut Chores, merchant: &Arc<Merchant>) {
+    let merchant = Arc::downgrade(merchant);
+    chores.every(BEAT, "judge of plugins", move |_| {
+        if let Some(merchant) = merchant.upgrade() {
+            merchant.judge();
+        }
+    });
+}
 
 impl Merchant {
     /// Does what the shop's policy says with plugins that failed too often.

@@ -117,7 +117,7 @@ impl Install {
             .map(|file| text(&manifest_path.with_file_name(file)))
             .transpose()?;
         let name = name.to_owned();
-        let folder = Folder::at(&self.dir);
+        let folder = Folder::of_one(&self.dir)?;
         if self.preview {
             let order = Order::Preview { name, file, schema };
             let foreseen = orders::give(&folder, &order, Some(component))?;
@@ -147,7 +147,7 @@ impl Rollback {
             actor: login(),
             reason: self.reason,
         };
-        let done = orders::give(&Folder::at(&self.dir), &order, None)?;
+        let done = orders::give(&Folder::of_one(&self.dir)?, &order, None)?;
         tell(&done, self.json)
     }
 }
@@ -159,7 +159,7 @@ impl Release {
             actor: login(),
             reason: self.reason,
         };
-        let done = orders::give(&Folder::at(&self.dir), &order, None)?;
+        let done = orders::give(&Folder::of_one(&self.dir)?, &order, None)?;
         tell(&done, self.json)
     }
 }
@@ -218,7 +218,7 @@ fn foresee(foreseen: &Value) -> String {
 
 impl Apply {
     pub fn run(self) -> Run {
-        let done = orders::give(&Folder::at(&self.dir), &Order::Apply, None)?;
+        let done = orders::give(&Folder::of_one(&self.dir)?, &Order::Apply, None)?;
         let problems = done["problems"].as_array().map_or(&[][..], Vec::as_slice);
         if self.json {
             say_json(&done)?;

@@ -15,13 +15,14 @@ pub(super) struct RulesCondition {
 }
 
 pub(super) fn text(
+    page: &mut Text,
     store: &Counters,
     backlog: &Backlog,
     recent: &Recent,
     now: Instant,
     disk: Option<Room>,
     rules: &RulesCondition,
-) -> String {
+) {
     let seconds =
         |since: Option<Instant>| since.map_or(0, |since| (now.0 - since.0).max(0) as u64 / 1_000);
     let mut gauges = vec![
@@ -109,10 +110,8 @@ pub(super) fn text(
         ));
         gauges.push(("stampcard_disk_bytes", "The size of that disk.", all));
     }
-    let mut page = Text::default();
     for (name, help, value) in gauges {
         page.metric(name, "gauge", help);
         page.sample(&[], value);
     }
-    page.text
 }

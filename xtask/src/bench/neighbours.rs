@@ -1,0 +1,34 @@
+//! What the tills of one shop wait for while another shop of the same server is flooded.
+
+use super::Figure;
+use stampcard_tests::neighbours::{Flood, measure as measured};
+use std::time::Duration;
+
+pub fn measure(quick: bool) -> Vec<Figure> {
+    let rounds = if quick { 4 } else { 20 };
+    let floods = [
+        (
+            Flood::TenTimesItsQuota,
+            "while its neighbour sends ten times its quota",
+        ),
+        (
+            Flood::EndlessPlugin,
+            "while its neighbour's plugin never ends",
+        ),
+    ];
+    let figures = floods.map(|(flood, while_it)| {
+        let measured = measured(flood, rounds, Duration::from_secs(3));
+        let millis = |wait: Duration| wait.as_secs_f64() * 1_000.0;
+        let what = format!("a shop's sales, 99 %, {while_it}");
+        [
+            Figure::new(what.clone(), millis(measured.beside), "ms", ""),
+            Figure::new(
+                format!("{what}, over alone"),
+                measured.times(),
+                "times",
+                "at most 1.5",
+            ),
+        ]
+    });
+    figures.into_iter().flatten().collect()
+}
