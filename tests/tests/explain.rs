@@ -165,8 +165,9 @@ fn a_call_that_failed_fails_again_within_the_limits_of_then() {
         let shop = Shop::new();
         lay(&shop, &guest("hostile"), "1.0.0", &hostile(crime, limits));
         shop.ingest(&[bought("1", 1_000)]);
+        // It is mended, and nobody has been asked again yet.
         lay(&shop, &guest("hostile"), "1.0.1", &hostile("None", ""));
-        shop.ingest(&[bought("2", 1_000)]);
+        binary::run(["plugin", "apply", shop.text()]).ok();
         let (it, code) = explained(&shop, "1");
         assert_eq!(
             (&it["rerun"], code),

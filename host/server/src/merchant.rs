@@ -37,8 +37,8 @@ use stampcard_store::{Birth, Grouping, Settings, SqliteStore};
 use std::collections::{BTreeSet, VecDeque};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tracing::Span;
@@ -478,9 +478,10 @@ impl Merchant {
 }
 
 /// The numbering plans of the world are unpacked when the first phone number is read, which takes a good
-/// part of a second. The first customer of the day should not wait for it.
+/// part of a second. The first customer of the day should not wait for it. All shops share them.
 fn warm_up() {
-    std::thread::spawn(|| drop(normal_phone("+12125550100", "US")));
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| drop(std::thread::spawn(|| normal_phone("+12125550100", "US"))));
 }
 
 /// The next answer of a batch.

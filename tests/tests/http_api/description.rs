@@ -228,7 +228,12 @@ fn every_answer_is_as_the_description_says() {
                 &target,
                 &json!({"manifest": "pack = 'starter-points'\n[config]\npoints = 2\nbase = 'total'\n"}),
             ),
-            ("post", "/v1/plugins/{name}/rollback") => {
+            ("post", "/v1/plugins/{name}/preview") => send(
+                "POST",
+                &target,
+                &json!({"manifest": "pack = 'starter-points'\n[config]\npoints = 2\nbase = 'total'\n"}),
+            ),
+            ("post", "/v1/plugins/{name}/rollback" | "/v1/plugins/{name}/release") => {
                 send("POST", &target, &json!({"reason": "a test"}))
             }
             ("post", "/v1/tags:bulk") => {

@@ -275,10 +275,10 @@ reload = "watch"
 # A plugin that fails for so many different customers within so many minutes is not called any more
 # ("quarantine"), gives way to its earlier version ("roll-back"), or goes on failing ("nothing"). What
 # customers miss is made good when it is mended.
-# [failures]
-# customers = 10
-# minutes = 10
-# then = "quarantine"
+[failures]
+customers = 10
+minutes = 10
+then = "quarantine"
 
 [policies]
 # Whether points see the segments as they are "after" this event or "before" it. With "after", a
