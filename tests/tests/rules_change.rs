@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use stampcard_tests::binary::{self, root, target};
 use stampcard_tests::{Server, Shop, sale};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long the host may take: it looks once a second.
@@ -65,7 +65,7 @@ fn brittle(shop: &Shop, version: &str, points: i64, breaks_on: Option<&str>) -> 
     dir.join("brittle.wasm")
 }
 
-fn install(shop: &Shop, file: &PathBuf) -> Value {
+fn install(shop: &Shop, file: &Path) -> Value {
     let file = file.to_str().expect("paths are UTF-8");
     binary::run(["plugin", "install", shop.text(), file, "--json"]).json()
 }
@@ -99,9 +99,9 @@ fn shop(then: &str) -> Shop {
     for pack in ["points", "segments", "tiers", "follow-ups"] {
         fs::remove_file(shop.path(&format!("plugins/starter-{pack}.toml"))).expect("a file");
     }
-    shop.append(
+    shop.lay_over(
         "merchant.toml",
-        &format!("\n[failures]\ncustomers = 3\nminutes = 10\nthen = \"{then}\"\n"),
+        &format!("[failures]\ncustomers = 3\nthen = \"{then}\""),
     );
     shop
 }
@@ -224,8 +224,14 @@ fn where_the_shop_says_so_the_version_before_comes_back_and_makes_good_what_was_
         (&listed["by"]["origin"], &listed["by"]["actor"]),
         (&json!("rollback"), &json!("stampcard"))
     );
-    assert_eq!(reviewed(&server)["changed"], 3);
+    let reviews = reviewed(&server);
     let balances = ["ana", "ben", "cleo"].map(|who| balance(&server, who));
+    assert_eq!(
+        reviews["changed"],
+        3,
+        "{reviews} {balances:?}\n{}",
+        server.log()
+    );
     assert_eq!(balances, [20, 10, 10]);
     server.stop();
     // It stays so.

@@ -231,7 +231,8 @@ pub(crate) fn begin(
 }
 
 impl Shared {
-    /// Keeps how far a round has come, and that it has ended.
+    /// Keeps how far a round has come, and that it has ended. It is on disk when this returns, so the
+    /// next read sees it.
     pub fn advance_round(
         &self,
         rule_book: i64,
@@ -254,6 +255,6 @@ impl Shared {
             )?;
             Ok(())
         })?;
-        Ok(())
+        self.group.flush(&mut writer)
     }
 }

@@ -9,17 +9,14 @@ pub fn measure(quick: bool) -> Vec<Figure> {
     let floods = [
         (
             Flood::TenTimesItsQuota,
-            "while its neighbour sends ten times its quota",
+            "a neighbour at ten times its quota",
         ),
-        (
-            Flood::EndlessPlugin,
-            "while its neighbour's plugin never ends",
-        ),
+        (Flood::EndlessPlugin, "a neighbour whose plugin never ends"),
     ];
-    let figures = floods.map(|(flood, while_it)| {
+    let figures = floods.map(|(flood, neighbour)| {
         let measured = measured(flood, rounds, Duration::from_secs(3));
         let millis = |wait: Duration| wait.as_secs_f64() * 1_000.0;
-        let what = format!("a shop's sales, 99 %, {while_it}");
+        let what = format!("beside {neighbour}, 99 %");
         [
             Figure::new(what.clone(), millis(measured.beside), "ms", ""),
             Figure::new(

@@ -187,6 +187,10 @@ pub(crate) fn go_on(
             desk.round_is_open.store(false, Ordering::Release);
             return Ok(());
         };
+        if desk.live().number < round.rule_book {
+            // It is written down and not live yet: whoever is asked now is asked by the rules before.
+            return Ok(());
+        }
         let batch_began = std::time::Instant::now();
         if !ask_some(desk, lanes, &round, at)? {
             return Ok(());
