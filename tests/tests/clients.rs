@@ -7,12 +7,16 @@ use stampcard_tests::{Server, Shop};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 /// How many requests the tester makes up for each operation and phase.
 const EXAMPLES: u32 = 100;
 
 /// A folder with the programs of `tests/clients/requirements.txt`.
 fn programs() -> PathBuf {
+    // Both tests want them, and the first one makes the folder.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _alone = INSTALLING.lock();
     let dir = target().join("clients");
     let environment = dir.join("python");
     if !environment.join("bin/python").exists() {
