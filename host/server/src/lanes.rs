@@ -2,8 +2,8 @@
 //!
 //! An event goes to a lane by its customer, so that events of one customer are decided in the
 //! order in which they came. Nothing depends on that but speed: the store holds a customer while an
-//! event of theirs is decided. Timers, and whatever else is our own, wait behind tills. A lane decides the next event while the
-//! last one is on its way to the disk.
+//! event of theirs is decided. Timers, and whatever else is our own, wait behind tills. A lane decides
+//! the next event while the last one is on its way to the disk.
 
 use crate::clock;
 use crate::desk::Desk;

@@ -176,8 +176,13 @@ impl Merchant {
         Ok(reviews::foresee(&self.desk, &going, clock::now())?)
     }
 
-    pub(super) fn put(&self, chosen: Chosen, by: &By) -> Result<Installed, NotLive> {
+    fn put(&self, chosen: Chosen, by: &By) -> Result<Installed, NotLive> {
         let _changing = self.changing.lock();
+        self.put_held(chosen, by)
+    }
+
+    /// With `changing` held.
+    pub(super) fn put_held(&self, chosen: Chosen, by: &By) -> Result<Installed, NotLive> {
         let name = chosen.candidate.name.clone();
         let going = self.beside_the_others(chosen)?;
         self.go(going, by, &name)

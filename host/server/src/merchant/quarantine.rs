@@ -84,7 +84,10 @@ impl Merchant {
         Ok(Some(installed.revision))
     }
 
+    /// `None` if another version is live by now.
     fn bring_back_older(&self, verdict: &Verdict) -> Result<Option<Installed>, NotLive> {
+        // What an operator installs meanwhile must not give way to it.
+        let _changing = self.changing.lock();
         if !self.still_fails(verdict) {
             return Ok(None);
         }
@@ -94,7 +97,7 @@ impl Merchant {
             reason: format!("{}: {}", verdict.plugin, verdict.reason),
         };
         let older = self.older(&verdict.plugin)?;
-        self.put(older, &by).map(Some)
+        self.put_held(older, &by).map(Some)
     }
 
     fn still_fails(&self, verdict: &Verdict) -> bool {
