@@ -143,7 +143,7 @@ fn one(
     }
     let quota = file.requests_per_minute.unwrap_or(REQUESTS_PER_MINUTE);
     let served = runtime.block_on(async {
-        let (listener, address) = listen(address, "--listen").await?;
+        let (listener, address) = listen(address, "--listen")?;
         let stop = stop_asked()?;
         merchant.tend(runtime.handle(), Watch::start().as_ref());
         tracing::info!(
@@ -171,8 +171,8 @@ fn several(
     let shared = Shared::new(&Folder::at(shops.dir()).cache()?)?;
     let merchants = Arc::new(Merchants::new(shops, file, shared, runtime.handle()));
     let served = runtime.block_on(async {
-        let (listener, address) = listen(address, "--listen").await?;
-        let (operations, shown_at) = listen(operations, "--operations").await?;
+        let (listener, address) = listen(address, "--listen")?;
+        let (operations, shown_at) = listen(operations, "--operations")?;
         let stop = stop_asked()?;
         let tried = merchants.keep();
         let tried = tokio::task::spawn_blocking(move || tried.recv_timeout(OPENING_TIME_MAX));
@@ -196,17 +196,15 @@ fn several(
 }
 
 /// `option` is what names another address.
-async fn listen(
+fn listen(
     address: SocketAddr,
     option: &'static str,
 ) -> Result<(TcpListener, SocketAddr), Box<dyn std::error::Error>> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| ListenError {
-            address,
-            option,
-            source,
-        })?;
+    let listener = http::bind(address).map_err(|source| ListenError {
+        address,
+        option,
+        source,
+    })?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }

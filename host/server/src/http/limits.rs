@@ -27,6 +27,10 @@ pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(40);
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(20);
 /// Connections at once; each has a small buffer. More wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 2_048;
+/// Connections that wait in the kernel's queue until we take them. The usual 128 drops a part of what
+/// comes when forty tills and their web store come back at once, and each of those tries again only
+/// after a second.
+pub const CONNECTIONS_WAITING: u32 = 4_096;
 /// Requests of one of several shops that are under way at once: all that may wait for a lane and for
 /// a read, and few enough that one shop cannot have every connection.
 pub const REQUESTS_OF_A_SHOP_MAX: usize = 768;

@@ -7,9 +7,22 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
+
+/// A listener at `address` that keeps a burst of connections waiting and drops none.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A restart takes the address at once, whatever connections of before are still ending.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(limits::CONNECTIONS_WAITING)
+}
 
 /// Answers on `listener` until `stop` ends; then takes no more connections and returns when the
 /// requests that are under way are answered.
@@ -78,4 +91,27 @@ fn is_about_one(error: &io::Error) -> bool {
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpStream};
+    use std::time::Duration;
+
+    #[test]
+    fn a_burst_of_connections_waits_and_none_is_dropped() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        let _within = runtime.enter();
+        let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        // Nobody takes them, so all of them are in the queue at once.
+        let waiting: Vec<TcpStream> = (0..512)
+            .map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(500)).unwrap())
+            .collect();
+        assert_eq!(waiting.len(), 512);
+    }
 }

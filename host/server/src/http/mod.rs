@@ -52,6 +52,7 @@ use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+pub use listen::bind;
 use parking_lot::Mutex;
 use problem::Problem;
 use quota::Quota;
