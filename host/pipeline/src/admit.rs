@@ -9,6 +9,7 @@ mod addresses;
 mod canonical;
 mod data;
 mod identifiers;
+mod returns;
 mod sale;
 mod sender;
 mod tags;

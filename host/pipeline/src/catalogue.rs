@@ -38,16 +38,16 @@ macro_rules! kinds {
 kinds! {
     "sale.completed", Processed, "till, web store", "A basket was sold.",
         r#"{"channel":"pos","location":"soho","currency":"USD","customer":{"phone":"(212) 555-0100"},"lines":[{"sku":"JKT-M","quantity":1,"unit_price":12900}],"total":12900}"#;
-    "sale.voided", NotYet, "till", "A sale was taken back before the day closed.",
+    "sale.voided", Processed, "till", "A sale was taken back as if it had never been, whatever its awards say of returns.",
         r#"{"sale":{"source":"till-1","id":"1001"}}"#;
     "order.edited", NotYet, "web store", "Lines of an order were changed after the sale.",
         r#"{"order":{"system":"web","id":"1001"},"lines":[],"total":0}"#;
-    "payment.settled", NotYet, "payment provider", "A pending payment arrived.",
+    "payment.settled", Processed, "payment provider", "A pending payment arrived: what its sale earned is final.",
         r#"{"order":{"system":"web","id":"1001"}}"#;
-    "payment.failed", NotYet, "payment provider", "A pending payment failed.",
+    "payment.failed", Processed, "payment provider", "A pending payment failed: what its sale earned is taken back, if that is not final yet.",
         r#"{"order":{"system":"web","id":"1001"}}"#;
-    "return.completed", NotYet, "till, web store", "Goods came back, or money was given back.",
-        r#"{"sale":{"source":"till-1","id":"1001"},"channel":"pos","currency":"USD","amount":12900}"#;
+    "return.completed", Processed, "till, web store", "Goods came back, or money was given back. What the sale earned for them is taken back.",
+        r#"{"sale":{"source":"till-1","id":"1001"},"channel":"pos","location":"soho","currency":"USD","amount":12900,"lines":[{"line":1,"quantity":1,"amount":12900}]}"#;
     "exchange.completed", NotYet, "till", "Goods were exchanged for others.",
         r#"{"sale":{"source":"till-1","id":"1001"},"currency":"USD","returned":[],"lines":[]}"#;
     "order.fulfilled", Processed, "web store, warehouse", "An order, or a part of it, was packed and sent off.",

@@ -59,6 +59,9 @@ pub struct CustomerChange {
     pub links: Vec<Identifier>,
     /// The customer after this change.
     pub head: Fold,
+    /// How far their timers have been driven. The head may be behind it, where a refold found that the
+    /// last of them was never due.
+    pub clock: Instant,
     /// Where the walk began. Rows numbered above `start.changes`, and history and checkpoints
     /// after `start.last`, are replaced by what is here.
     pub start: Start,
@@ -68,7 +71,21 @@ pub struct CustomerChange {
     pub follow_ups: Vec<FollowUpRow>,
     /// Plugins whose follow-ups from before the start are not sent, if they wait.
     pub cancels: Vec<String>,
+    /// Steps whose follow-ups from before the start are not sent, if they wait: their sale was taken
+    /// back. The journal rows of their events.
+    pub undone: Vec<i64>,
     pub lots: Vec<NewLot>,
+    /// Lots that were there and whose points are for other lines now.
+    pub reapportioned: Vec<Reapportioned>,
+    /// What plugins keep with the sales of this walk.
+    pub kept: Vec<KeptRow>,
+    /// Sales of this walk whose payment was not certain.
+    pub provisional: Vec<ProvisionalRow>,
+    /// Sales whose points are certain from now on, one way or the other.
+    pub settled: Vec<SettledRow>,
+    pub takings: Vec<TakingRow>,
+    /// Of a refold all from its start on; those that were there after it are replaced.
+    pub allocations: Vec<Allocation>,
     pub entries: Vec<NewEntry>,
     pub explanations: Vec<Explanation>,
     pub checkpoints: Vec<Fold>,
@@ -77,6 +94,8 @@ pub struct CustomerChange {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Start {
     pub last: Position,
+    /// Reviews up to here are behind it.
+    pub clock: Instant,
     pub changes: u32,
     /// True if events after the start are decided again.
     pub is_refold: bool,
@@ -126,6 +145,8 @@ pub enum Decider {
     Plugin(u32),
     /// A person of the shop, by what the event calls them.
     Staff(String),
+    /// The host itself, as the shop's file says: what came back, what was not used in time.
+    Host,
 }
 
 /// One event's place in the customer's history and what it moved.
@@ -216,6 +237,17 @@ impl LotKind {
     }
 }
 
+impl LotKind {
+    /// As rules call it; no rule gave what staff did.
+    pub fn award(self) -> Option<AwardKind> {
+        match self {
+            LotKind::Base => Some(AwardKind::Base),
+            LotKind::Bonus => Some(AwardKind::Bonus),
+            LotKind::Adjustment => None,
+        }
+    }
+}
+
 impl From<AwardKind> for LotKind {
     fn from(kind: AwardKind) -> LotKind {
         match kind {
@@ -225,13 +257,136 @@ impl From<AwardKind> for LotKind {
     }
 }
 
+/// What a plugin is given back when a sale is returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptRow {
+    pub sale: Position,
+    pub plugin: String,
+    pub bytes: Vec<u8>,
+}
+
+/// A sale whose points may have to be given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvisionalRow {
+    pub sale: Position,
+    pub until: Instant,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledRow {
+    pub sale: Position,
+    /// When, along the fold.
+    pub step: Position,
+    pub how: Settled,
+}
+
+/// How a provisional sale ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Settled {
+    /// The payment arrived.
+    Paid,
+    /// Nobody said otherwise in time.
+    InTime,
+    Failed,
+}
+
+impl Settled {
+    pub fn name(self) -> &'static str {
+        match self {
+            Settled::Paid => "paid",
+            Settled::InTime => "in-time",
+            Settled::Failed => "failed",
+        }
+    }
+}
+
+/// A lot's points by line, where a step was decided again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reapportioned {
+    pub lot: i64,
+    pub shares: Vec<(u32, Points)>,
+}
+
+/// Why points are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TakingKind {
+    /// Staff took them.
+    Adjustment,
+    /// What they were given for came back.
+    Reversal,
+    /// They were not used in time.
+    Expiry,
+    /// They pay for what a return could not take.
+    Recovery,
+}
+
+impl TakingKind {
+    pub const ALL: [TakingKind; 4] = [
+        TakingKind::Adjustment,
+        TakingKind::Reversal,
+        TakingKind::Expiry,
+        TakingKind::Recovery,
+    ];
+
+    pub fn name(self) -> &'static str {
+        self.entry().name()
+    }
+
+    pub fn entry(self) -> EntryKind {
+        match self {
+            TakingKind::Adjustment => EntryKind::Adjustment,
+            TakingKind::Reversal => EntryKind::Reversal,
+            TakingKind::Expiry => EntryKind::Expiry,
+            TakingKind::Recovery => EntryKind::Recovery,
+        }
+    }
+}
+
+/// Points that a step takes for one reason, from one lot or from all that there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakingRow {
+    /// The same taking as it was, where a step is decided again.
+    pub known: Option<i64>,
+    pub step: Position,
+    pub kind: TakingKind,
+    /// The lot that is taken back.
+    pub lot: Option<LotRef>,
+    /// What its entries sum to, as a number of points above zero, or 0.
+    pub points: Points,
+    /// What should have been taken and was not there.
+    pub debt: Points,
+    pub reason: String,
+    /// The journal row of its event; `None` is the event of this change.
+    pub journal: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakingRef {
+    /// An index into [`CustomerChange::takings`].
+    New(usize),
+    Existing(i64),
+}
+
+/// Points of a lot that pay for a taking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allocation {
+    pub taking: TakingRef,
+    pub lot: LotRef,
+    /// The step at which they did: the taking's own, or a later one for what was owed.
+    pub step: Position,
+    /// Above zero.
+    pub points: Points,
+}
+
 /// One ledger entry to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEntry {
-    /// `None` for points that are taken: `allocations` say from where.
+    /// The lot that it adds to, or of which it takes something back.
     pub lot: Option<LotRef>,
-    /// The lots that a debit takes from, and how much, above zero.
-    pub allocations: Vec<(LotRef, Points)>,
+    /// What it takes, for points that are taken.
+    pub taking: Option<TakingRef>,
     pub kind: EntryKind,
     pub amount: Points,
     pub balance_after: Points,
@@ -262,6 +417,9 @@ pub enum EntryKind {
     Correction,
     /// Staff gave or took points.
     Adjustment,
+    Reversal,
+    Expiry,
+    Recovery,
 }
 
 impl EntryKind {
@@ -271,6 +429,9 @@ impl EntryKind {
             EntryKind::Bonus => "bonus",
             EntryKind::Correction => "correction",
             EntryKind::Adjustment => "adjustment",
+            EntryKind::Reversal => "reversal",
+            EntryKind::Expiry => "expiry",
+            EntryKind::Recovery => "recovery",
         }
     }
 }
@@ -355,4 +516,6 @@ pub enum ReviewItem {
     TooLate { days: i64 },
     /// A late event would have changed the ledger, and the policy says to report only.
     LateReported { points: Points },
+    /// A payment failed when its points were final already, or had never been provisional.
+    PaymentFailedLate { sale: EventName },
 }

@@ -111,6 +111,8 @@ pub enum Body {
     Placement(StaffPlacement),
     Note(NoteChange),
     Visit(Visit),
+    Return(Return),
+    Payment(Payment),
     /// Something was due; each plugin is told why it is asked.
     Review,
     /// Other rules are live than when the customer was asked last.
@@ -217,6 +219,62 @@ pub struct Discount {
 pub struct Tender {
     pub kind: String,
     pub amount: Money,
+}
+
+/// The sale that an event speaks of, as its sender knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SaleName {
+    /// The event with which it was told.
+    Sale(EventName),
+    Order(OrderName),
+}
+
+/// Something of a sale was taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Return {
+    pub of: SaleName,
+    pub back: Back,
+}
+
+/// What comes back of a sale.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Back {
+    /// Goods, or money.
+    Goods(Refund),
+    /// Everything that is left: it was as if nothing had been sold.
+    Everything,
+}
+
+/// Money that the customer got back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// All of it, at least 0.
+    pub amount: Money,
+    /// The part of it that was paid for shipping, which earned nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shipping: Money,
+    /// What it is for; empty where the sender says only how much.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<ReturnedLine>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnedLine {
+    /// The line of the sale, from 1.
+    pub line: u32,
+    /// Thousandths of a unit that came back; 0 where the customer keeps the goods.
+    pub quantity: i64,
+    /// What was given back for it, at least 0.
+    pub amount: Money,
+}
+
+/// The payment of a sale that was pending arrived, or failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    pub of: SaleName,
+    pub arrived: bool,
 }
 
 /// The customer was created, identified, enrolled or edited. What was said about the person is in
@@ -440,6 +498,26 @@ impl Event {
         match &self.body {
             Body::Adjustment(adjustment) => (-adjustment.points).max(0),
             _ => 0,
+        }
+    }
+
+    /// The sale of which the event takes something back, or whose payment it is about.
+    pub fn speaks_of(&self) -> Option<&SaleName> {
+        match &self.body {
+            Body::Return(it) => Some(&it.of),
+            Body::Payment(it) => Some(&it.of),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the sale of that name.
+    pub fn is_sale(&self, name: &SaleName) -> bool {
+        let Some(sale) = self.sale() else {
+            return false;
+        };
+        match name {
+            SaleName::Sale(name) => name.source == self.source && name.id == self.id,
+            SaleName::Order(order) => sale.order.as_ref() == Some(order),
         }
     }
 

@@ -5,13 +5,14 @@
 
 use crate::calendar::LocalTime;
 use crate::event::{
-    Body, Channel, Edit, Event, IdentifierKind, Instant, Points, ProfileChange, Sale,
+    Body, Channel, Edit, Event, IdentifierKind, Instant, Line, Points, ProfileChange, Sale,
 };
-use crate::fold::{DAY_MS, Fold, Group, Moved, window_ms};
+use crate::fold::{DAY_MS, Fold, Group, Largest, Moved, window_ms};
 use crate::limits;
 use crate::line::Context;
 use crate::offers;
 use crate::person::PersonField;
+use crate::returns::Returning;
 use crate::rules::{Fact, Rules, Tally};
 use crate::walk::{Step, Walk};
 use jiff::tz::TimeZone;
@@ -104,9 +105,15 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         | Body::Placement(_)
         | Body::Note(_)
         | Body::Visit(_)
+        | Body::Return(_)
+        | Body::Payment(_)
         | Body::Review
         | Body::RulesChanged(_)
         | Body::Other(_) => {}
+    }
+    if let Some(returning) = step.returning.take() {
+        count_return(walk, &event, &returning, &mut step.moved);
+        step.returning = Some(returning);
     }
     if matches!(
         event.body,
@@ -166,12 +173,85 @@ fn count_sale(fold: &mut Fold, event: &Event, sale: &Sale, moved: &mut Moved) {
     {
         add(tally, moved);
     }
-    fold.totals.largest_sale = fold.totals.largest_sale.max(sale.total);
+    put_largest(fold, event, sale.total);
     for (scope, group) in &mut fold.facts {
         for (key, spend) in keys_of(scope, event, sale) {
             count_key(group, key, spend, moved.at);
         }
     }
+}
+
+/// A return counts when it happens, whenever its sale was.
+fn count_return(walk: &mut Walk, event: &Event, returning: &Returning, moved: &mut Moved) {
+    moved.returns = 1;
+    moved.returned = returning.amount();
+    let fold = &mut walk.fold;
+    let totals = &mut fold.totals;
+    add(&mut totals.lifetime, moved);
+    if let Some(channel) = event.channel {
+        add(&mut totals.channels[channel as usize], moved);
+    }
+    let windows = totals.windows.iter_mut();
+    for tally in windows.chain([&mut totals.this_month, &mut totals.this_year]) {
+        add(tally, moved);
+    }
+    if returning.is_whole {
+        let sale = &walk.sold[returning.sale()].event;
+        let hash = name_hash(sale);
+        fold.largest.retain(|largest| largest.hash != hash);
+        totals.largest_sale = fold.largest.first().map_or(0, |largest| largest.total);
+    }
+    for (scope, group) in &mut fold.facts {
+        for (key, returned) in keys_returned(scope, event, returning) {
+            if let Some(tally) = group.tallies.get_mut(key) {
+                tally.returns += 1;
+                tally.returned += returned;
+            }
+        }
+    }
+}
+
+/// The keys of one scope of which a return brings something back, each once, with the money.
+fn keys_returned<'a>(
+    scope: &str,
+    event: &'a Event,
+    returning: &'a Returning,
+) -> Vec<(&'a str, i64)> {
+    let place = match scope {
+        "location" => &event.location,
+        "staff" => &event.staff,
+        _ => {
+            let mut keys: BTreeMap<&str, i64> = BTreeMap::new();
+            for (line, lost) in &returning.lost {
+                for key in keys_of_line(scope, line) {
+                    *keys.entry(key).or_default() += lost;
+                }
+            }
+            return keys.into_iter().collect();
+        }
+    };
+    let key = place.as_deref().map(|key| (key, returning.amount()));
+    key.into_iter().collect()
+}
+
+/// Keeps the largest sales, so that the next one is known when the first is returned.
+fn put_largest(fold: &mut Fold, event: &Event, total: i64) {
+    let place = fold.largest.partition_point(|held| held.total >= total);
+    if place >= limits::LARGEST_SALES {
+        return;
+    }
+    let hash = name_hash(event);
+    fold.largest.insert(place, Largest { total, hash });
+    fold.largest.truncate(limits::LARGEST_SALES);
+    fold.totals.largest_sale = fold.largest[0].total;
+}
+
+/// FNV-1a of an event's name: the same on every machine and in every version.
+fn name_hash(event: &Event) -> u64 {
+    let bytes = event.source.bytes().chain([0]).chain(event.id.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// Begins a new month or year where the shop's calendar has turned since the last step.
@@ -240,28 +320,32 @@ fn keys_of<'a>(scope: &str, event: &'a Event, sale: &'a Sale) -> Vec<(&'a str, i
             .into_iter()
             .collect()
     };
+    match scope {
+        "location" => return whole(&event.location),
+        "staff" => return whole(&event.staff),
+        _ => {}
+    }
     let mut keys: BTreeMap<&str, i64> = BTreeMap::new();
     for line in &sale.lines {
-        let of_line: Vec<&str> = match scope {
-            "location" => return whole(&event.location),
-            "staff" => return whole(&event.staff),
-            "category" => line.category.iter().map(String::as_str).collect(),
-            "product" => line
-                .product
-                .as_ref()
-                .or(line.sku.as_ref())
-                .map(String::as_str)
-                .into_iter()
-                .collect(),
-            "collection" => line.collections.iter().map(String::as_str).collect(),
-            "tag" => line.tags.iter().map(String::as_str).collect(),
-            _ => return Vec::new(),
-        };
-        for key in of_line {
+        for key in keys_of_line(scope, line) {
             *keys.entry(key).or_default() += line.net;
         }
     }
     keys.into_iter().collect()
+}
+
+/// The keys of one scope that a line has.
+fn keys_of_line<'a>(scope: &str, line: &'a Line) -> Vec<&'a str> {
+    match scope {
+        "category" => line.category.iter().map(String::as_str).collect(),
+        "product" => {
+            let product = line.product.as_ref().or(line.sku.as_ref());
+            product.map(String::as_str).into_iter().collect()
+        }
+        "collection" => line.collections.iter().map(String::as_str).collect(),
+        "tag" => line.tags.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn count_key(group: &mut Group, key: &str, spend: i64, at: Instant) {

@@ -14,7 +14,7 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// The layout of the stored bytes, their first byte. Whoever adds, moves or changes a field of the
 /// fold counts it up: bytes without field names would be read as something else.
-pub const FOLD_FORMAT: u8 = 4;
+pub const FOLD_FORMAT: u8 = 5;
 
 /// One customer at one place in their history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,17 @@ pub struct Fold {
     pub balance: Points,
     /// Part of the balance that can be spent only from a later instant.
     pub maturing: BTreeMap<Instant, Points>,
+    /// When the next lot that holds points ends.
+    pub next_expiry: Option<Instant>,
+    /// What was taken and no lot has paid for; it is in the balance.
+    pub owed: Points,
+    /// What returns should have taken and was not there; it is not in the balance, and the next points
+    /// that are earned pay for it.
+    pub debt: Points,
+    /// Sales whose payment is not certain yet, by their place.
+    pub provisional: BTreeMap<Position, Provisional>,
+    /// The largest totals of sales, the largest first, for as long as they were not returned.
+    pub largest: Vec<Largest>,
     /// Everything earned, net of corrections and reversals.
     pub earned: Points,
     /// The same by earning channel, in the order of [`Channel::ALL`].
@@ -96,6 +107,23 @@ pub struct Held {
     /// `None` if staff did.
     pub plugin: Option<String>,
     pub reason: String,
+}
+
+/// A sale whose points may have to be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provisional {
+    /// They are final then, if nobody says otherwise.
+    pub until: Instant,
+    /// What is left of what it earned.
+    pub points: Points,
+}
+
+/// One of a customer's largest sales.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Largest {
+    pub total: Money,
+    /// Of the sale's name, to know it again.
+    pub hash: u64,
 }
 
 /// A tier that staff gave.
@@ -161,11 +189,14 @@ impl Fold {
             .filter(|at| *at > self.clock);
         let placed = self.placed.iter().filter_map(|placed| placed.until);
         let tags = self.tag_ends.values().copied();
+        let finals = self.provisional.values().map(|sale| sale.until);
         reviews
             .chain(memberships)
             .chain(keep)
             .chain(placed)
             .chain(tags)
+            .chain(finals)
+            .chain(self.next_expiry)
             .min()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The order is documented and deterministic: our own customer id, then e-mail, phone, card,
 //! external ids, each in its normal form. The first identifier that somebody has names the
-//! customer; identifiers that nobody has are linked to them. If others name somebody else, that
+//! customer; identifiers that nobody has are linked to them. What is brought back is the buyer's. If others name somebody else, that
 //! is a suggestion to merge, never a guess.
 
 use crate::admit::Admitted;
@@ -10,7 +10,7 @@ use crate::change::CustomerId;
 use crate::event::{Body, Identifier, IdentifierKind};
 use crate::outcome::{Found, IdentityView};
 use crate::shop::{Shop, UnknownCustomer};
-use crate::store::Known;
+use crate::store::{Known, SaleKnown};
 
 /// Whose event it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Who {
     pub suggested: Vec<CustomerId>,
     /// The event shows a card that was revoked before it happened.
     pub shows_revoked_card: bool,
+    /// The event speaks of a sale that has not come yet.
+    pub waits_for_sale: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,9 @@ pub enum Whose {
 }
 
 pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
+    if let Some(sale) = &known.sale {
+        return of_sale(sale);
+    }
     let mut named: Vec<&CustomerId> = Vec::new();
     if let Some(customer) = &known.named {
         named.push(customer);
@@ -66,6 +71,7 @@ pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
             links: unowned(),
             suggested: others.iter().map(|other| (*other).clone()).collect(),
             shows_revoked_card,
+            waits_for_sale: false,
         },
         None if may_create(event, shop) => Who {
             by: found.first().map(|(identifier, _)| identifier.kind),
@@ -73,6 +79,7 @@ pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
             links: unowned(),
             suggested: Vec::new(),
             shows_revoked_card,
+            waits_for_sale: false,
         },
         None => Who {
             customer: Whose::Nobody,
@@ -80,7 +87,23 @@ pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
             links: Vec::new(),
             suggested: Vec::new(),
             shows_revoked_card,
+            waits_for_sale: false,
         },
+    }
+}
+
+/// Whoever bought it brings it back, whoever comes to the till: a gift is returned by somebody else.
+fn of_sale(sale: &SaleKnown) -> Who {
+    Who {
+        customer: match sale {
+            SaleKnown::Of(customer) => Whose::Existing(customer.clone()),
+            SaleKnown::Guest | SaleKnown::Not => Whose::Nobody,
+        },
+        by: None,
+        links: Vec::new(),
+        suggested: Vec::new(),
+        shows_revoked_card: false,
+        waits_for_sale: *sale == SaleKnown::Not,
     }
 }
 
@@ -96,6 +119,7 @@ pub fn log(event: &Admitted, who: &Who) -> Option<IdentityView> {
         (Whose::Nobody, _) => None,
         (_, Some(kind)) => Some(kind.name()),
         (_, None) if has_token => Some("token"),
+        (_, None) if event.event.speaks_of().is_some() => Some("sale"),
         (_, None) => Some("id"),
     };
     let mut linked: Vec<IdentifierKind> = who.links.iter().map(|it| it.kind).collect();

@@ -61,6 +61,9 @@ pub const REVIEWS_A_DAY_MAX: u32 = 24;
 pub const KEPT_BYTES_MAX: usize = 256;
 /// Offers of one customer that plugins are shown and the host remembers.
 pub const OFFERS_MAX: usize = 32;
+/// Largest sales of one customer that the host keeps apart: so many of them can be returned, and the
+/// next one is still known.
+pub const LARGEST_SALES: usize = 4;
 /// The farthest that a `moment` may lie ahead, in its own unit: 100 years are a mistake.
 pub const MOMENT_DAYS_MAX: u32 = 36_525;
 

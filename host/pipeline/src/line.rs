@@ -15,7 +15,7 @@ use crate::rules::Rules;
 use crate::shop::Shop;
 use crate::store::{Ask, Case, Committed, Durable, Known, Opened, Seen, SeenBy, Store, StoreError};
 use crate::walk::Walk;
-use crate::{facts, follow_ups, points, segments, tiers};
+use crate::{facts, follow_ups, points, returns, segments, tiers};
 use tracing::debug_span;
 
 /// What one event is decided with.
@@ -57,6 +57,7 @@ pub fn process_admitted(
                 check_named(event, &case)?;
                 check_identifiers(event, &case)?;
                 check_act(event, &case, with.shop)?;
+                check_return(event, &case)?;
                 let change = decide(event, &mut case, with);
                 match debug_span!("commit").in_scope(|| store.commit(*case, change)) {
                     Err(StoreError::Conflict) => continue,
@@ -88,6 +89,7 @@ pub fn preview(
             check_named(&event, &case)?;
             check_identifiers(&event, &case)?;
             check_act(&event, &case, with.shop)?;
+            check_return(&event, &case)?;
             Ok(decide(&event, &mut case, with).outcome)
         }
     }
@@ -116,6 +118,15 @@ fn check_named(event: &Admitted, case: &Case) -> Result<(), Refusal> {
     match (&event.named, &case.who.customer) {
         (None, _) => Ok(()),
         (Some(named), Whose::Existing(found)) if named == found => Ok(()),
+        (Some(_), Whose::Nobody) if event.event.speaks_of().is_some() => Ok(()),
+        (Some(named), Whose::Existing(found)) if event.event.speaks_of().is_some() => invalid(
+            "another-customer",
+            "/data/customer/id",
+            format!(
+                "the sale is of {}, not of {}; leave `customer` out",
+                found.0, named.0
+            ),
+        ),
         (Some(named), _) => invalid(
             "unknown-customer",
             "/data/customer/id",
@@ -174,6 +185,30 @@ fn check_act(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> 
         );
     }
     Ok(())
+}
+
+/// What comes back must have been sold.
+fn check_return(event: &Admitted, case: &Case) -> Result<(), Refusal> {
+    let (Some(name), Some(customer)) = (event.event.speaks_of(), &case.customer) else {
+        return Ok(());
+    };
+    let before = customer.sold.iter().map(|sold| &sold.event);
+    let later = customer.later.iter().map(|later| &later.event);
+    let sale = before.chain(later).find(|sale| sale.is_sale(name));
+    let Some(sale) = sale.and_then(|sale| sale.sale()) else {
+        return Ok(());
+    };
+    match returns::unknown_line(&event.event, sale) {
+        None => Ok(()),
+        Some((index, number)) => invalid(
+            "unknown-line",
+            format!("/data/lines/{index}/line"),
+            format!(
+                "the sale has {} lines; {number} is none of them",
+                sale.lines.len()
+            ),
+        ),
+    }
 }
 
 /// What the store asks the line while it reads.

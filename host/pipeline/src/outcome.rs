@@ -201,6 +201,8 @@ pub enum EntryState {
     Final,
     /// Not available before a later instant.
     Pending,
+    /// The payment is not certain yet.
+    Provisional,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

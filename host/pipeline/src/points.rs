@@ -1,16 +1,17 @@
-//! Points: what does this event earn, and what does the ledger say to that?
+//! Points: what does this event earn?
 
-use crate::change::{Decider, EntryKind, LotKey, LotKind, LotRef, NewEntry, NewLot};
+use crate::change::{Decider, LotKey, LotKind, TakingKind};
 use crate::event::{Adjustment, Body, Event, Instant, Points};
 use crate::facts;
+use crate::ledger::Taking;
 use crate::limits;
-use crate::outcome::{EntryState, EntryView};
+use crate::purse::TakingKey;
+use crate::returns;
 use crate::rules::{
     self, Amount, Coverage, Earned, Failure, OnReturn, Plugin, PointAnswer, Recipient, Role,
 };
-use crate::shop::{Combine, Late, Shop};
-use crate::store::OpenLot;
-use crate::walk::{Step, StepOrigin, Walk};
+use crate::shop::{Combine, Shop};
+use crate::walk::{Step, Walk};
 use std::collections::{BTreeMap, HashMap};
 
 /// An award that is worth something, apportioned to its lines.
@@ -23,17 +24,9 @@ pub struct Award {
     pub shares: Vec<(u32, Points)>,
 }
 
-/// Points that an event takes from what the customer has.
-#[derive(Clone, Debug)]
-pub struct Debit {
-    pub kind: EntryKind,
-    /// Above zero.
-    pub points: Points,
-    pub reason: String,
-    pub by: Decider,
-}
-
 pub fn decide(walk: &mut Walk, step: &mut Step) {
+    let taken_back = returns::take_back(walk, step);
+    walk.settle_payment(step);
     let mut asked: Vec<Asked> = Vec::new();
     for plugin in walk.wanted(step, Role::PointFormula) {
         let call = walk.ask::<PointAnswer>(step, plugin);
@@ -64,16 +57,19 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
     let earned: Vec<_> = awarded
         .chain(gone.iter().map(|(key, amount)| (key, *amount)))
         .collect();
-    let sum: Points = earned.iter().map(|(_, amount)| amount).sum();
-    step.so_far.awards = earned
+    let given: Points = earned.iter().map(|(_, amount)| amount).sum();
+    let lost: Points = taken_back.iter().map(|(_, points)| points).sum();
+    step.so_far.awards = taken_back
         .iter()
-        .filter_map(|(key, amount)| as_earned(key, *amount))
+        .map(|(key, points)| (key, -points))
+        .chain(earned.iter().map(|(key, points)| (*key, *points)))
+        .filter_map(|(key, amount)| as_earned(key, amount))
         .collect();
-    step.so_far.points = sum;
-    step.so_far.balance_after = walk.fold.balance + sum;
+    step.so_far.points = given - lost;
+    step.so_far.balance_after = walk.fold.balance + given;
     // A basket that is not paid yet shows what it would earn, and earns nothing.
     if !matches!(step.event.body, Body::Checkout(_)) {
-        earn(walk, step, &earned, sum);
+        earn(walk, step, &earned, given, lost);
         step.awards = awards;
     }
     let event = step.event.clone();
@@ -86,18 +82,23 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
 /// was earned, so no tier that counts what was earned is moved by it.
 fn adjust(walk: &mut Walk, step: &mut Step, event: &Event, adjustment: &Adjustment) {
     let by = Decider::Staff(event.actor());
-    walk.fold.balance += adjustment.points;
-    step.so_far.balance_after = walk.fold.balance;
     if adjustment.points < 0 {
-        step.debit = Some(Debit {
-            kind: EntryKind::Adjustment,
+        let taking = Taking {
+            key: TakingKey {
+                step: event.position(),
+                kind: TakingKind::Adjustment,
+                lot: None,
+            },
             points: -adjustment.points,
+            debt: 0,
             reason: adjustment.reason.clone(),
             by,
-        });
+        };
+        walk.take(step, taking);
+        step.so_far.balance_after = walk.fold.balance;
         return;
     }
-    step.awards.push(Award {
+    let award = Award {
         by,
         key: LotKey {
             origin: event.position(),
@@ -112,21 +113,49 @@ fn adjust(walk: &mut Walk, step: &mut Step, event: &Event, adjustment: &Adjustme
         },
         amount: adjustment.points,
         shares: Vec::new(),
-    });
+    };
+    walk.give(step, &award.key, award.amount);
+    step.so_far.balance_after = walk.fold.balance;
+    step.awards.push(award);
 }
 
-fn earn(walk: &mut Walk, step: &mut Step, earned: &[(&LotKey, Points)], sum: Points) {
+fn earn(
+    walk: &mut Walk,
+    step: &mut Step,
+    earned: &[(&LotKey, Points)],
+    given: Points,
+    lost: Points,
+) {
+    let event = step.event.clone();
+    if let Some(sale) = event.sale() {
+        walk.hold_back(&event, sale, given);
+    }
     for (key, amount) in earned {
-        if let Some(from) = key.available_from.filter(|from| *from > step.event.at) {
-            *walk.fold.maturing.entry(from).or_default() += amount;
-        }
+        walk.give(step, key, *amount);
     }
-    walk.fold.balance += sum;
-    walk.fold.earned += sum;
-    if let Some(channel) = step.event.channel {
-        walk.fold.earned_by_channel[channel as usize] += sum;
+    let recovered = walk.fold.debt.min(given);
+    if recovered > 0 {
+        walk.fold.debt -= recovered;
+        let taking = Taking {
+            key: TakingKey {
+                step: event.position(),
+                kind: TakingKind::Recovery,
+                lot: None,
+            },
+            points: recovered,
+            debt: 0,
+            reason: "owed for a return".into(),
+            by: Decider::Host,
+        };
+        walk.take(step, taking);
+        step.so_far.balance_after = walk.fold.balance;
     }
-    facts::count_earned(walk, step, sum);
+    let net = given - lost;
+    walk.fold.earned += net;
+    if let Some(channel) = event.channel {
+        walk.fold.earned_by_channel[channel as usize] += net;
+    }
+    facts::count_earned(walk, step, net);
 }
 
 /// An award as a plugin asked for it, its moments worked out.
@@ -413,229 +442,4 @@ fn cap(awards: &mut Vec<Award>, shop: &Shop, step: &mut Step) {
         over -= taken;
     }
     awards.retain(|award| award.amount != 0);
-}
-
-/// What the ledger writes.
-pub struct Booked {
-    pub lots: Vec<NewLot>,
-    pub entries: Vec<NewEntry>,
-    pub balance: Points,
-    /// Points that a late event would have changed, where the policy only reports.
-    pub reported: Option<Points>,
-}
-
-/// Holds the awards of the walk against the lots that its steps had before. What is new becomes a
-/// lot with its entry; what differs becomes a correction, so that the ledger says what happened
-/// and nothing in it ever changes.
-pub fn book(
-    awards: Vec<(StepOrigin, Award)>,
-    old: Vec<(i64, LotKey, Points)>,
-    balance: Points,
-    plugins: &[Plugin],
-    late: Late,
-) -> Booked {
-    let mut old: BTreeMap<LotKey, (i64, Points)> = old
-        .into_iter()
-        .map(|(id, key, earned)| (key, (id, earned)))
-        .collect();
-    let mut booked = Booked {
-        lots: Vec::new(),
-        entries: Vec::new(),
-        balance,
-        reported: None,
-    };
-    for (origin, award) in awards {
-        let known = old.remove(&award.key);
-        let amount = award.amount - known.map_or(0, |(_, earned)| earned);
-        if amount == 0 {
-            continue;
-        }
-        let kind = match award.key.kind {
-            _ if origin.was_decided => EntryKind::Correction,
-            LotKind::Base => EntryKind::Base,
-            LotKind::Bonus => EntryKind::Bonus,
-            LotKind::Adjustment => EntryKind::Adjustment,
-        };
-        if kind == EntryKind::Correction && !booked.may_correct(amount, late) {
-            continue;
-        }
-        let lot = match known {
-            Some((id, _)) => LotRef::Existing(id),
-            None => {
-                booked.lots.push(NewLot {
-                    key: award.key.clone(),
-                    journal: origin.journal,
-                    by: award.by.clone(),
-                    shares: award.shares,
-                });
-                LotRef::New(booked.lots.len() - 1)
-            }
-        };
-        booked.enter(lot, kind, amount, &award.key, award.by, Some(&origin));
-    }
-    // What was earned before and is not earned any more. Of a plugin that is live no more nobody can
-    // say that, so it stays.
-    for (key, (id, earned)) in old {
-        let Some(plugin) = plugins.iter().position(|it| it.name == key.plugin) else {
-            continue;
-        };
-        if earned != 0 && booked.may_correct(-earned, late) {
-            let by = Decider::Plugin(plugin as u32);
-            booked.enter(
-                LotRef::Existing(id),
-                EntryKind::Correction,
-                -earned,
-                &key,
-                by,
-                None,
-            );
-        }
-    }
-    booked
-}
-
-impl Booked {
-    fn may_correct(&mut self, amount: Points, late: Late) -> bool {
-        let may = match late {
-            Late::Correct => true,
-            Late::InFavour => amount > 0,
-            Late::Report => false,
-        };
-        if !may {
-            *self.reported.get_or_insert(0) += amount;
-        }
-        may
-    }
-
-    fn enter(
-        &mut self,
-        lot: LotRef,
-        kind: EntryKind,
-        amount: Points,
-        key: &LotKey,
-        by: Decider,
-        origin: Option<&StepOrigin>,
-    ) {
-        self.balance += amount;
-        let event = origin.map(|origin| &origin.event);
-        self.entries.push(NewEntry {
-            lot: Some(lot),
-            allocations: Vec::new(),
-            kind,
-            amount,
-            balance_after: self.balance,
-            reason: key.reason.clone(),
-            by,
-            occurred_at: key.origin.at,
-            journal: origin.and_then(|origin| origin.journal),
-            channel: event.and_then(|event| event.channel),
-            location: event.and_then(|event| event.location.clone()),
-            device: event.and_then(|event| event.device.clone()),
-        });
-    }
-
-    /// Takes points from the lots: what expires first goes first, then what was earned first. What
-    /// no lot can give, where the shop lets a balance fall below zero, is owed by nobody's lot.
-    pub fn take(&mut self, debits: Vec<(StepOrigin, Debit)>, open: Vec<OpenLot>) {
-        if debits.is_empty() {
-            return;
-        }
-        let mut lots = self.after_corrections(open);
-        for (origin, debit) in debits {
-            let mut left = debit.points;
-            let mut allocations = Vec::new();
-            for (_, lot, remaining) in &mut lots {
-                let taken = left.min(*remaining);
-                if taken > 0 {
-                    *remaining -= taken;
-                    left -= taken;
-                    allocations.push((*lot, taken));
-                }
-            }
-            self.balance -= debit.points;
-            let event = &origin.event;
-            self.entries.push(NewEntry {
-                lot: None,
-                allocations,
-                kind: debit.kind,
-                amount: -debit.points,
-                balance_after: self.balance,
-                reason: debit.reason,
-                by: debit.by,
-                occurred_at: event.at,
-                journal: origin.journal,
-                channel: event.channel,
-                location: event.location.clone(),
-                device: event.device.clone(),
-            });
-        }
-    }
-
-    /// The lots in the order in which they are taken from, with what is left in each when the
-    /// entries of this change are booked.
-    fn after_corrections(&self, open: Vec<OpenLot>) -> Vec<(LotOrder, LotRef, Points)> {
-        let booked = |lot: LotRef| -> Points {
-            let entries = self.entries.iter().filter(|entry| entry.lot == Some(lot));
-            entries.map(|entry| entry.amount).sum()
-        };
-        let order = |expires_at: Option<Instant>, earned_at, number| {
-            (expires_at.is_none(), expires_at, earned_at, number)
-        };
-        let existing = open.into_iter().map(|lot| {
-            let reference = LotRef::Existing(lot.id);
-            let left = lot.remaining + booked(reference);
-            (
-                order(lot.expires_at, lot.earned_at, lot.id),
-                reference,
-                left,
-            )
-        });
-        let new = self.lots.iter().enumerate().map(|(index, lot)| {
-            let reference = LotRef::New(index);
-            let place = order(lot.key.expires_at, lot.key.origin.at, i64::MAX);
-            (place, reference, booked(reference))
-        });
-        let mut lots: Vec<_> = existing.chain(new).collect();
-        lots.sort_by_key(|(order, ..)| *order);
-        lots
-    }
-}
-
-/// Whether it never expires, when it does, when it was earned, and its number.
-type LotOrder = (bool, Option<Instant>, Instant, i64);
-
-/// The entries as the answer shows them; the store fills in their numbers.
-pub fn views(
-    entries: &[NewEntry],
-    plugins: &[Plugin],
-    now: Instant,
-    lots: &[NewLot],
-) -> Vec<EntryView> {
-    entries
-        .iter()
-        .map(|entry| {
-            let available_from = match entry.lot {
-                Some(LotRef::New(index)) => lots[index].key.available_from,
-                Some(LotRef::Existing(_)) | None => None,
-            };
-            let (plugin, actor) = match &entry.by {
-                Decider::Plugin(index) => (plugins.get(*index as usize), None),
-                Decider::Staff(actor) => (None, Some(actor.clone())),
-            };
-            EntryView {
-                entry: 0,
-                amount: entry.amount,
-                kind: entry.kind,
-                state: if available_from.is_some_and(|from| from > now) {
-                    EntryState::Pending
-                } else {
-                    EntryState::Final
-                },
-                balance_after: entry.balance_after,
-                reason: entry.reason.clone(),
-                plugin: plugin.map(|plugin| plugin.name.clone()),
-                actor,
-            }
-        })
-        .collect()
 }

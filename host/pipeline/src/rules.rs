@@ -5,7 +5,7 @@
 //! bytes, because the input of each call is recorded and can be run again.
 
 use crate::calendar::{self, LocalTime};
-use crate::event::{Channel, Consent, Event, Instant, Money, Points};
+use crate::event::{Channel, Consent, Event, Instant, Money, Points, ReturnedLine, Sale};
 use crate::person::PersonField;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -140,16 +140,29 @@ pub struct Input {
     pub facts_truncated: bool,
     pub state: Option<Vec<u8>>,
     pub so_far: SoFar,
+    /// What comes back, for a return. It is encoded after everything else, so that inputs which were
+    /// recorded before there were returns can still be read.
+    #[serde(skip)]
+    pub returned: Option<Box<Returned>>,
 }
 
 impl Input {
     pub fn encode(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).expect("an input is plain data")
+        let mut bytes = postcard::to_stdvec(self).expect("an input is plain data");
+        if let Some(returned) = &self.returned {
+            // A sale leaves out what it does not have, which postcard could not read.
+            serde_json::to_writer(&mut bytes, returned).expect("a return is plain data");
+        }
+        bytes
     }
 
     /// `None` if the bytes are no input.
     pub fn decode(bytes: &[u8]) -> Option<Input> {
-        postcard::from_bytes(bytes).ok()
+        let (mut input, rest) = postcard::take_from_bytes::<Input>(bytes).ok()?;
+        if !rest.is_empty() {
+            input.returned = Some(serde_json::from_slice(rest).ok()?);
+        }
+        Some(input)
     }
 
     /// Whether two encoded inputs ask the same, sums of points aside.
@@ -185,6 +198,45 @@ pub enum ReviewCause {
     MembershipUntil(String),
     TierKeepUntil(String),
     RulesChanged,
+    PointsExpired(Points),
+}
+
+/// What a return brings back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returned {
+    pub original: OriginalSale,
+    /// Given back to the customer.
+    pub amount: Money,
+    pub lines: Vec<ReturnedLine>,
+}
+
+/// The sale that a return takes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginalSale {
+    pub source: String,
+    pub id: String,
+    pub at: Instant,
+    pub local: LocalTime,
+    pub channel: Option<Channel>,
+    pub place: Option<Place>,
+    pub sale: Sale,
+    /// What earlier returns took back of it.
+    pub returned: Vec<ReturnedLine>,
+    pub returned_amount: Money,
+    /// What the plugin that is asked awarded for it.
+    pub awards: Vec<PastAward>,
+    /// What that plugin keeps with it.
+    pub kept: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastAward {
+    pub kind: AwardKind,
+    pub amount: Points,
+    /// What earlier returns took of it.
+    pub reversed: Points,
+    pub covers: Coverage,
+    pub reason: String,
 }
 
 /// A later instant, as a rule would say it; [`crate::calendar::resolve`] works it out.

@@ -80,6 +80,14 @@ pub struct Policies {
     pub tags: TagPolicy,
     /// Whether staff may take more points than a customer has.
     pub adjust_below_zero: bool,
+    /// What a return does that wants more points than are left.
+    pub returns: OfReturns,
+    /// Kinds of tenders with which a sale's points are provisional until the payment is certain.
+    pub provisional_tenders: Vec<String>,
+    /// When provisional points are final if nobody says otherwise, in hours after the sale.
+    pub provisional_hours: u32,
+    /// Whether provisional points can be spent.
+    pub spend_provisional: bool,
     /// Acts of staff that a till's key may send as well, of [`ACTS_OF_STAFF`].
     pub pos_may: Vec<String>,
 }
@@ -97,6 +105,10 @@ impl Default for Policies {
             awards: Combine::Add,
             tags: TagPolicy::Open,
             adjust_below_zero: false,
+            returns: OfReturns::Negative,
+            provisional_tenders: Vec::new(),
+            provisional_hours: 24,
+            spend_provisional: false,
             pos_may: Vec::new(),
         }
     }
@@ -120,6 +132,16 @@ pub enum Late {
     InFavour,
     /// Change nothing in the ledger and leave an item for review.
     Report,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OfReturns {
+    /// The balance falls below zero.
+    #[default]
+    Negative,
+    /// The balance stays at zero, and the next points that are earned pay for the rest.
+    Debt,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

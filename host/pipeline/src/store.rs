@@ -1,8 +1,8 @@
 //! The door to the store: every read an event needs, then its one commit.
 
 use crate::admit::Admitted;
-use crate::change::{Change, CustomerId, Explanation, LotKey};
-use crate::event::{Event, EventName, Identifier, Instant, Points};
+use crate::change::{Change, CustomerId, Explanation, LotKey, TakingKind};
+use crate::event::{Event, EventName, Identifier, Instant, Points, Position};
 use crate::fold::{Fold, Moved};
 use crate::identity::Who;
 use crate::outcome::Outcome;
@@ -69,6 +69,18 @@ pub struct Known {
     pub named: Option<CustomerId>,
     /// One of the identifiers is a card that was revoked before the event happened.
     pub shows_revoked_card: bool,
+    /// Of the sale that the event speaks of, if it does.
+    pub sale: Option<SaleKnown>,
+}
+
+/// What the store knows of the sale that an event speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SaleKnown {
+    /// It has not come yet.
+    Not,
+    /// It is nobody's.
+    Guest,
+    Of(CustomerId),
 }
 
 /// Everything that was read for one event.
@@ -78,6 +90,8 @@ pub struct Case {
     pub who: Who,
     /// A guest sale that the event claims, if it is there and still nobody's.
     pub claimed: Option<(i64, Arc<Event>)>,
+    /// Events that spoke of this sale, or of the claimed one, before it was somebody's.
+    pub waited: Vec<(i64, Arc<Event>)>,
     /// Releases the customer when dropped.
     pub hold: Hold,
 }
@@ -104,10 +118,13 @@ pub struct CustomerCase {
     /// When the start is not the head: the events after `start.last`, in the order of the fold.
     pub later: Vec<Later>,
     /// Likewise: the lots of steps after `start.last` with what they earned in the end.
-    pub lots: Vec<(i64, LotKey, Points)>,
-    /// The lots that hold points, for an event that takes some (see [`Event::points_taken`]);
-    /// empty for all others.
-    pub open_lots: Vec<OpenLot>,
+    pub lots: Vec<BookedLot>,
+    /// Likewise: what steps after `start.last` took in the end.
+    pub takings: Vec<BookedTaking>,
+    /// The lots as they are at the start, if anything can move them (see [`moves_lots`]).
+    pub purse: Option<PurseRows>,
+    /// The sales at or before `start.last` of which an event of the walk speaks.
+    pub sold: Vec<SoldRows>,
     /// The plugins with follow-ups that wait to be sent, for an event about changed rules; empty for
     /// all others.
     pub planned_by: Vec<String>,
@@ -115,14 +132,77 @@ pub struct CustomerCase {
     pub recorded: Vec<Recorded>,
 }
 
-/// A lot from which points can be taken.
+/// A lot of a step that is decided again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookedLot {
+    pub id: i64,
+    pub key: LotKey,
+    pub earned: Points,
+    pub shares: Vec<(u32, Points)>,
+}
+
+/// What a step took that is decided again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookedTaking {
+    pub id: i64,
+    pub step: Position,
+    pub kind: TakingKind,
+    pub lot: Option<i64>,
+    pub points: Points,
+    pub reason: String,
+    pub journal: i64,
+}
+
+/// The lots of a customer at some place in their history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PurseRows {
+    /// Those that hold points.
+    pub lots: Vec<OpenLot>,
+    /// Takings for which no lot has paid yet: which, and how much, the oldest first.
+    pub owed: Vec<(i64, Points)>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenLot {
     pub id: i64,
+    pub key: LotKey,
     /// Above zero.
     pub remaining: Points,
-    pub earned_at: Instant,
-    pub expires_at: Option<Instant>,
+}
+
+/// A sale before the start, with what came of it until there.
+#[derive(Clone, Debug)]
+pub struct SoldRows {
+    pub journal: i64,
+    pub event: Arc<Event>,
+    pub lots: Vec<SoldLot>,
+    /// What each plugin keeps with it.
+    pub kept: Vec<(String, Vec<u8>)>,
+    /// The events between it and the start that took something back of it, in the order of the fold.
+    pub returns: Vec<Arc<Event>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoldLot {
+    pub id: i64,
+    pub key: LotKey,
+    pub earned: Points,
+    pub shares: Vec<(u32, Points)>,
+    /// What is left of it at the start.
+    pub remaining: Points,
+    /// What returns have taken back of it, debts among it.
+    pub reversed: Points,
+    /// What of it was not used in time.
+    pub expired: Points,
+}
+
+/// Whether the lots of a customer can be moved by an event that begins at this fold and ends then.
+pub fn moves_lots(event: &Event, start: &Fold, end: Instant) -> bool {
+    event.points_taken() > 0
+        || event.speaks_of().is_some()
+        || start.owed > 0
+        || start.debt > 0
+        || start.next_expiry.is_some_and(|at| at <= end)
 }
 
 /// An event that is known already and comes after the late one.

@@ -180,7 +180,7 @@ fn place(
     } = placement;
     let plugin = match &by {
         Decider::Plugin(index) => Some(walk.with.rules.plugins()[*index as usize].name.clone()),
-        Decider::Staff(_) => None,
+        Decider::Staff(_) | Decider::Host => None,
     };
     if from == to {
         if let Some(held) = &mut walk.fold.standing {

@@ -7,26 +7,29 @@
 use crate::admit::Admitted;
 use crate::calendar::{self, LocalTime};
 use crate::change::{
-    Change, CustomerChange, Explanation, FollowUpRow, HistoryRow, LotKey, MembershipRow, Planned,
-    ReviewItem, Start, TierRow,
+    Change, CustomerChange, Explanation, FollowUpRow, HistoryRow, KeptRow, LotKey, MembershipRow,
+    Planned, ProvisionalRow, ReviewItem, SettledRow, Start, TierRow,
 };
 use crate::event::{Body, Consent, Event, EventName, Instant, Points, Position};
+use crate::facts;
 use crate::fold::{DAY_MS, Fold, Moved};
 use crate::identity::{self, Who, Whose};
+use crate::ledger::{self, Before, Moves};
 use crate::limits;
 use crate::line::Context;
 use crate::outcome::{
     CustomerNow, FollowUpView, Outcome, SegmentChanges, Status, TagChanges, Time,
 };
-use crate::points::{Award, Debit};
+use crate::purse::Purse;
+use crate::returns::{self, Returning, Sold};
 use crate::rules::{Birthday, Customer, Membership, Plugin, ReviewCause, Role, SoFar, Standing};
 use crate::shop::Late;
 use crate::store::{Case, CustomerCase};
-use crate::{facts, points};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 mod ask;
+mod lots;
 mod step;
 
 pub use ask::Answer;
@@ -38,6 +41,16 @@ pub struct Walk<'a> {
     pub fold: Fold,
     /// For each window, what can leave it, oldest first. New moves join at the end.
     pub leaving: [VecDeque<Moved>; 4],
+    /// The lots along the walk.
+    pub purse: Purse,
+    /// Sales of which an event of the walk speaks.
+    pub sold: Vec<Sold>,
+    /// Sales of the walk so far, if an event may speak of them.
+    passed: Vec<(Arc<Event>, Option<i64>)>,
+    /// When the next lot ends that is not in the purse.
+    later_expiry: Option<Instant>,
+    /// The last instant that the walk may reach.
+    end: Instant,
     admitted: &'a Admitted,
     case: CustomerCase,
     links: Vec<crate::event::Identifier>,
@@ -67,8 +80,12 @@ struct Gathered {
     tiers: Vec<TierRow>,
     history: Vec<HistoryRow>,
     follow_ups: Vec<FollowUpRow>,
-    awards: Vec<(StepOrigin, Award)>,
-    debits: Vec<(StepOrigin, Debit)>,
+    moves: Moves,
+    kept: Vec<KeptRow>,
+    provisional: Vec<ProvisionalRow>,
+    settled: Vec<SettledRow>,
+    /// Journal rows of sales that were taken back as a whole.
+    undone: Vec<i64>,
     explanations: Vec<Explanation>,
     checkpoints: Vec<Fold>,
     review_items: Vec<ReviewItem>,
@@ -91,7 +108,7 @@ pub struct StepOrigin {
 impl<'a> Walk<'a> {
     /// `None` for an event of nobody: a guest sale, a head count.
     pub fn begin(admitted: &'a Admitted, case: &mut Case, with: Context<'a>) -> Option<Walk<'a>> {
-        let customer = case.customer.take()?;
+        let mut customer = case.customer.take()?;
         let identity = identity::log(admitted, &case.who);
         let mut review_items = Vec::new();
         if let Whose::Existing(keep) = &case.who.customer {
@@ -118,6 +135,13 @@ impl<'a> Walk<'a> {
                 was_decided: false,
             });
         }
+        for (journal, event) in &case.waited {
+            upcoming.push_back(Upcoming {
+                event: event.clone(),
+                journal: Some(*journal),
+                was_decided: false,
+            });
+        }
         if !admitted.due {
             upcoming.push_back(Upcoming {
                 event: admitted.event.clone(),
@@ -125,6 +149,7 @@ impl<'a> Walk<'a> {
                 was_decided: false,
             });
         }
+        lots::come_after_their_sales(&mut upcoming, &customer.sold);
         let is_refold = upcoming.iter().any(|event| event.was_decided)
             || customer.clock > customer.start.clock && !customer.is_new;
         upcoming
@@ -146,22 +171,35 @@ impl<'a> Walk<'a> {
             .collect();
         let start = Start {
             last: customer.start.last.clone(),
+            clock: customer.start.clock,
             changes: customer.start.changes,
             is_refold,
         };
+        let until = match admitted.due {
+            true => customer.clock.max(admitted.event.at),
+            false => customer.clock,
+        };
+        let last = upcoming.back().map_or(until, |last| last.event.at);
         Some(Walk {
             with,
             fold: customer.start.clone(),
             leaving: customer.leaving.clone(),
+            purse: match customer.purse.take() {
+                Some(rows) => lots::purse(rows, &customer.start, &customer.sold, with.shop),
+                None => Purse::default(),
+            },
+            sold: std::mem::take(&mut customer.sold)
+                .into_iter()
+                .map(Sold::of)
+                .collect(),
+            passed: Vec::new(),
+            later_expiry: customer.start.next_expiry,
+            end: until.max(last),
             admitted,
             links: std::mem::take(&mut case.who.links),
             start,
             upcoming,
-            until: if admitted.due {
-                customer.clock.max(admitted.event.at)
-            } else {
-                customer.clock
-            },
+            until,
             recorded,
             too_late,
             out: Gathered {
@@ -230,6 +268,8 @@ impl<'a> Walk<'a> {
             is_answered,
         );
         step.causes = causes;
+        self.expire(&mut step);
+        self.make_final(at);
         let placed = self.fold.placed.as_ref();
         step.asks_every_tier_rule =
             placed.is_some_and(|placed| placed.until.is_some_and(|until| until <= at));
@@ -266,6 +306,10 @@ impl<'a> Walk<'a> {
                 plugins.iter().any(is_it)
             });
         }
+        if self.purse.is_open() && event.sale().is_some() {
+            self.passed.push((event.clone(), next.journal));
+        }
+        let returning = returns::begin(self, &event);
         let shop = self.with.shop;
         let zone = shop.zone_at(event.location.as_deref());
         let local = LocalTime::at(event.at, zone);
@@ -306,7 +350,8 @@ impl<'a> Walk<'a> {
             place,
             facts: HashMap::new(),
             awards: Vec::new(),
-            debit: None,
+            takings: Vec::new(),
+            returning,
             calls: Vec::new(),
             reused: 0,
             views: Vec::new(),
@@ -336,11 +381,11 @@ impl<'a> Walk<'a> {
             return Vec::new();
         }
         let place = step.event.position();
-        let lots = self.case.lots.iter().filter(|(_, key, _)| {
-            key.origin == place && !key.plugin.is_empty() && self.live(&key.plugin).is_none()
+        let lots = self.case.lots.iter().filter(|lot| {
+            let plugin = &lot.key.plugin;
+            lot.key.origin == place && !plugin.is_empty() && self.live(plugin).is_none()
         });
-        lots.map(|(_, key, earned)| (key.clone(), *earned))
-            .collect()
+        lots.map(|lot| (lot.key.clone(), lot.earned)).collect()
     }
 
     /// Nothing is sent in the name of a plugin that is live no more. Says whose plans these were.
@@ -437,12 +482,13 @@ impl<'a> Walk<'a> {
     /// Puts a finished step away.
     pub fn done(&mut self, mut step: Step) {
         facts::keep(self, &mut step);
+        self.see_next_expiry();
         let visible = !step.so_far.segments_entered.is_empty()
             || !step.so_far.segments_left.is_empty()
             || !step.so_far.tags_set.is_empty()
             || !step.so_far.tags_cleared.is_empty()
             || !step.awards.is_empty()
-            || step.debit.is_some()
+            || !step.takings.is_empty()
             || !step.tier_rows.is_empty()
             || !step.follow_ups.is_empty()
             || !step.prompts.is_empty()
@@ -480,14 +526,15 @@ impl<'a> Walk<'a> {
             event: step.event.clone(),
             was_decided: step.was_decided,
         };
-        self.out
+        let moves = &mut self.out.moves;
+        let awards = step.awards.into_iter();
+        moves
             .awards
-            .extend(step.awards.into_iter().map(|award| (origin.clone(), award)));
-        // What was taken before stays taken: a refold finds its entry in the ledger.
-        let debit = step.debit.filter(|_| !origin.was_decided);
-        self.out
-            .debits
-            .extend(debit.map(|debit| (origin.clone(), debit)));
+            .extend(awards.map(|award| (origin.clone(), award)));
+        let takings = step.takings.into_iter();
+        moves
+            .takings
+            .extend(takings.map(|taking| (origin.clone(), taking)));
         self.out.memberships.append(&mut step.membership_rows);
         self.out.tiers.append(&mut step.tier_rows);
         for row in &mut step.follow_ups {
@@ -495,6 +542,7 @@ impl<'a> Walk<'a> {
         }
         self.cancel_follow_ups(&step.event);
         self.out.follow_ups.append(&mut step.follow_ups);
+        self.cancel_what_the_sale_planned(step.event.at, step.returning.as_ref());
     }
 
     /// In a refold an event that comes later along the fold cancels what was planned before it.
@@ -507,6 +555,21 @@ impl<'a> Walk<'a> {
                 row.state = Planned::Cancelled;
             }
         }
+    }
+
+    /// Nobody is thanked for what they have brought back.
+    fn cancel_what_the_sale_planned(&mut self, at: Instant, returning: Option<&Returning>) {
+        let Some(returning) = returning.filter(|it| it.is_whole) else {
+            return;
+        };
+        let sold = &self.sold[returning.sale()];
+        for row in &mut self.out.follow_ups {
+            let is_of_sale = row.journal == sold.journal && row.at == sold.event.at;
+            if is_of_sale && row.state == Planned::Planned && row.send_at > at {
+                row.state = Planned::Cancelled;
+            }
+        }
+        self.out.undone.extend(sold.journal);
     }
 
     fn answer(&mut self, step: &mut Step) {
@@ -574,16 +637,13 @@ impl<'a> Walk<'a> {
     /// Everything that the steps did, as one change.
     pub fn finish(mut self) -> Change {
         let plugins = self.with.rules.plugins();
-        let old: Vec<(i64, LotKey, Points)> = std::mem::take(&mut self.case.lots);
-        let mut booked = points::book(
-            std::mem::take(&mut self.out.awards),
-            old,
-            self.case.balance,
-            plugins,
-            self.late(),
-        );
-        let open = std::mem::take(&mut self.case.open_lots);
-        booked.take(std::mem::take(&mut self.out.debits), open);
+        let before = Before {
+            lots: std::mem::take(&mut self.case.lots),
+            takings: std::mem::take(&mut self.case.takings),
+            balance: self.case.balance,
+        };
+        let moves = std::mem::take(&mut self.out.moves);
+        let booked = ledger::book(moves, before, plugins, self.late());
         if let Some(points) = booked.reported {
             self.out
                 .review_items
@@ -591,8 +651,11 @@ impl<'a> Walk<'a> {
         }
         // Under a policy that does not correct both ways the ledger, not the fold, is right.
         self.fold.balance = booked.balance;
+        let taken: Points = booked.takings.iter().map(|taking| taking.points).sum();
+        let paid: Points = booked.allocations.iter().map(|paid| paid.points).sum();
+        self.fold.owed = self.case.start.owed + taken - paid;
         let mut outcome = std::mem::take(&mut self.out.outcome);
-        outcome.points = points::views(&booked.entries, plugins, self.fold.clock, &booked.lots);
+        outcome.points = ledger::views(&booked, plugins, |lot| self.state_of(lot));
         outcome.customer = Some(CustomerNow {
             id: self.case.id.0.clone(),
             tier: self.fold.standing.as_ref().map(|held| held.tier.clone()),
@@ -641,6 +704,7 @@ impl<'a> Walk<'a> {
                 is_new: self.case.is_new,
                 revision: self.case.revision,
                 links: self.links,
+                clock: self.fold.clock.max(self.until),
                 head: self.fold,
                 start: self.start,
                 cancels: self.out.cancels,
@@ -648,7 +712,14 @@ impl<'a> Walk<'a> {
                 tiers: self.out.tiers,
                 history: self.out.history,
                 follow_ups: self.out.follow_ups,
+                undone: self.out.undone,
                 lots: booked.lots,
+                reapportioned: booked.reapportioned,
+                kept: self.out.kept,
+                provisional: self.out.provisional,
+                settled: self.out.settled,
+                takings: booked.takings,
+                allocations: booked.allocations,
                 entries: booked.entries,
                 explanations: self.out.explanations,
                 checkpoints: self.out.checkpoints,
@@ -662,9 +733,18 @@ impl Change {
     pub fn of_nobody(admitted: &Admitted, who: &Who, with: Context) -> Change {
         let mut outcome = Outcome::of(admitted);
         outcome.identity = identity::log(admitted, who);
-        if admitted.event.sale().is_some() {
-            outcome.status = Status::Guest;
-            outcome.notes.push("skipped: guest".into());
+        match admitted.event.speaks_of() {
+            Some(sale) if who.waits_for_sale => {
+                outcome.status = Status::Parked;
+                let sale = returns::words(sale);
+                let note = format!("parked: {sale} has not come; this is done when it has");
+                outcome.notes.push(note);
+            }
+            None if admitted.event.sale().is_none() => {}
+            _ => {
+                outcome.status = Status::Guest;
+                outcome.notes.push("skipped: guest".into());
+            }
         }
         Change {
             event: admitted.event.clone(),

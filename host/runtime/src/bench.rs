@@ -40,7 +40,7 @@ pub fn point_formula(
         let mut numbers = Numbers::default();
         let currency = book.plugin(0).currency();
         let translated = to_contract::event(event, currency, &mut numbers);
-        let input = to_contract::input(translated, input, &mut numbers);
+        let input = to_contract::input(translated, currency, input, &mut numbers);
         let subject = book.plugin(0).subject();
         rate(each, || {
             call::decide_reused::<wit::PointAnswer>(&subject, &input, BATCH * 10)

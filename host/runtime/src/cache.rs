@@ -96,8 +96,10 @@ impl Cache {
                 .truncate(true)
                 .mode(0o600)
                 .open(&beside)?;
+            // Not synced, because the ledger's own syncs would have to wait for it. What a power cut
+            // leaves of it does not fit its name, and is compiled again.
             file.write_all(code)?;
-            file.sync_all()?;
+            drop(file);
             fs::rename(&beside, &path)
         };
         write().map_err(|source| CacheError::Io {

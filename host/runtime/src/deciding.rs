@@ -60,7 +60,7 @@ pub(crate) fn turn<T>(
     };
     let mut numbers = Numbers::default();
     let turned = Turned {
-        input: to_contract::input(deciding.translated, given, &mut numbers),
+        input: to_contract::input(deciding.translated, currency, given, &mut numbers),
         fuel_left,
         exact: deciding.exact && numbers.are_exact(),
     };

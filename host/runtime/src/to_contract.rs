@@ -95,6 +95,10 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
             added: it.added,
         }),
         line::Body::Visit(it) => wit::Body::Visit(wit::Visit { count: it.count }),
+        // What comes back, and of what sale, the input says; without it nothing did.
+        line::Body::Return(_) => wit::Body::Return(NOTHING_BACK),
+        line::Body::Payment(it) if !it.arrived => wit::Body::Return(NOTHING_BACK),
+        line::Body::Payment(it) => other(json!(it.of)),
         // Why it is asked is each plugin's own, so `input` says it.
         line::Body::Review | line::Body::RulesChanged(_) => {
             wit::Body::Review(wit::Review { causes: Vec::new() })
@@ -112,6 +116,13 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::Other(data) => wit::Body::Other(data.clone()),
     }
 }
+
+const NOTHING_BACK: wit::Return = wit::Return {
+    original: None,
+    amount: 0,
+    lines: Vec::new(),
+    attributes: Vec::new(),
+};
 
 fn other(data: serde_json::Value) -> wit::Body {
     wit::Body::Other(data.to_string())
@@ -210,11 +221,22 @@ fn pairs(attributes: &std::collections::BTreeMap<String, String>) -> Vec<(String
 
 /// The input of one call around an event that is translated already. What is not the same for
 /// every call of the event is set anew: its local time, its place, and the causes of a review.
-pub(crate) fn input(mut event: wit::Event, given: &rules::Input, n: &mut Numbers) -> wit::Input {
+pub(crate) fn input(
+    mut event: wit::Event,
+    currency: &str,
+    given: &rules::Input,
+    n: &mut Numbers,
+) -> wit::Input {
     event.local = local_time(&given.local, n);
     event.location = given.place.as_ref().map(place);
     if let wit::Body::Review(review) = &mut event.body {
         review.causes = given.review.iter().map(review_cause).collect();
+    }
+    if let wit::Body::Return(body) = &mut event.body {
+        *body = match &given.returned {
+            Some(it) => returned(it, currency, n),
+            None => NOTHING_BACK,
+        };
     }
     wit::Input {
         now: event.occurred_at,
@@ -229,6 +251,61 @@ pub(crate) fn input(mut event: wit::Event, given: &rules::Input, n: &mut Numbers
     }
 }
 
+fn returned(it: &rules::Returned, currency: &str, n: &mut Numbers) -> wit::Return {
+    let original = &it.original;
+    wit::Return {
+        original: Some(wit::OriginalSale {
+            source: original.source.clone(),
+            id: original.id.clone(),
+            occurred_at: n.at(original.at),
+            local: local_time(&original.local, n),
+            channel: original.channel.map(channel),
+            location: original.place.as_ref().map(place),
+            sale: sale(&original.sale, currency, n),
+            returned: original
+                .returned
+                .iter()
+                .map(|it| line_back(it, n))
+                .collect(),
+            returned_amount: n.see(original.returned_amount),
+            awards: original.awards.iter().map(|it| past_award(it, n)).collect(),
+            kept: original.kept.clone(),
+        }),
+        amount: n.see(it.amount),
+        lines: it.lines.iter().map(|it| line_back(it, n)).collect(),
+        attributes: Vec::new(),
+    }
+}
+
+fn line_back(line: &line::ReturnedLine, n: &mut Numbers) -> wit::ReturnedLine {
+    wit::ReturnedLine {
+        line: line.line,
+        quantity: n.see(line.quantity),
+        amount: n.see(line.amount),
+    }
+}
+
+fn past_award(award: &rules::PastAward, n: &mut Numbers) -> wit::PastAward {
+    wit::PastAward {
+        kind: award_kind(award.kind),
+        amount: n.see(award.amount),
+        reversed: n.see(award.reversed),
+        covers: match &award.covers {
+            rules::Coverage::Whole => wit::Coverage::Whole,
+            rules::Coverage::Lines(lines) => wit::Coverage::Lines(lines.clone()),
+        },
+        reason: award.reason.clone(),
+        attributes: Vec::new(),
+    }
+}
+
+fn award_kind(kind: rules::AwardKind) -> wit::AwardKind {
+    match kind {
+        rules::AwardKind::Base => wit::AwardKind::Base,
+        rules::AwardKind::Bonus => wit::AwardKind::Bonus,
+    }
+}
+
 fn review_cause(cause: &rules::ReviewCause) -> wit::ReviewCause {
     match cause {
         rules::ReviewCause::Asked => wit::ReviewCause::Asked,
@@ -238,6 +315,7 @@ fn review_cause(cause: &rules::ReviewCause) -> wit::ReviewCause {
         }
         rules::ReviewCause::TierKeepUntil(tier) => wit::ReviewCause::TierKeepUntil(tier.clone()),
         rules::ReviewCause::RulesChanged => wit::ReviewCause::RulesChanged,
+        rules::ReviewCause::PointsExpired(points) => wit::ReviewCause::PointsExpired(*points),
     }
 }
 
@@ -422,10 +500,7 @@ fn so_far(so_far: &rules::SoFar, n: &mut Numbers) -> wit::SoFar {
 fn earned(earned: &rules::Earned, n: &mut Numbers) -> wit::Earned {
     wit::Earned {
         plugin: earned.plugin.clone(),
-        kind: match earned.kind {
-            rules::AwardKind::Base => wit::AwardKind::Base,
-            rules::AwardKind::Bonus => wit::AwardKind::Bonus,
-        },
+        kind: award_kind(earned.kind),
         amount: n.see(earned.amount),
         reason: earned.reason.clone(),
     }

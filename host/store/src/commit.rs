@@ -7,14 +7,16 @@ mod outbox;
 use crate::cache::Hot;
 use crate::error::Trouble;
 use crate::hold::Token;
+use crate::open;
 use crate::people;
 use crate::row::{self, pack_json};
 use crate::rule_books::RuleBook;
 use crate::store::Shared;
 use crate::writer::Writer;
 use outbox::{Plans, cancelled};
+use stampcard_pipeline::admit::HOST_SOURCE;
 use stampcard_pipeline::change::{Change, CustomerChange, Decider, Explanation};
-use stampcard_pipeline::event::Position;
+use stampcard_pipeline::event::{Position, SaleName};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::outcome::Status;
 use stampcard_pipeline::rules::Failure;
@@ -109,6 +111,9 @@ fn check(change: &Change, hot: Option<&Hot>) -> Result<(), StoreError> {
     let needs_journal = !customer.entries.is_empty()
         || !customer.follow_ups.is_empty()
         || !customer.cancels.is_empty()
+        || !customer.undone.is_empty()
+        || !customer.takings.is_empty()
+        || !customer.allocations.is_empty()
         || !customer.history.is_empty();
     if !change.in_journal && needs_journal {
         return wrong(
@@ -183,6 +188,7 @@ impl Writing<'_> {
             self.require_guest(guest)?;
         }
         let Some(customer) = &self.change.customer else {
+            self.require_nobodys_sale()?;
             if self.change.in_journal {
                 self.journal(None, None)?;
             }
@@ -199,6 +205,7 @@ impl Writing<'_> {
         self.person(row, seq, customer)?;
         if customer.start.is_refold {
             self.take_back(row, seq, customer)?;
+            self.give_back(row, customer)?;
         }
         self.history(row, seq, customer)?;
         self.memberships(row, customer)?;
@@ -210,6 +217,7 @@ impl Writing<'_> {
             self.outbox(row, seq, customer)?;
             self.ledger(row, seq, customer)?;
         }
+        self.sales(row, customer)?;
         self.remember(row, customer, head);
         Ok(first_entry)
     }
@@ -224,6 +232,19 @@ impl Writing<'_> {
         there.ok_or(StoreError::Conflict.into())
     }
 
+    /// The sale may have been claimed meanwhile by an event that does not know its order.
+    fn require_nobodys_sale(&self) -> Result<(), Trouble> {
+        let Some(name) = self.change.event.speaks_of() else {
+            return Ok(());
+        };
+        match open::sale_of(self.writer, name)? {
+            Some(sale) if open::owner_of(self.writer, sale.seq)?.is_some() => {
+                Err(StoreError::Conflict.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn customer(&mut self, customer: &CustomerChange, head: &Fold) -> Result<i64, Trouble> {
         let sql = &self.writer.sql;
         let tier = head.standing.as_ref().map(|held| held.tier.as_str());
@@ -233,7 +254,7 @@ impl Writing<'_> {
             sql.run(
                 "INSERT INTO customers (id, public, revision, created_at, clock, next_due, balance, tier, head)
                  VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8)",
-                &[&row, &customer.id.0, &head.created_at.0, &head.clock.0, &next_due, &head.balance, &tier, &self.encoded.head],
+                &[&row, &customer.id.0, &head.created_at.0, &customer.clock.0, &next_due, &head.balance, &tier, &self.encoded.head],
             )?;
             self.writer.next.customer += 1;
             return Ok(row);
@@ -246,7 +267,7 @@ impl Writing<'_> {
                 &customer.id.0,
                 &(customer.revision as i64),
                 &head.created_at.0,
-                &head.clock.0,
+                &customer.clock.0,
                 &head.balance,
                 &self.encoded.head,
             ],
@@ -315,6 +336,7 @@ impl Writing<'_> {
                 &[&seq, said],
             )?;
         }
+        self.waiting(seq, customer)?;
         if let (Some(guest), Some(customer)) = (self.token.claimed, customer) {
             sql.run(
                 "INSERT INTO claims (guest, customer, journal) VALUES (?1, ?2, ?3)",
@@ -322,6 +344,36 @@ impl Writing<'_> {
             )?;
         }
         self.writer.next.seq += 1;
+        Ok(())
+    }
+
+    /// Events that waited for this sale have it now; one whose sale is nobody's waits.
+    fn waiting(&self, seq: i64, customer: Option<i64>) -> Result<(), Trouble> {
+        let sql = &self.writer.sql;
+        if customer.is_some() {
+            for waited in &self.token.waited {
+                sql.run(
+                    "UPDATE waiting SET joined = ?2 WHERE journal = ?1",
+                    &[waited, &seq],
+                )?;
+            }
+            return Ok(());
+        }
+        let (sale, order) = match self.change.event.speaks_of() {
+            None => return Ok(()),
+            Some(SaleName::Sale(sale)) => (Some(sale), None),
+            Some(SaleName::Order(order)) => (None, Some(order)),
+        };
+        sql.run(
+            "INSERT INTO waiting (journal, source, event, system, \"order\") VALUES (?1, ?2, ?3, ?4, ?5)",
+            &[
+                &seq,
+                &sale.map(|sale| &sale.source),
+                &sale.map(|sale| &sale.id),
+                &order.map(|order| &order.system),
+                &order.map(|order| &order.id),
+            ],
+        )?;
         Ok(())
     }
 
@@ -425,6 +477,7 @@ impl Writing<'_> {
         let outbox_moved = customer.start.is_refold
             || !self.plans.cancelled.is_empty()
             || !customer.cancels.is_empty()
+            || !customer.undone.is_empty()
             || !self.plans.fates.is_empty();
         let plans = match before {
             None if !outbox_moved => Some(Arc::new(Vec::new())),
@@ -435,7 +488,7 @@ impl Writing<'_> {
             row,
             revision: before.map_or(1, |_| customer.revision + 1),
             balance: head.balance,
-            clock: head.clock,
+            clock: customer.clock,
             head: Some(head),
             plans,
             head_bytes: self.encoded.head_bytes,
@@ -448,6 +501,7 @@ impl Writing<'_> {
         Ok(match by {
             Decider::Plugin(plugin) => (Some(self.version(*plugin)?), None),
             Decider::Staff(actor) => (None, Some(actor)),
+            Decider::Host => (None, Some(HOST_SOURCE)),
         })
     }
 

@@ -71,9 +71,11 @@ fn line(out: &mut dyn Write, value: &impl Serialize) -> Result<(), Trouble> {
 
 #[derive(Serialize)]
 struct EntryLine {
-    number: i64,
+    /// Its number.
+    entry: i64,
     customer: String,
     kind: String,
+    state: &'static str,
     amount: Points,
     balance_after: Points,
     reason: String,
@@ -85,7 +87,8 @@ struct EntryLine {
     actor: Option<String>,
     event: EventName,
     caused_by: EventName,
-    occurred_at: Time,
+    /// When the event that it is for happened.
+    at: Time,
     channel: Option<Channel>,
     location: Option<String>,
     device: Option<String>,
@@ -97,14 +100,25 @@ fn entries(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
     sql.each::<Trouble>(
         "SELECT e.number, c.public, e.kind, e.amount, e.balance_after, e.reason, v.name, v.version, v.digest, v.configuration,
                 j.source, j.id, b.source, b.id, e.occurred_at, e.channel, e.location, e.device, l.available_from, l.expires_at,
-                e.actor
-         FROM entries e JOIN customers c ON c.id = e.customer LEFT JOIN plugin_versions v ON v.id = e.plugin_version
+                e.actor,
+                EXISTS (SELECT 1 FROM provisional p WHERE p.customer = l.customer AND p.at = l.at AND p.source = l.source
+                        AND p.event = l.event AND p.until > ?1 AND (p.how IS NULL OR p.settled_at > ?1)),
+                l.available_from > ?1
+         FROM entries e JOIN customers c ON c.id = e.customer
          JOIN journal j ON j.seq = e.journal JOIN journal b ON b.seq = e.caused_by LEFT JOIN lots l ON l.id = e.lot
+         LEFT JOIN plugin_versions v
+             ON v.id = CASE WHEN e.taking IS NULL THEN e.plugin_version ELSE l.plugin_version END
          WHERE e.occurred_at <= ?1 ORDER BY e.number",
         &[&view.until()],
         |row| {
+            let state = match (row.get::<_, bool>(21)?, row.get::<_, Option<bool>>(22)?) {
+                (true, _) => "provisional",
+                (false, Some(true)) => "pending",
+                (false, _) => "final",
+            };
             let entry = EntryLine {
-                number: row.get(0)?,
+                entry: row.get(0)?,
+                state,
                 customer: row.get(1)?,
                 kind: row.get(2)?,
                 amount: row.get(3)?,
@@ -116,7 +130,7 @@ fn entries(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
                 configuration: row.get(9)?,
                 event: EventName { source: row.get(10)?, id: row.get(11)? },
                 caused_by: EventName { source: row.get(12)?, id: row.get(13)? },
-                occurred_at: Time(instant(row, 14)?),
+                at: Time(instant(row, 14)?),
                 channel: channel(row, 15)?,
                 location: row.get(16)?,
                 device: row.get(17)?,
@@ -168,47 +182,60 @@ impl LotLine {
 
 fn net_points(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
     sql.each::<Trouble>(
-        // A lot that was taken back whole is one that another order of arrival never made.
+        // A lot that was never earned in the end is one that another order of arrival never made.
         "SELECT net, at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
-         FROM lots JOIN (SELECT lot, sum(amount) AS net FROM entries WHERE occurred_at <= ?1 GROUP BY lot) ON lot = id
+         FROM lots JOIN (SELECT lot, sum(amount) AS net FROM entries WHERE occurred_at <= ?1 AND taking IS NULL GROUP BY lot)
+         ON lot = id
          WHERE net <> 0
          ORDER BY at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, net",
         &[&view.until()],
         |row| line(out, &LotLine::new(row::lot_key(row, 1)?, row.get(0)?)?),
     )?;
-    debits(sql, view, out)
+    takings(sql, view, out)
 }
 
-/// Points that were taken. From which lots follows arrival; how many, when and why does not.
+/// Points that were taken, and of what they were given for, if that is why.
 #[derive(Serialize)]
-struct DebitLine {
+struct TakingLine {
     occurred_at: Time,
-    event: EventName,
+    /// `None` where a time came due.
+    event: Option<EventName>,
     kind: String,
     reason: String,
     actor: Option<String>,
+    sale: Option<EventName>,
+    plugin: Option<String>,
     points: Points,
+    debt: Points,
 }
 
-fn debits(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
+fn takings(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
     sql.each::<Trouble>(
-        "SELECT e.occurred_at, j.source, j.id, e.kind, e.reason, e.actor, e.amount
-         FROM entries e JOIN journal j ON j.seq = e.journal
-         WHERE e.lot IS NULL AND e.occurred_at <= ?1 ORDER BY e.occurred_at, j.source, j.id",
+        "SELECT t.at, t.source, t.event, t.kind, t.reason,
+                (SELECT e.actor FROM entries e WHERE e.taking = t.id ORDER BY e.number LIMIT 1),
+                l.source, l.event, l.plugin, -t.points, t.debt
+         FROM takings t JOIN customers c ON c.id = t.customer LEFT JOIN lots l ON l.id = t.lot
+         WHERE t.at <= ?1 AND (t.points <> 0 OR t.debt <> 0)
+         ORDER BY t.at, t.source, t.event, t.kind, l.source, l.event, l.plugin, t.reason, t.points, t.debt",
         &[&view.until()],
         |row| {
-            let debit = DebitLine {
+            let event = EventName { source: row.get(1)?, id: row.get(2)? };
+            let sale: (Option<String>, Option<String>) = (row.get(6)?, row.get(7)?);
+            let taking = TakingLine {
                 occurred_at: Time(instant(row, 0)?),
-                event: EventName {
-                    source: row.get(1)?,
-                    id: row.get(2)?,
-                },
+                event: Some(event).filter(|event| !event.source.is_empty()),
                 kind: row.get(3)?,
                 reason: row.get(4)?,
                 actor: row.get(5)?,
-                points: row.get(6)?,
+                sale: match sale {
+                    (Some(source), Some(id)) => Some(EventName { source, id }),
+                    _ => None,
+                },
+                plugin: row.get(8)?,
+                points: row.get(9)?,
+                debt: row.get(10)?,
             };
-            line(out, &debit)
+            line(out, &taking)
         },
     )
 }
@@ -253,9 +280,20 @@ struct HappenedLine {
 /// What the shop was told. What the host itself wrote into the journal follows arrival.
 fn events_as_they_happened(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
     sql.each::<Trouble>(
-        "SELECT status, body FROM journal WHERE occurred_at <= ?1 AND kind NOT IN (?2, 'review.due')
-         ORDER BY occurred_at, source, id",
+        // What waited for its sale has been decided with it.
+        "SELECT CASE WHEN w.joined IS NULL THEN j.status ELSE 'applied' END, j.body
+         FROM journal j LEFT JOIN waiting w ON w.journal = j.seq
+         WHERE j.occurred_at <= ?1 AND j.kind NOT IN (?2, 'review.due')
+         ORDER BY j.occurred_at, j.source, j.id",
         &[&view.until(), &RULE_BOOK_CHANGED],
-        |row| line(out, &HappenedLine { status: row.get(0)?, event: row::event(&row.get::<_, Vec<u8>>(1)?)? }),
+        |row| {
+            line(
+                out,
+                &HappenedLine {
+                    status: row.get(0)?,
+                    event: row::event(&row.get::<_, Vec<u8>>(1)?)?,
+                },
+            )
+        },
     )
 }

@@ -5,7 +5,7 @@ use crate::cache::Hot;
 use crate::group::Work;
 use parking_lot::{Condvar, Mutex};
 use stampcard_pipeline::admit::Admitted;
-use stampcard_pipeline::event::{Body, EventName, Identifier, OrderName};
+use stampcard_pipeline::event::{Body, EventName, Identifier, OrderName, SaleName};
 use stampcard_pipeline::fold::Fold;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -38,6 +38,13 @@ impl Holds {
         }
         for identifier in &event.personal.identifiers {
             keys.push(self.key(Key::Identifier(identifier)));
+        }
+        match event.event.speaks_of() {
+            Some(SaleName::Sale(sale)) => keys.push(self.key(Key::Event(&sale.source, &sale.id))),
+            Some(SaleName::Order(order)) => {
+                keys.push(self.key(Key::Order(&order.system, &order.id)))
+            }
+            None => {}
         }
         if let Some(guest) = claims(event) {
             keys.push(self.key(Key::Event(&guest.source, &guest.id)));
@@ -100,6 +107,8 @@ pub(crate) struct Token {
     pub start: Option<Arc<Fold>>,
     /// The guest sale that is claimed.
     pub claimed: Option<i64>,
+    /// Events that waited for the sale.
+    pub waited: Vec<i64>,
     // Last, so that it is dropped last: the group may only close when the hold is gone.
     _work: Work,
 }
@@ -114,6 +123,7 @@ impl Token {
             hot: None,
             start: None,
             claimed: None,
+            waited: Vec::new(),
             _work: work,
         }
     }

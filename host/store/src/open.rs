@@ -9,15 +9,15 @@ use crate::row;
 use crate::rule_books::Books;
 use crate::store::Shared;
 use crate::writer::Writer;
-use customer::{Read, hot, read_customer, unpack_later, unpack_recorded};
+use customer::{Read, hot, read_customer, unpack_recorded};
 use parking_lot::MutexGuard;
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::{Event, EventName, IdentifierKind, Instant};
+use stampcard_pipeline::event::{Event, EventName, IdentifierKind, Instant, SaleName};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
 use stampcard_pipeline::store::{
-    Ask, Case, CustomerCase, Hold, Known, Opened, Seen, SeenBy, StoreError,
+    Ask, Case, CustomerCase, Hold, Known, Opened, PurseRows, SaleKnown, Seen, SeenBy, StoreError,
 };
 use std::sync::Arc;
 
@@ -77,6 +77,7 @@ impl Shared {
                 continue;
             };
             let claimed = claimed(&writer, event)?;
+            let waited = waited(&writer, event, claimed.as_ref())?;
             let read = match who.customer {
                 Whose::New(_) => None,
                 _ => Some(read_customer(
@@ -85,12 +86,13 @@ impl Shared {
                     event,
                     ask,
                     claimed.as_ref(),
+                    !waited.is_empty(),
                 )?),
             };
             keys.push(held_customer);
             let token = Token::take(&self.holds, keys, work);
             drop(writer);
-            return finish(id, who, read, claimed, token, &self.books);
+            return finish(id, who, read, claimed, waited, token, &self.books);
         }
     }
 
@@ -203,11 +205,90 @@ fn known(writer: &mut Writer, event: &Admitted) -> Result<Known, Trouble> {
         Some(id) if hot(writer, id)?.is_some() => Some(id.clone()),
         _ => None,
     };
+    let sale = match event.event.speaks_of() {
+        None => None,
+        Some(name) => Some(match sale_of(writer, name)? {
+            None => SaleKnown::Not,
+            Some(sale) => match owner_of(writer, sale.seq)? {
+                None => SaleKnown::Guest,
+                Some(owner) => SaleKnown::Of(owner),
+            },
+        }),
+    };
     Ok(Known {
         identifiers,
         named,
         shows_revoked_card,
+        sale,
     })
+}
+
+/// A sale of the journal.
+pub(crate) struct Sale {
+    pub seq: i64,
+    event: Arc<Event>,
+}
+
+pub(crate) fn sale_of(writer: &Writer, name: &SaleName) -> Result<Option<Sale>, Trouble> {
+    let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?));
+    let found = match name {
+        SaleName::Sale(name) => writer.sql.first(
+            "SELECT seq, body FROM journal WHERE source = ?1 AND id = ?2 AND kind = 'sale.completed'",
+            &[&name.source, &name.id],
+            read,
+        )?,
+        SaleName::Order(order) => writer.sql.first(
+            "SELECT j.seq, j.body FROM orders o JOIN journal j ON j.seq = o.journal
+             WHERE o.system = ?1 AND o.id = ?2 AND j.kind = 'sale.completed'",
+            &[&order.system, &order.id],
+            read,
+        )?,
+    };
+    let sale = found.map(|(seq, body)| {
+        let event = Arc::new(row::event(&body)?);
+        Ok(Sale { seq, event })
+    });
+    sale.transpose()
+}
+
+/// Whose a sale is: whoever came with it, or claimed it.
+pub(crate) fn owner_of(writer: &Writer, sale: i64) -> Result<Option<CustomerId>, Trouble> {
+    Ok(writer.sql.first(
+        "SELECT c.public FROM journal j LEFT JOIN claims l ON l.guest = j.seq
+         JOIN customers c ON c.id = coalesce(l.customer, j.customer) WHERE j.seq = ?1",
+        &[&sale],
+        |row| Ok(CustomerId(row.get(0)?)),
+    )?)
+}
+
+/// Events that spoke of the sale, or of the one that is claimed, before it was anybody's.
+fn waited(
+    writer: &Writer,
+    event: &Admitted,
+    claimed: Option<&Claimed>,
+) -> Result<Vec<(i64, Arc<Event>)>, Trouble> {
+    let sale = claimed.map_or(&event.event, |claimed| &claimed.event);
+    let Some(order) = sale.sale().map(|sale| sale.order.as_ref()) else {
+        return Ok(Vec::new());
+    };
+    let by_event = writer.sql.all(
+        "SELECT w.journal, j.body FROM waiting w JOIN journal j ON j.seq = w.journal
+         WHERE w.source = ?1 AND w.event = ?2 AND w.joined IS NULL",
+        &[&sale.source, &sale.id],
+        |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)),
+    )?;
+    let by_order = match order {
+        None => Vec::new(),
+        Some(order) => writer.sql.all(
+            "SELECT w.journal, j.body FROM waiting w JOIN journal j ON j.seq = w.journal
+             WHERE w.system = ?1 AND w.\"order\" = ?2 AND w.joined IS NULL",
+            &[&order.system, &order.id],
+            |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)),
+        )?,
+    };
+    let rows = by_event.into_iter().chain(by_order);
+    rows.map(|(seq, body)| Ok((seq, Arc::new(row::event(&body)?))))
+        .collect()
 }
 
 /// A guest sale that this event may claim.
@@ -241,6 +322,7 @@ fn nobody(who: Who, token: Token) -> Opened {
         customer: None,
         who,
         claimed: None,
+        waited: Vec::new(),
         hold: Hold(Box::new(token)),
     }))
 }
@@ -251,10 +333,12 @@ fn finish(
     who: Who,
     read: Option<Read>,
     claimed: Option<Claimed>,
+    waited: Vec<(i64, Arc<Event>)>,
     mut token: Token,
     books: &Books,
 ) -> Result<Opened, StoreError> {
     token.claimed = claimed.as_ref().map(|claimed| claimed.seq);
+    token.waited = waited.iter().map(|(journal, _)| *journal).collect();
     let customer = match read {
         None => CustomerCase {
             id,
@@ -266,7 +350,9 @@ fn finish(
             leaving: Default::default(),
             later: Vec::new(),
             lots: Vec::new(),
-            open_lots: Vec::new(),
+            takings: Vec::new(),
+            purse: Some(PurseRows::default()),
+            sold: Vec::new(),
             planned_by: Vec::new(),
             recorded: Vec::new(),
         },
@@ -285,9 +371,11 @@ fn finish(
                 clock: read.hot.clock,
                 start: Fold::clone(start),
                 leaving: read.leaving,
-                later: unpack_later(read.later)?,
+                later: read.later,
                 lots: read.lots,
-                open_lots: read.open_lots,
+                takings: read.takings,
+                purse: read.purse,
+                sold: read.sold,
                 planned_by: read.planned_by,
                 recorded: unpack_recorded(read.recorded, books)?,
             };
@@ -299,6 +387,7 @@ fn finish(
         customer: Some(customer),
         who,
         claimed: claimed.map(|claimed| (claimed.seq, claimed.event)),
+        waited,
         hold: Hold(Box::new(token)),
     })))
 }

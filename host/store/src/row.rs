@@ -4,7 +4,7 @@ use crate::codec::{pack, unpack};
 use crate::error::Trouble;
 use rusqlite::Row;
 use serde::Serialize;
-use stampcard_pipeline::change::{Explanation, LotKey, LotKind};
+use stampcard_pipeline::change::{Explanation, LotKey, LotKind, TakingKind};
 use stampcard_pipeline::event::{Channel, Event, Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved};
 use stampcard_pipeline::outcome::Outcome;
@@ -126,6 +126,11 @@ pub(crate) fn lot_key(row: &Row, index: usize) -> Result<LotKey, Trouble> {
 fn lot_kind(text: &str) -> Result<LotKind, Trouble> {
     let found = LotKind::ALL.into_iter().find(|kind| kind.name() == text);
     found.ok_or_else(|| unknown("kind of lot", text))
+}
+
+pub(crate) fn taking_kind(text: &str) -> Result<TakingKind, Trouble> {
+    let found = TakingKind::ALL.into_iter().find(|kind| kind.name() == text);
+    found.ok_or_else(|| unknown("reason to take points", text))
 }
 
 pub(crate) fn on_return_column(on_return: OnReturn) -> String {

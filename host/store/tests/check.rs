@@ -83,7 +83,7 @@ fn every_kind_of_damage_is_found_and_named() {
             "lot 2: remaining",
         ),
         (
-            "INSERT INTO allocations VALUES (1, 1, 3)",
+            "INSERT INTO allocations VALUES (1, 0, '', '', 1, 1, 3)",
             "lot 1: remaining",
         ),
         ("DELETE FROM lots WHERE id = 1", "lot 1"),

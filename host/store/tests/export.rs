@@ -234,7 +234,7 @@ fn as_of_a_day_shows_what_had_happened_by_then_however_late_it_arrived() {
     assert!(
         entries
             .iter()
-            .all(|entry| entry["occurred_at"].as_str().unwrap() <= "2024-05-07T14:00:00Z")
+            .all(|entry| entry["at"].as_str().unwrap() <= "2024-05-07T14:00:00Z")
     );
     assert_eq!(
         entries
@@ -255,7 +255,7 @@ fn a_ledger_line_names_the_plugin_and_both_events() {
     let lines = lines(ledger(&shop, View::default()));
     let numbers: Vec<i64> = lines
         .iter()
-        .map(|line| line["number"].as_i64().unwrap())
+        .map(|line| line["entry"].as_i64().unwrap())
         .collect();
     assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>());
     let correction = lines

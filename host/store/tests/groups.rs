@@ -114,6 +114,7 @@ impl Ask for ByCard {
             links: Vec::new(),
             suggested: Vec::new(),
             shows_revoked_card: false,
+            waits_for_sale: false,
         }
     }
 

@@ -119,12 +119,9 @@ fn what_happened_cannot_be_changed_or_removed() {
     let shop = TestShop::new();
     shop.send(&sale("1", "C-1", MAY, 10_000));
     let eyes = shop.eyes();
-    eyes.execute_batch("INSERT INTO allocations (entry, lot, amount) VALUES (1, 1, 5)")
-        .unwrap();
     for (table, column) in [
         ("journal", "received_at"),
         ("entries", "amount"),
-        ("allocations", "amount"),
         ("rule_books", "created_at"),
     ] {
         for sql in [
@@ -230,8 +227,16 @@ fn a_file_of_the_first_format_keeps_its_ledger_when_it_is_opened() {
         "base 10 7 9"
     );
     assert_eq!(
-        text("SELECT entry || ' ' || lot || ' ' || amount FROM allocations"),
-        "2 1 3"
+        text("SELECT taking || ' ' || lot || ' ' || amount || ' ' || event FROM allocations"),
+        "2 1 3 1"
+    );
+    assert_eq!(
+        text("SELECT id || ' ' || kind || ' ' || points || ' ' || source FROM takings"),
+        "2 adjustment 3 till"
+    );
+    assert_eq!(
+        text("SELECT group_concat(coalesce(taking, 'none'), ', ') FROM entries"),
+        "none, 2"
     );
     assert_eq!(text("SELECT to_tier || ' ' || plugin FROM tiers"), "gold 1");
     assert_eq!(
@@ -244,12 +249,11 @@ fn a_file_of_the_first_format_keeps_its_ledger_when_it_is_opened() {
         })
         .unwrap();
     assert_eq!(loose, 0, "everything still points to what it pointed to");
-    for sql in ["UPDATE entries SET amount = 0", "DELETE FROM allocations"] {
+    for sql in ["UPDATE entries SET amount = 0", "DELETE FROM entries"] {
         let error = file.execute(sql, []).expect_err(sql).to_string();
         assert!(error.contains("append-only"), "{sql}: {error}");
     }
-    let both =
-        "INSERT INTO entries VALUES (3, 1, 1, 'base', 1, 8, 'r', 1, 'Mia', 1, 1, 0, 0, NULL, NULL)";
+    let both = "INSERT INTO entries VALUES (3, 1, 1, 'base', 1, 8, 'r', 1, 'Mia', 1, 1, 0, 0, NULL, NULL, NULL)";
     assert!(
         file.execute(both, []).is_err(),
         "either a plugin decided or a person"

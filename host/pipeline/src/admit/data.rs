@@ -1,6 +1,7 @@
 //! The `data` of each kind of event: typed, unknown fields refused.
 
 use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
+use super::returns::{AboutSale, ReturnEvent};
 use super::sale::SaleData;
 use super::tags::{AssignedEvent, TagEvent, tag};
 use super::{Address, By, Secret, addresses, identifiers, malformed};
@@ -228,6 +229,11 @@ pub(super) fn read(
             typed::<TagEvent>(data)?.check(kind == "tag.added", common, shop, by, at)
         }
         "tags.assigned" => typed::<AssignedEvent>(data)?.check(common, shop, by),
+        "return.completed" => typed::<ReturnEvent>(data)?.check(common, shop),
+        "sale.voided" => typed::<AboutSale>(data)?.voided(common),
+        "payment.settled" | "payment.failed" => {
+            typed::<AboutSale>(data)?.payment(kind == "payment.settled", common)
+        }
         "points.adjusted" => typed::<AdjustmentEvent>(data)?.check(common, by, at),
         "tier.overridden" => typed::<PlacementEvent>(data)?.check(common, shop, by, at),
         "note.added" => typed::<NoteEvent>(data)?.check(common, by),

@@ -81,7 +81,7 @@ struct LineData {
 /// `3`, or `"0.340"` for weighed goods.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Quantity {
+pub(super) enum Quantity {
     Whole(i64),
     Decimal(String),
 }
@@ -129,11 +129,6 @@ impl SaleData {
             .map(|note| bounded(note, limits::NOTE_BYTES_MAX, "/data/note"))
             .transpose()?;
         intent(self.account_intent, common);
-        if self.payment_state == Some(PaymentState::Pending) {
-            return Err(Refusal::NotYetSupported {
-                kind: "a sale with payment_state \"pending\"".into(),
-            });
-        }
         for (list, length, max) in [
             ("lines", self.lines.len(), limits::LINES_MAX),
             ("discounts", self.discounts.len(), limits::LIST_MAX),
@@ -196,7 +191,7 @@ impl SaleData {
             tax_included: self.tax_included,
             total: self.total,
             tenders,
-            payment_pending: false,
+            payment_pending: self.payment_state == Some(PaymentState::Pending),
             converted: None,
             tags_to_add: tags::of_sale(self.tags_to_add, common, shop, by),
             fields: fields(self.fields, common, shop)?,
@@ -299,7 +294,7 @@ impl LineData {
 }
 
 impl Quantity {
-    fn thousandths(&self) -> Option<i64> {
+    pub fn thousandths(&self) -> Option<i64> {
         let whole = |units: i64| {
             units
                 .checked_mul(1_000)
@@ -408,27 +403,8 @@ fn check_sums(sale: &Sale) -> Result<(), Refusal> {
 /// Turns every amount into the shop's currency. What rounding each of them leaves over goes to
 /// `rounding` and the last tender, so that the sums still hold.
 fn convert(sale: &mut Sale, currency: &str, shop: &Shop) -> Result<(), Refusal> {
-    if minor_units_of(currency).is_none() {
-        return invalid(
-            "unknown-currency",
-            "/data/currency",
-            format!("{currency:?} is not an ISO 4217 code in use"),
-        );
-    }
-    let Some(rate) = shop.file.rates.get(currency).copied() else {
-        return invalid(
-            "foreign-currency",
-            "/data/currency",
-            format!(
-                "this shop's ledger is in {}; configure a rate for {currency} under [rates] in merchant.toml to accept it",
-                shop.file.currency
-            ),
-        );
-    };
-    let into_shop = |amount: Money| -> Money {
-        let product = i128::from(amount) * i128::from(rate);
-        i64::try_from((product + 500_000).div_euclid(1_000_000)).unwrap_or(i64::MAX)
-    };
+    let rate = rate_of(currency, shop)?;
+    let into_shop = |amount: Money| at_rate(amount, rate);
     for line in &mut sale.lines {
         (line.unit_price, line.discount) = (into_shop(line.unit_price), into_shop(line.discount));
         (line.amount, line.tax) = (into_shop(line.amount), into_shop(line.tax));
@@ -468,6 +444,34 @@ fn convert(sale: &mut Sale, currency: &str, shop: &Shop) -> Result<(), Refusal> 
         rate_millionths: rate,
     });
     Ok(())
+}
+
+/// Shop minor units for one million minor units of a foreign currency.
+pub(super) fn rate_of(currency: &str, shop: &Shop) -> Result<i64, Refusal> {
+    if minor_units_of(currency).is_none() {
+        return invalid(
+            "unknown-currency",
+            "/data/currency",
+            format!("{currency:?} is not an ISO 4217 code in use"),
+        );
+    }
+    let Some(rate) = shop.file.rates.get(currency).copied() else {
+        return invalid(
+            "foreign-currency",
+            "/data/currency",
+            format!(
+                "this shop's ledger is in {}; configure a rate for {currency} under [rates] in merchant.toml to accept it",
+                shop.file.currency
+            ),
+        );
+    };
+    Ok(rate)
+}
+
+/// Rounded half up to a minor unit.
+pub(super) fn at_rate(amount: Money, rate: i64) -> Money {
+    let product = i128::from(amount) * i128::from(rate);
+    i64::try_from((product + 500_000).div_euclid(1_000_000)).unwrap_or(i64::MAX)
 }
 
 /// Takes the order's discounts off the lines in proportion to their amounts.

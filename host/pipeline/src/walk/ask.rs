@@ -3,7 +3,7 @@
 
 use super::{Step, Walk};
 use crate::calendar;
-use crate::change::{Answered, RecordedCall};
+use crate::change::{Answered, KeptRow, RecordedCall};
 use crate::event::{Body, Event};
 use crate::fold::Remembered;
 use crate::limits;
@@ -72,6 +72,10 @@ impl Walk<'_> {
                 }),
             state: remembered.map(|memory| memory.bytes.clone()),
             so_far: step.so_far.clone(),
+            returned: step
+                .returning
+                .as_ref()
+                .map(|it| Box::new(it.told_to(&info.name, self))),
         };
         let encoded = input.encode();
         let call = match self.recorded::<A>(step, plugin, &encoded) {
@@ -170,6 +174,15 @@ impl Walk<'_> {
                         };
                         self.fold.memory.insert(info.name.clone(), remembered);
                     }
+                }
+                if let Some(bytes) = after.keep_with_event
+                    && step.event.sale().is_some()
+                {
+                    self.out.kept.push(KeptRow {
+                        sale: step.event.position(),
+                        plugin: info.name.clone(),
+                        bytes,
+                    });
                 }
                 let who = (info.name.clone(), role);
                 match after.next_review {

@@ -5,9 +5,11 @@ use crate::calendar::{self, LocalTime};
 use crate::change::{FollowUpRow, MembershipRow, RecordedCall, TierRow};
 use crate::event::{Event, Instant};
 use crate::fold::Moved;
+use crate::ledger::Taking;
 use crate::limits;
 use crate::outcome::{PluginView, PromptView, TierView};
-use crate::points::{Award, Debit};
+use crate::points::Award;
+use crate::returns::Returning;
 use crate::rules::{Customer, Fact, Failure, Moment, Place, ReviewCause, Role, SoFar};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -36,7 +38,9 @@ pub struct Step {
     pub moved: Moved,
     pub awards: Vec<Award>,
     /// Points that the event takes.
-    pub debit: Option<Debit>,
+    pub takings: Vec<Taking>,
+    /// What of a sale it takes back.
+    pub returning: Option<Returning>,
     pub calls: Vec<RecordedCall>,
     pub(super) reused: usize,
     pub views: Vec<PluginView>,

@@ -55,7 +55,7 @@ fn bad_events_are_refused_with_a_code_and_a_place() {
         ("/type", json!("sale.complete"), "unknown-kind", "/type"),
         (
             "/type",
-            json!("return.completed"),
+            json!("exchange.completed"),
             "not-yet-supported",
             "/type",
         ),
@@ -132,12 +132,6 @@ fn bad_events_are_refused_with_a_code_and_a_place() {
             json!("sohoo"),
             "unknown-location",
             "/data/location",
-        ),
-        (
-            "/data/payment_state",
-            json!("pending"),
-            "not-yet-supported",
-            "/type",
         ),
         (
             "/data/discounts",

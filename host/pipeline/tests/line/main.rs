@@ -4,9 +4,11 @@
 mod acts;
 mod admission;
 mod fuzzed;
+mod ledger_model;
 mod memory_store;
 mod native_rules;
 mod order_of_arrival;
+mod returns;
 mod rules_changed;
 mod steps;
 
@@ -131,7 +133,11 @@ impl Bench {
 
     /// Drives everything that is due by then, as the shop's clock does.
     pub fn clock(&self, until: Instant) {
+        let mut before = None;
         while let Some((customer, at)) = self.store.next_due(until) {
+            let due = Some((customer.clone(), at));
+            assert_ne!(before, due, "what was due is done");
+            before = due;
             process(
                 &self.store,
                 self.context(),

@@ -2,16 +2,20 @@
 
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::{
-    Change, CustomerId, Explanation, FollowUpRow, LotKey, LotRef, MembershipRow, Planned,
+    Allocation, Change, CustomerId, Explanation, FollowUpRow, KeptRow, LotKey, LotRef,
+    MembershipRow, Planned, ReviewItem, TakingKind, TakingRef,
 };
-use stampcard_pipeline::event::{Event, EventName, Identifier, Instant, Points, Position};
+use stampcard_pipeline::event::{
+    Event, EventName, Identifier, Instant, Points, Position, SaleName,
+};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::identity::Whose;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::rules::Plugin;
 use stampcard_pipeline::store::{
-    Ask, Case, Committed, CustomerCase, Durable, Hold, Known, Later, OpenLot, Opened, Recorded,
-    Seen, SeenBy, Store, StoreError,
+    Ask, BookedLot, BookedTaking, Case, Committed, CustomerCase, Durable, Hold, Known, Later,
+    OpenLot, Opened, PurseRows, Recorded, SaleKnown, Seen, SeenBy, SoldLot, SoldRows, Store,
+    StoreError, moves_lots,
 };
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -31,18 +35,47 @@ pub struct Inner {
     identifiers: HashMap<Identifier, CustomerId>,
     /// All entries of the merchant: customer, lot (none for a debit), amount, balance after.
     pub entries: Vec<(CustomerId, Option<i64>, Points, Points)>,
-    /// What debits took from each lot.
-    pub taken: BTreeMap<i64, Points>,
+    pub review_items: Vec<ReviewItem>,
+    /// Events of the journal that wait for their sale.
+    waiting: Vec<i64>,
     lots: i64,
+    takings: i64,
+}
+
+/// Points that a step took.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    pub step: Position,
+    pub kind: TakingKind,
+    pub lot: Option<i64>,
+    pub points: Points,
+    pub debt: Points,
+    reason: String,
+    journal: i64,
+}
+
+/// Points of a lot that paid for a taking, at some step.
+#[derive(Clone, Debug)]
+pub struct Paid {
+    pub taking: i64,
+    pub lot: i64,
+    pub step: Position,
+    pub points: Points,
 }
 
 #[derive(Default)]
 pub struct Customer {
     revision: u64,
     pub head: Fold,
+    /// How far the timers were driven.
+    clock: Instant,
     checkpoints: Vec<Fold>,
     pub history: BTreeMap<Position, (i64, Moved)>,
     pub lots: BTreeMap<LotKey, (i64, Points)>,
+    shares: BTreeMap<i64, Vec<(u32, Points)>>,
+    pub takings: BTreeMap<i64, Taken>,
+    pub paid: Vec<Paid>,
+    kept: Vec<KeptRow>,
     recorded: BTreeMap<Position, (Arc<Vec<Plugin>>, Explanation)>,
     pub memberships: Vec<MembershipThen>,
     pub follow_ups: Vec<FollowUpRow>,
@@ -124,29 +157,56 @@ impl Store for MemoryStore {
                 .clone()
                 .filter(|id| inner.customers.contains_key(id)),
             shows_revoked_card: false,
+            sale: event.event.speaks_of().map(|name| {
+                let Some(sale) = inner.sale(name) else {
+                    return SaleKnown::Not;
+                };
+                let owner = inner.customers.iter().find(|(_, customer)| {
+                    customer
+                        .history
+                        .values()
+                        .any(|(journal, _)| *journal == sale)
+                });
+                owner.map_or(SaleKnown::Guest, |(id, _)| SaleKnown::Of(id.clone()))
+            }),
         };
         let who = ask.identify(&known);
+        let waited = inner.waiting.iter().filter(|journal| {
+            let waits_for = inner.journal[**journal as usize].0.speaks_of();
+            waits_for.is_some_and(|name| event.event.is_sale(name))
+        });
+        let waited: Vec<(i64, Arc<Event>)> = waited
+            .map(|journal| (*journal, inner.journal[*journal as usize].0.clone()))
+            .collect();
         let customer = match &who.customer {
             Whose::Nobody => None,
             Whose::New(id) => Some(new_case(id.clone())),
-            Whose::Existing(id) => Some(inner.case(id, event, ask)),
+            Whose::Existing(id) => Some(inner.case(id, event, ask, !waited.is_empty())),
         };
         Ok(Opened::New(Box::new(Case {
             customer,
             who,
             claimed: None,
+            waited,
             hold: Hold(Box::new(())),
         })))
     }
 
-    fn commit(&self, _case: Case, change: Change) -> Result<Committed, StoreError> {
+    fn commit(&self, case: Case, change: Change) -> Result<Committed, StoreError> {
         let mut inner = self.inner.borrow_mut();
         let outcome = change.outcome.clone();
         let journal = inner.journal.len() as i64;
+        inner.review_items.extend(change.review_items.clone());
         if change.in_journal {
             inner
                 .journal
                 .push((change.event.clone(), change.sameness, outcome.clone()));
+        }
+        let joined: Vec<i64> = case.waited.iter().map(|(journal, _)| *journal).collect();
+        if change.customer.is_some() {
+            inner.waiting.retain(|journal| !joined.contains(journal));
+        } else if change.event.speaks_of().is_some() {
+            inner.waiting.push(journal);
         }
         if let Some(customer) = change.customer {
             inner.apply(customer, journal, &change.event, &self.plugins.borrow());
@@ -181,14 +241,31 @@ fn new_case(id: CustomerId) -> CustomerCase {
         leaving: Default::default(),
         later: Vec::new(),
         lots: Vec::new(),
-        open_lots: Vec::new(),
+        takings: Vec::new(),
+        purse: Some(PurseRows::default()),
+        sold: Vec::new(),
         planned_by: Vec::new(),
         recorded: Vec::new(),
     }
 }
 
 impl Inner {
-    fn case(&self, id: &CustomerId, event: &Admitted, ask: &dyn Ask) -> CustomerCase {
+    /// The journal row of a sale.
+    fn sale(&self, name: &SaleName) -> Option<i64> {
+        let found = self
+            .journal
+            .iter()
+            .position(|(event, ..)| event.is_sale(name));
+        found.map(|row| row as i64)
+    }
+
+    fn case(
+        &self,
+        id: &CustomerId,
+        event: &Admitted,
+        ask: &dyn Ask,
+        is_waited_for: bool,
+    ) -> CustomerCase {
         let customer = &self.customers[id];
         let folds = std::iter::once(&customer.head).chain(customer.checkpoints.iter().rev());
         let start = folds
@@ -196,7 +273,7 @@ impl Inner {
             .find(|fold| ask.can_start_at(fold))
             .cloned()
             .unwrap_or_default();
-        let end = event.event.at.max(customer.head.clock);
+        let end = event.event.at.max(customer.clock);
         let leaving = std::array::from_fn(|window| {
             if start.leaves_at[window].is_none_or(|leaves| leaves > end) {
                 return VecDeque::new();
@@ -207,8 +284,36 @@ impl Inner {
             });
             moves.map(|(_, (_, moved))| *moved).collect()
         });
-        let after = |position: &Position| *position > start.last;
-        let is_head = start == customer.head;
+        let after = |position: &Position| is_after(position, &start);
+        let is_head = start == customer.head && start.clock >= customer.clock;
+        let later: Vec<Later> = customer
+            .history
+            .iter()
+            .filter(|(position, _)| after(position))
+            .map(|(position, (journal, _))| Later {
+                journal: *journal,
+                event: Arc::new(Event {
+                    at: position.at,
+                    ..Event::clone(&self.journal[*journal as usize].0)
+                }),
+            })
+            .collect();
+        let is_open = !is_head || is_waited_for || moves_lots(&event.event, &start, end);
+        let speak = later.iter().map(|later| &later.event);
+        let names = speak
+            .chain([&event.event])
+            .filter_map(|event| event.speaks_of());
+        let mut sold: Vec<SoldRows> = Vec::new();
+        for name in names {
+            let row = self.sale(name).expect("it was found before");
+            if sold.iter().any(|sold| sold.journal == row) {
+                continue;
+            }
+            let sale = self.journal[row as usize].0.clone();
+            if !after(&sale.position()) {
+                sold.push(customer.sold(row, sale, &self.journal, &start));
+            }
+        }
         CustomerCase {
             id: id.clone(),
             is_new: false,
@@ -219,39 +324,36 @@ impl Inner {
                 .filter(|(owner, ..)| owner == id)
                 .map(|(_, _, amount, _)| amount)
                 .sum(),
-            clock: customer.head.clock,
+            clock: customer.clock,
             leaving,
-            later: customer
-                .history
-                .iter()
-                .filter(|(position, _)| after(position))
-                .map(|(_, (journal, _))| Later {
-                    journal: *journal,
-                    event: self.journal[*journal as usize].0.clone(),
-                })
-                .collect(),
-            lots: if is_head {
-                Vec::new()
-            } else {
-                customer
-                    .lots
-                    .iter()
-                    .filter(|(key, _)| after(&key.origin))
-                    .map(|(key, (lot, earned))| (*lot, key.clone(), *earned))
-                    .collect()
-            },
-            open_lots: customer
+            later,
+            lots: customer
                 .lots
                 .iter()
-                .filter(|_| event.event.points_taken() > 0)
-                .map(|(key, (lot, earned))| OpenLot {
+                .filter(|(key, _)| !is_head && after(&key.origin))
+                .map(|(key, (lot, earned))| BookedLot {
                     id: *lot,
-                    remaining: earned - self.taken.get(lot).copied().unwrap_or_default(),
-                    earned_at: key.origin.at,
-                    expires_at: key.expires_at,
+                    key: key.clone(),
+                    earned: *earned,
+                    shares: customer.shares[lot].clone(),
                 })
-                .filter(|lot| lot.remaining > 0)
                 .collect(),
+            takings: customer
+                .takings
+                .iter()
+                .filter(|(_, taken)| !is_head && after(&taken.step))
+                .map(|(id, taken)| BookedTaking {
+                    id: *id,
+                    step: taken.step.clone(),
+                    kind: taken.kind,
+                    lot: taken.lot,
+                    points: taken.points,
+                    reason: taken.reason.clone(),
+                    journal: taken.journal,
+                })
+                .collect(),
+            purse: is_open.then(|| customer.purse(&start)),
+            sold,
             recorded: if is_head {
                 Vec::new()
             } else {
@@ -310,7 +412,14 @@ impl Inner {
             customer
                 .checkpoints
                 .retain(|fold| fold.last <= change.start.last);
+            customer.kept.retain(|kept| kept.sale <= change.start.last);
+            let start = &change.start;
+            customer.paid.retain(|paid| {
+                paid.step <= start.last
+                    || paid.step.source.is_empty() && paid.step.at <= start.clock
+            });
         }
+        customer.kept.extend(change.kept);
         for row in change.history {
             customer
                 .history
@@ -352,7 +461,14 @@ impl Inner {
                 row.state = Planned::Cancelled;
             }
         }
-        for row in change.follow_ups {
+        for row in &mut customer.follow_ups {
+            let is_undone = row.journal.is_some_and(|row| change.undone.contains(&row));
+            if row.state == Planned::Planned && row.send_at > event.at && is_undone {
+                row.state = Planned::Cancelled;
+            }
+        }
+        for mut row in change.follow_ups {
+            row.journal = row.journal.or(Some(journal));
             let planner = plugins[row.plugin as usize].name.clone();
             customer.planners.insert(row.number, planner);
             customer.follow_ups.push(row);
@@ -374,9 +490,53 @@ impl Inner {
             LotRef::New(index) => new[index],
             LotRef::Existing(id) => id,
         };
+        for lot in &change.lots {
+            let (id, _) = customer.lots[&lot.key];
+            customer.shares.insert(id, lot.shares.clone());
+        }
+        for lot in change.reapportioned {
+            customer.shares.insert(lot.lot, lot.shares);
+        }
+        let mut taken = Vec::new();
+        for row in change.takings {
+            let id = row.known.unwrap_or_else(|| {
+                self.takings += 1;
+                self.takings
+            });
+            taken.push(id);
+            let taking = Taken {
+                step: row.step,
+                kind: row.kind,
+                lot: row.lot.map(number),
+                points: row.points,
+                debt: row.debt,
+                reason: row.reason,
+                journal: row.journal.unwrap_or(journal),
+            };
+            customer.takings.insert(id, taking);
+        }
+        for Allocation {
+            taking,
+            lot,
+            step,
+            points,
+        } in change.allocations
+        {
+            let taking = match taking {
+                TakingRef::New(index) => taken[index],
+                TakingRef::Existing(id) => id,
+            };
+            let lot = number(lot);
+            customer.paid.push(Paid {
+                taking,
+                lot,
+                step,
+                points,
+            });
+        }
         for entry in change.entries {
             let lot = entry.lot.map(number);
-            if let Some(lot) = lot {
+            if let (Some(lot), None) = (lot, entry.taking) {
                 let earned = customer
                     .lots
                     .values_mut()
@@ -384,13 +544,100 @@ impl Inner {
                     .expect("the lot is this customer's");
                 earned.1 += entry.amount;
             }
-            for (lot, points) in entry.allocations {
-                *self.taken.entry(number(lot)).or_default() += points;
-            }
+            let of_lot = lot.filter(|_| entry.taking.is_none());
             self.entries
-                .push((change.id.clone(), lot, entry.amount, entry.balance_after));
+                .push((change.id.clone(), of_lot, entry.amount, entry.balance_after));
         }
         customer.checkpoints.extend(change.checkpoints);
-        customer.head = change.head;
+        (customer.head, customer.clock) = (change.head, change.clock);
+    }
+}
+
+/// Whether a step comes after a fold.
+fn is_after(step: &Position, start: &Fold) -> bool {
+    *step > start.last && !(step.source.is_empty() && step.at <= start.clock)
+}
+
+impl Customer {
+    /// What a lot has had taken from it by the start.
+    fn taken_of(&self, lot: i64, start: &Fold, kind: Option<TakingKind>) -> Points {
+        let paid = self.paid.iter().filter(|paid| {
+            let of_kind = kind.is_none_or(|kind| self.takings[&paid.taking].kind == kind);
+            paid.lot == lot && of_kind && !is_after(&paid.step, start)
+        });
+        paid.map(|paid| paid.points).sum()
+    }
+
+    fn purse(&self, start: &Fold) -> PurseRows {
+        let lots = self
+            .lots
+            .iter()
+            .filter(|(key, _)| !is_after(&key.origin, start));
+        let owed = self
+            .takings
+            .iter()
+            .filter(|(_, taken)| !is_after(&taken.step, start));
+        PurseRows {
+            lots: lots
+                .map(|(key, (id, earned))| OpenLot {
+                    id: *id,
+                    key: key.clone(),
+                    remaining: earned - self.taken_of(*id, start, None),
+                })
+                .filter(|lot| lot.remaining > 0)
+                .collect(),
+            owed: owed
+                .map(|(id, taken)| {
+                    let paid = self.paid.iter().filter(|paid| paid.taking == *id);
+                    let paid = paid.filter(|paid| !is_after(&paid.step, start));
+                    (
+                        *id,
+                        taken.points - paid.map(|paid| paid.points).sum::<Points>(),
+                    )
+                })
+                .filter(|(_, owed)| *owed > 0)
+                .collect(),
+        }
+    }
+
+    fn sold(
+        &self,
+        journal: i64,
+        event: Arc<Event>,
+        all: &[(Arc<Event>, [u8; 32], Outcome)],
+        start: &Fold,
+    ) -> SoldRows {
+        let origin = event.position();
+        let lots = self.lots.iter().filter(|(key, _)| key.origin == origin);
+        let lots = lots.map(|(key, (id, earned))| SoldLot {
+            id: *id,
+            key: key.clone(),
+            earned: *earned,
+            shares: self.shares[id].clone(),
+            remaining: earned - self.taken_of(*id, start, None),
+            reversed: self
+                .takings
+                .values()
+                .filter(|taken| taken.lot == Some(*id) && !is_after(&taken.step, start))
+                .map(|taken| taken.points + taken.debt)
+                .sum(),
+            expired: self.taken_of(*id, start, Some(TakingKind::Expiry)),
+        });
+        let returns = self.history.iter().filter(|(position, (row, _))| {
+            let speaks_of = all[*row as usize].0.speaks_of();
+            !is_after(position, start) && speaks_of.is_some_and(|name| event.is_sale(name))
+        });
+        let kept = self.kept.iter().filter(|kept| kept.sale == origin);
+        SoldRows {
+            journal,
+            lots: lots.collect(),
+            kept: kept
+                .map(|kept| (kept.plugin.clone(), kept.bytes.clone()))
+                .collect(),
+            returns: returns
+                .map(|(_, (row, _))| all[*row as usize].0.clone())
+                .collect(),
+            event,
+        }
     }
 }

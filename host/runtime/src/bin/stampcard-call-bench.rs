@@ -138,6 +138,7 @@ fn input() -> Input {
         facts_truncated: false,
         state: None,
         so_far: SoFar::default(),
+        returned: None,
     }
 }
 

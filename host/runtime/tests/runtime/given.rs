@@ -151,5 +151,6 @@ pub fn input() -> Input {
         facts_truncated: false,
         state: None,
         so_far: SoFar::default(),
+        returned: None,
     }
 }

@@ -442,5 +442,6 @@ fn state(state: EntryState) -> &'static str {
     match state {
         EntryState::Final => "",
         EntryState::Pending => ", later",
+        EntryState::Provisional => ", provisional",
     }
 }

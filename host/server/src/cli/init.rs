@@ -298,6 +298,15 @@ awards = "add"
 tags = "open"
 # Whether staff may take more points than a customer has.
 adjust_below_zero = false
+# What a return does that wants more points than are left: "negative" lets the balance fall below
+# zero, "debt" leaves it at zero, and the next points that are earned pay for the rest.
+returns = "negative"
+# Points of a sale that is paid with one of these tenders, such as "card", and of every sale whose
+# payment is pending, are provisional: payment.settled makes them final, payment.failed takes them
+# back, and after so many hours they are final by themselves.
+provisional_tenders = []
+provisional_hours = 24
+spend_provisional = false
 # What the key of a till may do that only staff may: "points.adjusted", "tier.overridden",
 # "tags.assigned".
 pos_may = []

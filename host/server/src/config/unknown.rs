@@ -84,6 +84,10 @@ pub const MERCHANT_KEYS: &Keys = &[
             "tags",
             "adjust_below_zero",
             "pos_may",
+            "provisional_hours",
+            "provisional_tenders",
+            "returns",
+            "spend_provisional",
         ],
     ),
     (

@@ -10,7 +10,9 @@ use stampcard_pipeline::change::{Answered, RecordedCall};
 use stampcard_pipeline::event::{Instant, Points};
 use stampcard_pipeline::outcome::Time;
 use stampcard_pipeline::person::hide;
-use stampcard_pipeline::rules::{After, Amount, Call, Failure, Input, Moment, Plugin, ReviewCause};
+use stampcard_pipeline::rules::{
+    After, Amount, Call, Failure, Input, Moment, Plugin, Returned, ReviewCause,
+};
 use stampcard_store::reads::ExplanationRow;
 use utoipa::ToSchema;
 
@@ -85,6 +87,26 @@ pub struct Saw {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_tier: Option<NextTier>,
     pub has_state: bool,
+    /// What came back, for a return.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returned: Option<SawReturned>,
+}
+
+/// What came back of a sale, as the plugin saw it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SawReturned {
+    /// The sale.
+    pub of: Named,
+    #[schema(value_type = String, format = DateTime)]
+    pub sold_at: Time,
+    /// Given back to the customer with this event, and before.
+    pub amount: i64,
+    pub amount_before: i64,
+    /// The lines that came back with this event.
+    pub lines: Vec<u32>,
+    /// What the plugin had awarded for the sale, and what earlier returns took of that.
+    pub awarded: Points,
+    pub reversed: Points,
 }
 
 /// The steps of an event; `plugins` are those of a rule book, by its number.
@@ -253,6 +275,23 @@ fn saw(input: Input) -> Saw {
             unit: next.unit,
         }),
         has_state: input.state.is_some(),
+        returned: input.returned.map(|it| saw_returned(*it)),
+    }
+}
+
+fn saw_returned(it: Returned) -> SawReturned {
+    let awards = &it.original.awards;
+    SawReturned {
+        awarded: awards.iter().map(|award| award.amount).sum(),
+        reversed: awards.iter().map(|award| award.reversed).sum(),
+        sold_at: Time(it.original.at),
+        amount: it.amount,
+        amount_before: it.original.returned_amount,
+        lines: it.lines.iter().map(|line| line.line).collect(),
+        of: Named {
+            source: it.original.source,
+            id: it.original.id,
+        },
     }
 }
 
@@ -263,6 +302,7 @@ fn cause(cause: &ReviewCause) -> String {
         ReviewCause::MembershipUntil(segment) => format!("the membership in {segment} ends"),
         ReviewCause::TierKeepUntil(tier) => format!("the tier {tier} was kept until now"),
         ReviewCause::RulesChanged => "the rules changed".into(),
+        ReviewCause::PointsExpired(points) => format!("{points} points were not used in time"),
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::event::{
-    Body, Channel, Consent, Edit, Event, EventName, ProfileChange, Sale,
+    Back, Body, Channel, Consent, Edit, Event, EventName, ProfileChange, Return, Sale, SaleName,
 };
 use stampcard_pipeline::outcome::Time;
 use std::collections::BTreeMap;
@@ -100,6 +100,8 @@ fn data(body: &Body, currency: &str) -> Value {
         Body::Note(note) => {
             json!({"edits": note.edits, "internal": note.internal, "withdrawn": note.withdrawn})
         }
+        Body::Return(it) => of_return(it, currency),
+        Body::Payment(it) => of(&it.of),
         Body::Visit(visit) => json!({"count": visit.count}),
         Body::Review => json!({}),
         Body::RulesChanged(change) => {
@@ -138,6 +140,33 @@ fn of_sale(sale: &Sale, currency: &str) -> Value {
         );
     }
     data
+}
+
+/// What was said to have come back. Whether a line is weighed is known of its sale only, so pieces are
+/// told as thousandths are where they are not whole.
+fn of_return(returned: &Return, currency: &str) -> Value {
+    let mut data = of(&returned.of);
+    if let Back::Goods(refund) = &returned.back {
+        data["currency"] = currency.into();
+        data["amount"] = refund.amount.into();
+        data["shipping"] = refund.shipping.into();
+        let lines = refund.lines.iter().map(|line| {
+            json!({
+                "line": line.line, "amount": line.amount,
+                "quantity": quantity(line.quantity, line.quantity % 1_000 != 0),
+            })
+        });
+        data["lines"] = lines.collect();
+    }
+    data
+}
+
+/// The sale that an event speaks of.
+fn of(sale: &SaleName) -> Value {
+    match sale {
+        SaleName::Sale(sale) => json!({"sale": sale}),
+        SaleName::Order(order) => json!({"order": order}),
+    }
 }
 
 /// Thousandths as they are sent: `3`, or `"0.340"` for weighed goods.

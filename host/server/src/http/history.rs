@@ -81,6 +81,8 @@ fn sort_of(event: &Event) -> &'static str {
         Body::Adjustment(_) => "points",
         Body::Placement(_) => "tier",
         Body::Note(_) => "note",
+        Body::Return(_) => "return",
+        Body::Payment(_) => "payment",
         Body::Other(_) if event.kind.starts_with("ticket.") => "service",
         Body::RulesChanged(_) => "rules",
         Body::Visit(_) | Body::Review | Body::Other(_) => "other",
@@ -93,8 +95,10 @@ pub struct LedgerEntry {
     /// Its number, without gaps over all customers of the shop.
     pub entry: i64,
     pub amount: Points,
-    /// `base`, `bonus`, `correction` or `adjustment`.
+    /// `base`, `bonus`, `correction`, `adjustment`, `reversal`, `expiry` or `recovery`.
     pub kind: String,
+    /// `provisional` while the payment of its sale is not certain, else `final`.
+    pub state: &'static str,
     pub balance_after: Points,
     pub reason: String,
     /// The plugin that decided it; null where a person did.
@@ -147,6 +151,11 @@ fn ledger_entry(row: LedgerRow) -> LedgerEntry {
         entry: row.number,
         amount: row.amount,
         kind: row.kind,
+        state: if row.is_provisional {
+            "provisional"
+        } else {
+            "final"
+        },
         balance_after: row.balance_after,
         reason: row.reason,
         plugin: row.plugin.map(|plugin| DecidedBy {

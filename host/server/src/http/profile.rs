@@ -49,6 +49,11 @@ pub struct Customer {
     pub balance: Points,
     /// What can be spent now.
     pub available: Points,
+    /// Points of sales whose payment is not certain yet; they are in the balance.
+    pub provisional: Points,
+    /// Points that a return should have taken and that were not there: the next that are earned pay
+    /// for them. They are not in the balance.
+    pub debt: Points,
     /// All points ever earned, less what was taken back.
     pub earned: Points,
     pub segments: Vec<String>,
@@ -205,6 +210,8 @@ pub fn view(
         standing: standing(&head),
         balance,
         available: head.available(now),
+        provisional: head.provisional.values().map(|sale| sale.points).sum(),
+        debt: head.debt,
         earned: head.earned,
         segments: head.memberships.keys().cloned().collect(),
         tags: head.tags.iter().cloned().collect(),

@@ -6,7 +6,7 @@ use crate::row::{self, instant, position, some_instant};
 use crate::sql::Sql;
 use rusqlite::Row;
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::{Channel, Event, Instant, Points, Position};
+use stampcard_pipeline::event::{Back, Body, Channel, Event, Instant, Points, Position, Return};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::rules::{Tally, WINDOW_DAYS};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -92,6 +92,7 @@ fn check(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), T
         }
     };
     columns(customer, &head, findings);
+    purse(sql, customer, &head, findings)?;
     history(sql, customer, &head, findings)?;
     memberships(sql, customer, &head, findings)?;
     tier(sql, customer, &head, findings)?;
@@ -129,7 +130,7 @@ fn ledger(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), 
 fn lots(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Trouble> {
     let mut booked: HashMap<i64, Points> = HashMap::new();
     sql.each::<Trouble>(
-        "SELECT lot, sum(amount) FROM entries WHERE customer = ?1 AND lot IS NOT NULL GROUP BY lot",
+        "SELECT lot, sum(amount) FROM entries WHERE customer = ?1 AND lot IS NOT NULL AND taking IS NULL GROUP BY lot",
         &[&customer.row],
         |row| {
             booked.insert(row.get(0)?, row.get(1)?);
@@ -149,18 +150,17 @@ fn lots(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Tr
         },
     )?;
     sql.each::<Trouble>(
-        "SELECT e.number, e.amount, coalesce(sum(a.amount), 0) FROM entries e JOIN allocations a ON a.entry = e.number
-         WHERE e.customer = ?1 GROUP BY e.number HAVING e.lot IS NOT NULL OR sum(a.amount) > -e.amount",
+        "SELECT id, points, (SELECT coalesce(-sum(amount), 0) FROM entries WHERE taking = takings.id AND customer = ?1),
+                (SELECT coalesce(sum(amount), 0) FROM allocations WHERE taking = takings.id)
+         FROM takings WHERE customer = ?1",
         &[&customer.row],
         |row| {
-            let (number, amount, taken): (i64, Points, Points) =
-                (row.get(0)?, row.get(1)?, row.get(2)?);
-            findings.differ(
-                Some(&customer.id),
-                format!("entry {number}: taken from lots"),
-                format!("at most {}", -amount),
-                taken.to_string(),
-            );
+            let (id, points, paid): (i64, Points, Points) = (row.get(0)?, row.get(1)?, row.get(3)?);
+            findings.compare(Some(&customer.id), || format!("taking {id}: points"), row.get(2)?, points);
+            if paid > points {
+                let (most, found) = (format!("at most {points}"), paid.to_string());
+                findings.differ(Some(&customer.id), format!("taking {id}: paid by lots"), most, found);
+            }
             Ok(())
         },
     )?;
@@ -172,6 +172,54 @@ fn lots(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Tr
             "none",
         );
     }
+    Ok(())
+}
+
+/// What is in the lots, less what no lot has paid for, is the balance; and the head knows when the next
+/// points end and which sales are not certain.
+fn purse(
+    sql: &Sql,
+    customer: &Checked,
+    head: &Fold,
+    findings: &mut Findings,
+) -> Result<(), Trouble> {
+    let id = Some(&customer.id);
+    let one = |sql_text: &'static str| -> Result<Option<i64>, Trouble> {
+        let found = sql.first(sql_text, &[&customer.row], |row| {
+            row.get::<_, Option<i64>>(0)
+        })?;
+        Ok(found.flatten())
+    };
+    let left = one("SELECT sum(remaining) FROM lots WHERE customer = ?1")?.unwrap_or(0);
+    let taken = one("SELECT sum(points) FROM takings WHERE customer = ?1")?.unwrap_or(0);
+    let paid = one("SELECT sum(amount) FROM allocations WHERE customer = ?1")?.unwrap_or(0);
+    findings.compare(
+        id,
+        || "points that are owed".into(),
+        taken - paid,
+        head.owed,
+    );
+    findings.compare(
+        id,
+        || "points in lots".into(),
+        customer.balance + head.owed,
+        left,
+    );
+    let text = |at: Option<i64>| at.map_or("nothing".to_owned(), |at| at.to_string());
+    findings.compare(
+        id,
+        || "next expiry".into(),
+        text(one(
+            "SELECT min(expires_at) FROM lots WHERE customer = ?1 AND remaining > 0",
+        )?),
+        text(head.next_expiry.map(|at| at.0)),
+    );
+    findings.compare(
+        id,
+        || "sales that are not certain".into(),
+        one("SELECT count(*) FROM provisional WHERE customer = ?1 AND how IS NULL")?.unwrap_or(0),
+        head.provisional.len() as i64,
+    );
     Ok(())
 }
 
@@ -190,7 +238,13 @@ fn columns(customer: &Checked, head: &Fold, findings: &mut Findings) {
         head.created_at.0,
         customer.created_at,
     );
-    findings.compare(id, || "clock".into(), head.clock.0, customer.clock);
+    if customer.clock < head.clock.0 {
+        let (least, found) = (
+            format!("at least {}", head.clock.0),
+            customer.clock.to_string(),
+        );
+        findings.differ(id, "clock", least, found);
+    }
     let text = |at: Option<i64>| at.map_or("nothing".to_owned(), |at| at.to_string());
     findings.compare(
         id,
@@ -237,10 +291,15 @@ fn history(
             let what = || format!("history of {}/{}", last.source, last.id);
             let body: Option<Vec<u8>> = row.get(3)?;
             if let Some(Ok(event)) = body.map(|body| row::event(&body)) {
-                if event.position() != last {
+                // What comes back of a sale has its place after it, whatever its own clock says.
+                let is_in_place = match event.speaks_of() {
+                    None => event.position() == last,
+                    Some(_) => (&event.source, &event.id) == (&last.source, &last.id) && event.at <= last.at,
+                };
+                if !is_in_place {
                     findings.differ(id, what(), format!("{:?}", event.position()), format!("{last:?}"));
                 }
-                let told = moves(&event, moved.earned);
+                let told = moves(&event, &moved);
                 if told != moved {
                     findings.differ(id, what(), format!("{told:?}"), format!("{moved:?}"));
                 }
@@ -266,21 +325,35 @@ fn history(
     checkpoints(sql, customer, &counted, findings)
 }
 
-/// What an event moves, besides the points, which are the rules' decision.
-fn moves(event: &Event, earned: Points) -> Moved {
+/// What an event moves, besides the points, which are the rules' decision, and what comes back with a
+/// sale that is undone, which only the sale can say.
+fn moves(event: &Event, found: &Moved) -> Moved {
     let nothing = Moved {
-        at: event.at,
+        at: found.at,
         channel: event.channel,
-        earned,
+        earned: found.earned,
         ..Moved::default()
     };
-    match event.sale() {
-        Some(sale) => Moved {
+    match &event.body {
+        Body::Sale(sale) => Moved {
             orders: 1,
             spend: sale.total,
             ..nothing
         },
-        None => nothing,
+        Body::Return(Return {
+            back: Back::Goods(refund),
+            ..
+        }) => Moved {
+            returns: 1,
+            returned: refund.amount,
+            ..nothing
+        },
+        Body::Return(_) | Body::Payment(_) => Moved {
+            returns: found.returns,
+            returned: found.returned,
+            ..nothing
+        },
+        _ => nothing,
     }
 }
 

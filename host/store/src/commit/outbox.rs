@@ -177,6 +177,13 @@ impl Writing<'_> {
                 &[&row, plugin, &customer.start.changes, &seq],
             )?;
         }
+        for sale in &customer.undone {
+            sql.run(
+                "UPDATE outbox SET state = 'cancelled', ended_by = ?4
+                 WHERE customer = ?1 AND journal = ?2 AND number <= ?3 AND state = 'planned' AND due > ?5",
+                &[&row, sale, &customer.start.changes, &seq, &self.change.event.at.0],
+            )?;
+        }
         for (planned, fate) in customer.follow_ups.iter().zip(&self.plans.fates) {
             let again = match fate {
                 Fate::Known => continue,

@@ -296,6 +296,7 @@ fn as_of(sql: &Sql, row: &CustomerRow, at: Instant) -> Result<CustomerLine, Trou
     )?;
     let sums = sql.first(
         "SELECT coalesce(sum(amount), 0), coalesce(sum(amount) FILTER (WHERE lot IS NOT NULL AND kind <> 'adjustment'), 0)
+                - (SELECT coalesce(sum(debt), 0) FROM takings WHERE customer = ?1 AND at <= ?2)
          FROM entries WHERE customer = ?1 AND occurred_at <= ?2",
         &[&row.id, &at.0],
         |sums| Ok((sums.get(0)?, sums.get(1)?)),

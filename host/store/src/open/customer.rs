@@ -7,11 +7,15 @@ use crate::error::Trouble;
 use crate::row::{self, instant};
 use crate::rule_books::Books;
 use crate::writer::Writer;
+use rusqlite::{Row, ToSql};
 use stampcard_pipeline::admit::Admitted;
-use stampcard_pipeline::change::{CustomerId, Explanation, LotKey};
-use stampcard_pipeline::event::{Instant, Points, Position};
+use stampcard_pipeline::change::{CustomerId, Explanation};
+use stampcard_pipeline::event::{Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
-use stampcard_pipeline::store::{Ask, Later, OpenLot, Recorded, StoreError};
+use stampcard_pipeline::store::{
+    Ask, BookedLot, BookedTaking, Later, OpenLot, PurseRows, Recorded, SoldLot, SoldRows,
+    StoreError, moves_lots,
+};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -21,9 +25,11 @@ pub(super) struct Read {
     /// `None` is the head.
     pub start: Option<Arc<Fold>>,
     pub leaving: [VecDeque<Moved>; 4],
-    pub later: Vec<(i64, Vec<u8>)>,
-    pub lots: Vec<(i64, LotKey, Points)>,
-    pub open_lots: Vec<OpenLot>,
+    pub later: Vec<Later>,
+    pub lots: Vec<BookedLot>,
+    pub takings: Vec<BookedTaking>,
+    pub purse: Option<PurseRows>,
+    pub sold: Vec<SoldRows>,
     pub planned_by: Vec<String>,
     pub recorded: Vec<RecordedRow>,
 }
@@ -40,6 +46,7 @@ pub(super) fn read_customer(
     event: &Admitted,
     ask: &dyn Ask,
     claimed: Option<&Claimed>,
+    is_waited_for: bool,
 ) -> Result<Read, Trouble> {
     // The row may be gone only if a group was taken back since the identifiers were read, and that
     // takes the writer, which we have.
@@ -56,33 +63,43 @@ pub(super) fn read_customer(
             && claimed.is_none_or(|claimed| fold.is_before(&claimed.event.position()))
     };
     let end = event.event.at.max(hot.clock);
-    let open_lots = match event.event.points_taken() {
-        0 => Vec::new(),
-        _ => open_lots(writer, hot.row)?,
-    };
     let planned_by = match event.event.rules_changed() {
         None => Vec::new(),
         Some(_) => planned_by(writer, hot.row)?,
     };
-    if let Some(head) = hot.head.clone().filter(|head| can_start(head)) {
+    let head = hot.head.clone().filter(|head| can_start(head));
+    // Timers were driven beyond the head that turned out not to be due: what they left is after it.
+    if let Some(head) = head.clone().filter(|head| head.clock >= hot.clock) {
         let leaving = leaving(writer, hot.row, &head, end)?;
+        let is_open = is_waited_for || moves_lots(&event.event, &head, end);
         return Ok(Read {
+            purse: match is_open {
+                true => Some(purse(writer, hot.row, &head, true)?),
+                false => None,
+            },
+            sold: sold(writer, hot.row, &head, event, &[])?,
             hot,
             start: None,
             leaving,
             later: Vec::new(),
             lots: Vec::new(),
-            open_lots,
+            takings: Vec::new(),
             planned_by,
             recorded: Vec::new(),
         });
     }
-    let start = checkpoint(writer, hot.row, can_start)?.unwrap_or_default();
+    let start = match head {
+        Some(head) => Fold::clone(&head),
+        None => checkpoint(writer, hot.row, can_start)?.unwrap_or_default(),
+    };
+    let later = later(writer, hot.row, &start.last)?;
     Ok(Read {
         leaving: leaving(writer, hot.row, &start, end)?,
-        later: later(writer, hot.row, &start.last)?,
         lots: lots(writer, hot.row, &start)?,
-        open_lots,
+        takings: takings(writer, hot.row, &start)?,
+        purse: Some(purse(writer, hot.row, &start, false)?),
+        sold: sold(writer, hot.row, &start, event, &later)?,
+        later,
         planned_by,
         recorded: recorded(writer, hot.row, &start)?,
         start: Some(Arc::new(start)),
@@ -170,51 +187,235 @@ fn leaving(
     Ok(leaving)
 }
 
-fn later(writer: &Writer, customer: i64, last: &Position) -> Result<Vec<(i64, Vec<u8>)>, Trouble> {
-    Ok(writer.sql.all(
-        "SELECT h.journal, j.body FROM history h JOIN journal j ON j.seq = h.journal
+/// The events after a place. What comes back of a sale has its place after it, whatever it says of
+/// its time.
+fn later(writer: &Writer, customer: i64, last: &Position) -> Result<Vec<Later>, Trouble> {
+    let mut later = Vec::new();
+    writer.sql.each::<Trouble>(
+        "SELECT h.journal, j.body, h.at FROM history h JOIN journal j ON j.seq = h.journal
          WHERE h.customer = ?1 AND (h.at, h.source, h.id) > (?2, ?3, ?4)
          ORDER BY h.at, h.source, h.id",
         &[&customer, &last.at.0, &last.source, &last.id],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?)
+        |row| {
+            let mut event = row::event(&row.get::<_, Vec<u8>>(1)?)?;
+            event.at = instant(row, 2)?;
+            later.push(Later {
+                journal: row.get(0)?,
+                event: Arc::new(event),
+            });
+            Ok(())
+        },
+    )?;
+    Ok(later)
 }
 
-fn lots(
-    writer: &Writer,
-    customer: i64,
-    start: &Fold,
-) -> Result<Vec<(i64, LotKey, Points)>, Trouble> {
+fn lots(writer: &Writer, customer: i64, start: &Fold) -> Result<Vec<BookedLot>, Trouble> {
     let mut lots = Vec::new();
     let last = &start.last;
     writer.sql.each::<Trouble>(
         // A review (an empty source) that the start has behind it may be after its last event.
-        "SELECT id, earned, at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+        "SELECT id, earned, shares, at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
          FROM lots WHERE customer = ?1 AND (at, source, event) > (?2, ?3, ?4) AND NOT (source = '' AND at <= ?5)
          ORDER BY id",
         &[&customer, &last.at.0, &last.source, &last.id, &start.clock.0],
         |row| {
-            lots.push((row.get(0)?, row::lot_key(row, 2)?, row.get(1)?));
+            lots.push(BookedLot {
+                id: row.get(0)?,
+                earned: row.get(1)?,
+                shares: serde_json::from_str(&row.get::<_, String>(2)?)?,
+                key: row::lot_key(row, 3)?,
+            });
             Ok(())
         },
     )?;
     Ok(lots)
 }
 
-/// The lots from which points can be taken.
-fn open_lots(writer: &Writer, customer: i64) -> Result<Vec<OpenLot>, Trouble> {
-    Ok(writer.sql.all(
-        "SELECT id, remaining, at, expires_at FROM lots WHERE customer = ?1 AND remaining > 0",
-        &[&customer],
+fn takings(writer: &Writer, customer: i64, start: &Fold) -> Result<Vec<BookedTaking>, Trouble> {
+    let mut takings = Vec::new();
+    let last = &start.last;
+    writer.sql.each::<Trouble>(
+        "SELECT id, at, source, event, kind, lot, points, reason, journal
+         FROM takings WHERE customer = ?1 AND (at, source, event) > (?2, ?3, ?4) AND NOT (source = '' AND at <= ?5)
+         ORDER BY id",
+        &[&customer, &last.at.0, &last.source, &last.id, &start.clock.0],
         |row| {
-            Ok(OpenLot {
+            takings.push(BookedTaking {
                 id: row.get(0)?,
-                remaining: row.get(1)?,
-                earned_at: instant(row, 2)?,
-                expires_at: row::some_instant(row, 3)?,
-            })
+                step: row::position(row, 1)?,
+                kind: row::taking_kind(&row.get::<_, String>(4)?)?,
+                lot: row.get(5)?,
+                points: row.get(6)?,
+                reason: row.get(7)?,
+                journal: row.get(8)?,
+            });
+            Ok(())
         },
-    )?)
+    )?;
+    Ok(takings)
+}
+
+/// What was taken from a lot by the start of a walk that is not the head.
+macro_rules! taken_by_start {
+    () => {
+        "(SELECT coalesce(sum(a.amount), 0) FROM allocations a WHERE a.lot = lots.id
+          AND NOT ((a.at, a.source, a.event) > (?2, ?3, ?4) AND NOT (a.source = '' AND a.at <= ?5)))"
+    };
+}
+
+/// The lots that hold points at the start of a walk, and the takings for which none has paid.
+fn purse(
+    writer: &Writer,
+    customer: i64,
+    start: &Fold,
+    is_head: bool,
+) -> Result<PurseRows, Trouble> {
+    let mut rows = PurseRows::default();
+    let last = &start.last;
+    let at_start: &[&dyn ToSql] = &[
+        &customer,
+        &last.at.0,
+        &last.source,
+        &last.id,
+        &start.clock.0,
+    ];
+    let mut open = |row: &Row| -> Result<(), Trouble> {
+        let remaining = row.get(1)?;
+        if remaining > 0 {
+            rows.lots.push(OpenLot {
+                id: row.get(0)?,
+                key: row::lot_key(row, 2)?,
+                remaining,
+            });
+        }
+        Ok(())
+    };
+    if is_head {
+        writer.sql.each::<Trouble>(
+            "SELECT id, remaining, at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+             FROM lots WHERE customer = ?1 AND remaining > 0",
+            &at_start[..1],
+            &mut open,
+        )?;
+    } else {
+        writer.sql.each::<Trouble>(
+            concat!(
+                "SELECT id, earned - ",
+                taken_by_start!(),
+                ", at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+                 FROM lots WHERE customer = ?1
+                 AND NOT ((at, source, event) > (?2, ?3, ?4) AND NOT (source = '' AND at <= ?5))"
+            ),
+            at_start,
+            &mut open,
+        )?;
+    }
+    if start.owed > 0 {
+        rows.owed = writer.sql.all(
+            "SELECT id, left FROM (
+                 SELECT id, at, source, event, points - (
+                     SELECT coalesce(sum(a.amount), 0) FROM allocations a WHERE a.taking = takings.id
+                     AND NOT ((a.at, a.source, a.event) > (?2, ?3, ?4) AND NOT (a.source = '' AND a.at <= ?5))
+                 ) AS left
+                 FROM takings WHERE customer = ?1
+                 AND NOT ((at, source, event) > (?2, ?3, ?4) AND NOT (source = '' AND at <= ?5)))
+             WHERE left > 0 ORDER BY at, source, event, id",
+            at_start,
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+    }
+    Ok(rows)
+}
+
+/// The sales up to the start of which an event speaks.
+fn sold(
+    writer: &Writer,
+    customer: i64,
+    start: &Fold,
+    event: &Admitted,
+    later: &[Later],
+) -> Result<Vec<SoldRows>, Trouble> {
+    let mut sold: Vec<SoldRows> = Vec::new();
+    let events = later.iter().map(|later| &later.event).chain([&event.event]);
+    for name in events.filter_map(|event| event.speaks_of()) {
+        let Some(sale) = super::sale_of(writer, name)? else {
+            continue;
+        };
+        let is_known = sold.iter().any(|sold| sold.journal == sale.seq);
+        if !is_known && sale.event.position() <= start.last {
+            sold.push(one_sold(writer, customer, start, sale)?);
+        }
+    }
+    Ok(sold)
+}
+
+fn one_sold(
+    writer: &Writer,
+    customer: i64,
+    start: &Fold,
+    sale: super::Sale,
+) -> Result<SoldRows, Trouble> {
+    let (sql, last, at) = (&writer.sql, &start.last, &sale.event.position());
+    let mut lots = Vec::new();
+    sql.each::<Trouble>(
+        concat!(
+            "SELECT id, earned, shares, earned - ",
+            taken_by_start!(),
+            ", (SELECT coalesce(sum(t.points + t.debt), 0) FROM takings t WHERE t.lot = lots.id AND t.kind = 'reversal'
+                AND NOT ((t.at, t.source, t.event) > (?2, ?3, ?4) AND NOT (t.source = '' AND t.at <= ?5))),
+               (SELECT coalesce(sum(a.amount), 0) FROM allocations a JOIN takings t ON t.id = a.taking
+                WHERE a.lot = lots.id AND t.kind = 'expiry'
+                AND NOT ((a.at, a.source, a.event) > (?2, ?3, ?4) AND NOT (a.source = '' AND a.at <= ?5))),
+               at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+             FROM lots WHERE customer = ?1 AND at = ?6 AND source = ?7 AND event = ?8"
+        ),
+        &[
+            &customer, &last.at.0, &last.source, &last.id, &start.clock.0, &at.at.0, &at.source, &at.id,
+        ],
+        |row| {
+            lots.push(SoldLot {
+                id: row.get(0)?,
+                earned: row.get(1)?,
+                shares: serde_json::from_str(&row.get::<_, String>(2)?)?,
+                remaining: row.get(3)?,
+                reversed: row.get(4)?,
+                expired: row.get(5)?,
+                key: row::lot_key(row, 6)?,
+            });
+            Ok(())
+        },
+    )?;
+    let kept = sql.all(
+        "SELECT plugin, bytes FROM kept WHERE customer = ?1 AND at = ?2 AND source = ?3 AND event = ?4",
+        &[&customer, &at.at.0, &at.source, &at.id],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    // What takes something back of it took its place after it.
+    let mut returns = Vec::new();
+    sql.each::<Trouble>(
+        "SELECT j.body FROM history h JOIN journal j ON j.seq = h.journal
+         WHERE h.customer = ?1 AND h.at > ?2 AND (h.at, h.source, h.id) <= (?3, ?4, ?5)
+         AND j.kind IN ('return.completed', 'sale.voided', 'payment.failed')
+         ORDER BY h.at, h.source, h.id",
+        &[&customer, &at.at.0, &last.at.0, &last.source, &last.id],
+        |row| {
+            let event = row::event(&row.get::<_, Vec<u8>>(0)?)?;
+            if event
+                .speaks_of()
+                .is_some_and(|name| sale.event.is_sale(name))
+            {
+                returns.push(Arc::new(event));
+            }
+            Ok(())
+        },
+    )?;
+    Ok(SoldRows {
+        journal: sale.seq,
+        event: sale.event,
+        lots,
+        kept,
+        returns,
+    })
 }
 
 fn recorded(writer: &Writer, customer: i64, start: &Fold) -> Result<Vec<RecordedRow>, Trouble> {
@@ -261,17 +462,6 @@ pub(super) fn hot(writer: &mut Writer, id: &CustomerId) -> Result<Option<Hot>, T
     hot.head_bytes = bytes.len();
     writer.cache.put(&id.0, hot.clone());
     Ok(Some(hot))
-}
-
-pub(super) fn unpack_later(rows: Vec<(i64, Vec<u8>)>) -> Result<Vec<Later>, Trouble> {
-    rows.into_iter()
-        .map(|(journal, body)| {
-            Ok(Later {
-                journal,
-                event: Arc::new(row::event(&body)?),
-            })
-        })
-        .collect()
 }
 
 pub(super) fn unpack_recorded(

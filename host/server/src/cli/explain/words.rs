@@ -4,9 +4,10 @@ use super::state;
 use crate::table::{money, number};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::Answered;
-use stampcard_pipeline::event::{Body, Event};
+use stampcard_pipeline::event::{Back, Body, Event, Return};
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::person::hide;
+use stampcard_pipeline::returns;
 use stampcard_pipeline::rules::{
     After, Amount, Award, Call, DiscountOffer, DiscountValue, Failure, FollowUpAnswer, Input,
     Moment, Placement, PointAnswer, Recipient, SegmentAnswer, TierAnswer, Usage, WINDOW_DAYS,
@@ -41,6 +42,19 @@ pub fn event(shop: &Shop, event: &Event) -> String {
         };
         let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
         told.push_str(&format!("\n  by {}{why}", event.actor()));
+    }
+    if let Some(sale) = event.speaks_of() {
+        told.push_str(&format!("\n  of {}", returns::words(sale)));
+    }
+    if let Event {
+        body: Body::Return(Return {
+            back: Back::Goods(refund),
+            ..
+        }),
+        ..
+    } = event
+    {
+        told.push_str(&format!(", {} given back", amount(shop, refund.amount)));
     }
     if let Some(basket) = event.basket() {
         let lines = basket.lines.len();

@@ -1,0 +1,365 @@
+//! The ledger: what the steps of a walk come to, held against what was booked for them before.
+//!
+//! What is new becomes an entry; what differs becomes a correction, so that the ledger says what
+//! happened and nothing in it ever changes.
+
+use crate::change::{
+    Allocation, Decider, EntryKind, LotKey, LotKind, LotRef, NewEntry, NewLot, Reapportioned,
+    TakingKind, TakingRef, TakingRow,
+};
+use crate::event::{Event, Instant, Points, Position};
+use crate::outcome::{EntryState, EntryView};
+use crate::points::Award;
+use crate::purse::{LotId, TakingId, TakingKey};
+use crate::rules::Plugin;
+use crate::shop::Late;
+use crate::store::{BookedLot, BookedTaking};
+use crate::walk::StepOrigin;
+use std::collections::BTreeMap;
+
+/// Points that a step takes.
+#[derive(Clone, Debug)]
+pub struct Taking {
+    pub key: TakingKey,
+    /// What leaves the balance; 0 where all of it is left as a debt.
+    pub points: Points,
+    /// What should have been taken and was not there: the next points pay for it.
+    pub debt: Points,
+    pub reason: String,
+    pub by: Decider,
+}
+
+/// Points of a lot that pay for a taking, at some step.
+#[derive(Clone, Debug)]
+pub struct Draw {
+    pub taking: TakingId,
+    pub lot: LotId,
+    pub step: Position,
+    pub points: Points,
+}
+
+/// What the steps of a walk did to points.
+#[derive(Default)]
+pub struct Moves {
+    pub awards: Vec<(StepOrigin, Award)>,
+    pub takings: Vec<(StepOrigin, Taking)>,
+    pub draws: Vec<Draw>,
+}
+
+/// What the ledger writes.
+pub struct Booked {
+    pub lots: Vec<NewLot>,
+    pub reapportioned: Vec<Reapportioned>,
+    pub takings: Vec<TakingRow>,
+    pub allocations: Vec<Allocation>,
+    pub entries: Vec<NewEntry>,
+    pub balance: Points,
+    /// Points that a late event would have changed, where the policy only reports.
+    pub reported: Option<Points>,
+}
+
+/// What the ledger has of the steps of a walk that is not the first.
+#[derive(Default)]
+pub struct Before {
+    pub lots: Vec<BookedLot>,
+    pub takings: Vec<BookedTaking>,
+    pub balance: Points,
+}
+
+pub fn book(moves: Moves, before: Before, plugins: &[Plugin], late: Late) -> Booked {
+    let mut book = Book {
+        late,
+        numbers: BTreeMap::new(),
+        booked: Booked {
+            lots: Vec::new(),
+            reapportioned: Vec::new(),
+            takings: Vec::new(),
+            allocations: Vec::new(),
+            entries: Vec::new(),
+            balance: before.balance,
+            reported: None,
+        },
+    };
+    book.awards(moves.awards, before.lots, plugins);
+    let taken = book.takings(moves.takings, before.takings);
+    book.allocations(moves.draws, &taken);
+    book.booked
+}
+
+struct Book {
+    late: Late,
+    /// The lots of the walk's steps.
+    numbers: BTreeMap<LotKey, LotRef>,
+    booked: Booked,
+}
+
+impl Book {
+    fn awards(
+        &mut self,
+        awards: Vec<(StepOrigin, Award)>,
+        old: Vec<BookedLot>,
+        plugins: &[Plugin],
+    ) {
+        let mut old: BTreeMap<LotKey, BookedLot> =
+            old.into_iter().map(|lot| (lot.key.clone(), lot)).collect();
+        for (key, lot) in &old {
+            self.numbers.insert(key.clone(), LotRef::Existing(lot.id));
+        }
+        for (origin, award) in awards {
+            let known = old.remove(&award.key);
+            let amount = award.amount - known.as_ref().map_or(0, |lot| lot.earned);
+            let shares_moved = known.as_ref().is_some_and(|lot| lot.shares != award.shares);
+            if amount == 0 && !shares_moved {
+                continue;
+            }
+            let kind = match award.key.kind {
+                _ if origin.was_decided => EntryKind::Correction,
+                LotKind::Base => EntryKind::Base,
+                LotKind::Bonus => EntryKind::Bonus,
+                LotKind::Adjustment => EntryKind::Adjustment,
+            };
+            if kind == EntryKind::Correction && amount != 0 && !self.may_correct(amount) {
+                continue;
+            }
+            let lot = match known {
+                Some(lot) => {
+                    self.booked.reapportioned.push(Reapportioned {
+                        lot: lot.id,
+                        shares: award.shares,
+                    });
+                    LotRef::Existing(lot.id)
+                }
+                None => {
+                    self.booked.lots.push(NewLot {
+                        key: award.key.clone(),
+                        journal: origin.journal,
+                        by: award.by.clone(),
+                        shares: award.shares,
+                    });
+                    let lot = LotRef::New(self.booked.lots.len() - 1);
+                    self.numbers.insert(award.key.clone(), lot);
+                    lot
+                }
+            };
+            if amount != 0 {
+                let entry = Entry {
+                    lot: Some(lot),
+                    taking: None,
+                    kind,
+                    amount,
+                    reason: award.key.reason,
+                    by: award.by,
+                    at: award.key.origin.at,
+                };
+                self.enter(entry, Some(&origin));
+            }
+        }
+        // What was earned before and is not earned any more. Of a plugin that is live no more nobody
+        // can say that, so it stays.
+        for (key, lot) in old {
+            let Some(plugin) = plugins.iter().position(|it| it.name == key.plugin) else {
+                continue;
+            };
+            if lot.earned != 0 && self.may_correct(-lot.earned) {
+                let entry = Entry {
+                    lot: Some(LotRef::Existing(lot.id)),
+                    taking: None,
+                    kind: EntryKind::Correction,
+                    amount: -lot.earned,
+                    reason: key.reason,
+                    by: Decider::Plugin(plugin as u32),
+                    at: key.origin.at,
+                };
+                self.enter(entry, None);
+            }
+        }
+    }
+
+    /// Says under which reference each taking of the walk is kept.
+    fn takings(
+        &mut self,
+        takings: Vec<(StepOrigin, Taking)>,
+        old: Vec<BookedTaking>,
+    ) -> BTreeMap<TakingKey, TakingRef> {
+        let place = |step: &Position, kind: TakingKind, lot: Option<LotRef>| {
+            (step.clone(), kind, lot.map(number))
+        };
+        let mut old: BTreeMap<_, BookedTaking> = old
+            .into_iter()
+            .map(|taking| {
+                let lot = taking.lot.map(LotRef::Existing);
+                (place(&taking.step, taking.kind, lot), taking)
+            })
+            .collect();
+        let mut kept = BTreeMap::new();
+        for (origin, taking) in takings {
+            let lot = taking.key.lot.as_ref().and_then(|lot| self.number(lot));
+            let known = old.remove(&place(&taking.key.step, taking.key.kind, lot));
+            let mut points = taking.points;
+            let amount = known.as_ref().map_or(0, |known| known.points) - points;
+            let kind = match origin.was_decided {
+                true => EntryKind::Correction,
+                false => taking.key.kind.entry(),
+            };
+            let may = amount == 0 || kind != EntryKind::Correction || self.may_correct(amount);
+            if !may {
+                points = known.as_ref().map_or(0, |known| known.points);
+            }
+            let taking_ref = TakingRef::New(self.booked.takings.len());
+            kept.insert(taking.key.clone(), taking_ref);
+            self.booked.takings.push(TakingRow {
+                known: known.map(|known| known.id),
+                step: taking.key.step.clone(),
+                kind: taking.key.kind,
+                lot,
+                points,
+                debt: taking.debt,
+                reason: taking.reason.clone(),
+                journal: origin.journal,
+            });
+            if amount != 0 && may {
+                let entry = Entry {
+                    lot,
+                    taking: Some(taking_ref),
+                    kind,
+                    amount,
+                    reason: taking.reason,
+                    by: taking.by,
+                    at: taking.key.step.at,
+                };
+                self.enter(entry, Some(&origin));
+            }
+        }
+        // What was taken before and is not taken any more.
+        for (_, known) in old {
+            let gives_back = known.points != 0 && self.may_correct(known.points);
+            let taking_ref = TakingRef::New(self.booked.takings.len());
+            self.booked.takings.push(TakingRow {
+                known: Some(known.id),
+                step: known.step.clone(),
+                kind: known.kind,
+                lot: known.lot.map(LotRef::Existing),
+                points: if gives_back { 0 } else { known.points },
+                debt: 0,
+                reason: known.reason.clone(),
+                journal: Some(known.journal),
+            });
+            if gives_back {
+                let entry = Entry {
+                    lot: known.lot.map(LotRef::Existing),
+                    taking: Some(taking_ref),
+                    kind: EntryKind::Correction,
+                    amount: known.points,
+                    reason: known.reason,
+                    by: Decider::Host,
+                    at: known.step.at,
+                };
+                self.enter(entry, None);
+            }
+        }
+        kept
+    }
+
+    fn allocations(&mut self, draws: Vec<Draw>, taken: &BTreeMap<TakingKey, TakingRef>) {
+        for draw in draws {
+            let taking = match &draw.taking {
+                TakingId::Known(id) => Some(TakingRef::Existing(*id)),
+                TakingId::Step(key) => taken.get(key).copied(),
+            };
+            let (Some(taking), Some(lot)) = (taking, self.number(&draw.lot)) else {
+                continue;
+            };
+            self.booked.allocations.push(Allocation {
+                taking,
+                lot,
+                step: draw.step,
+                points: draw.points,
+            });
+        }
+    }
+
+    fn number(&self, lot: &LotId) -> Option<LotRef> {
+        match lot {
+            LotId::Known(id) => Some(LotRef::Existing(*id)),
+            LotId::Step(key) => self.numbers.get(key).copied(),
+        }
+    }
+
+    fn may_correct(&mut self, amount: Points) -> bool {
+        let may = match self.late {
+            Late::Correct => true,
+            Late::InFavour => amount > 0,
+            Late::Report => false,
+        };
+        if !may {
+            *self.booked.reported.get_or_insert(0) += amount;
+        }
+        may
+    }
+
+    fn enter(&mut self, entry: Entry, origin: Option<&StepOrigin>) {
+        self.booked.balance += entry.amount;
+        let event: Option<&Event> = origin.map(|origin| &*origin.event);
+        self.booked.entries.push(NewEntry {
+            lot: entry.lot,
+            taking: entry.taking,
+            kind: entry.kind,
+            amount: entry.amount,
+            balance_after: self.booked.balance,
+            reason: entry.reason,
+            by: entry.by,
+            occurred_at: entry.at,
+            journal: origin.and_then(|origin| origin.journal),
+            channel: event.and_then(|event| event.channel),
+            location: event.and_then(|event| event.location.clone()),
+            device: event.and_then(|event| event.device.clone()),
+        });
+    }
+}
+
+struct Entry {
+    lot: Option<LotRef>,
+    taking: Option<TakingRef>,
+    kind: EntryKind,
+    amount: Points,
+    reason: String,
+    by: Decider,
+    at: Instant,
+}
+
+/// To compare references by.
+fn number(lot: LotRef) -> (bool, i64) {
+    match lot {
+        LotRef::Existing(id) => (false, id),
+        LotRef::New(index) => (true, index as i64),
+    }
+}
+
+/// The entries as the answer shows them; the store fills in their numbers.
+pub fn views(
+    booked: &Booked,
+    plugins: &[Plugin],
+    state_of: impl Fn(&LotKey) -> EntryState,
+) -> Vec<EntryView> {
+    let view = |entry: &NewEntry| {
+        let (plugin, actor) = match &entry.by {
+            Decider::Plugin(index) => (plugins.get(*index as usize), None),
+            Decider::Staff(actor) => (None, Some(actor.clone())),
+            Decider::Host => (None, None),
+        };
+        EntryView {
+            entry: 0,
+            amount: entry.amount,
+            kind: entry.kind,
+            state: match (entry.taking, entry.lot) {
+                (None, Some(LotRef::New(index))) => state_of(&booked.lots[index].key),
+                _ => EntryState::Final,
+            },
+            balance_after: entry.balance_after,
+            reason: entry.reason.clone(),
+            plugin: plugin.map(|plugin| plugin.name.clone()),
+            actor,
+        }
+    };
+    booked.entries.iter().map(view).collect()
+}

@@ -1,0 +1,287 @@
+//! The purse: one customer's lots along the walk, and what takes from them.
+//!
+//! What expires first is taken first, then what was earned first, so that a customer loses as little
+//! as possible to expiry. Points that no lot has, where the shop lets a balance fall below zero, are
+//! owed, and whatever is earned next pays for them first.
+
+use crate::change::{LotKey, TakingKind};
+use crate::event::{Instant, Points, Position};
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+/// A lot, as the walk calls it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LotId {
+    /// Of a step before the walk: the store's number.
+    Known(i64),
+    /// Of a step of the walk.
+    Step(LotKey),
+}
+
+/// What took points: a step takes for one reason from one lot, or from the purse, at most once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TakingId {
+    /// Of a step before the walk: the store's number.
+    Known(i64),
+    Step(TakingKey),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TakingKey {
+    /// The step; a review has an empty source and id.
+    pub step: Position,
+    pub kind: TakingKind,
+    /// The lot whose points are taken back; `None` if any will do.
+    pub lot: Option<LotId>,
+}
+
+/// A lot that may hold points.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub lot: LotId,
+    pub key: LotKey,
+    pub remaining: Points,
+    /// What of it was not used in time.
+    pub expired: Points,
+    /// Before this instant nothing of it can be spent.
+    pub matures_at: Option<Instant>,
+}
+
+/// Points from one lot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drawn {
+    pub lot: LotId,
+    /// Above zero.
+    pub points: Points,
+    pub matures_at: Option<Instant>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purse {
+    /// In the order in which they are taken from.
+    held: Vec<Held>,
+    /// What was taken and no lot had, the oldest first.
+    owed: VecDeque<(TakingId, Points)>,
+    /// Whether the lots from before the walk are here. They are not where nothing can move them.
+    is_open: bool,
+}
+
+impl Purse {
+    pub fn open(held: Vec<Held>, owed: impl IntoIterator<Item = (TakingId, Points)>) -> Purse {
+        let mut held = held;
+        held.sort_by(Held::order);
+        Purse {
+            held,
+            owed: owed.into_iter().collect(),
+            is_open: true,
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Puts a lot in, and pays with it for what is owed: says what for, and how much.
+    pub fn add(&mut self, mut lot: Held) -> Vec<(TakingId, Points)> {
+        let mut paid = Vec::new();
+        while let Some((taking, points)) = self.owed.front_mut() {
+            let paying = lot.remaining.min(*points);
+            if paying <= 0 {
+                break;
+            }
+            lot.remaining -= paying;
+            *points -= paying;
+            paid.push((taking.clone(), paying));
+            if *points == 0 {
+                self.owed.pop_front();
+            }
+        }
+        let place = self
+            .held
+            .partition_point(|held| Held::order(held, &lot) != Ordering::Greater);
+        self.held.insert(place, lot);
+        paid
+    }
+
+    /// Takes points from whatever lots have them. Less is drawn than asked for where they have less.
+    pub fn take(&mut self, points: Points) -> Vec<Drawn> {
+        let mut left = points;
+        let mut drawn = Vec::new();
+        for held in &mut self.held {
+            if left == 0 {
+                break;
+            }
+            let taken = held.draw(left);
+            left -= taken.as_ref().map_or(0, |drawn| drawn.points);
+            drawn.extend(taken);
+        }
+        drawn
+    }
+
+    /// Takes points from one lot, at most what it has.
+    pub fn take_from(&mut self, lot: &LotId, points: Points) -> Option<Drawn> {
+        let held = self.held.iter_mut().find(|held| held.lot == *lot)?;
+        held.draw(points)
+    }
+
+    /// Takes all that is left in lots that end by now.
+    pub fn expire(&mut self, now: Instant) -> Vec<Drawn> {
+        let ended = self
+            .held
+            .iter_mut()
+            .filter(|held| held.key.expires_at.is_some_and(|ends| ends <= now));
+        let mut drawn = Vec::new();
+        for held in ended {
+            let taken = held.draw(held.remaining);
+            held.expired += taken.as_ref().map_or(0, |drawn| drawn.points);
+            drawn.extend(taken);
+        }
+        drawn
+    }
+
+    /// Remembers points that were taken and that no lot had.
+    pub fn owe(&mut self, taking: TakingId, points: Points) {
+        self.owed.push_back((taking, points));
+    }
+
+    /// When the next points expire, of the lots that are here.
+    pub fn next_expiry(&self) -> Option<Instant> {
+        let full = self.held.iter().filter(|held| held.remaining > 0);
+        full.filter_map(|held| held.key.expires_at).min()
+    }
+
+    pub fn remaining_of(&self, lot: &LotId) -> Points {
+        let held = self.held.iter().find(|held| held.lot == *lot);
+        held.map_or(0, |held| held.remaining)
+    }
+
+    /// What of a lot was not used in time.
+    pub fn expired_of(&self, lot: &LotId) -> Points {
+        let held = self.held.iter().find(|held| held.lot == *lot);
+        held.map_or(0, |held| held.expired)
+    }
+
+    /// From when on lots of one step can be spent is another instant. Says what that moves: points,
+    /// from which instant, to which.
+    pub fn mature(
+        &mut self,
+        origin: &Position,
+        at: impl Fn(&LotKey) -> Option<Instant>,
+    ) -> Vec<(Points, Option<Instant>, Option<Instant>)> {
+        let of_step = self
+            .held
+            .iter_mut()
+            .filter(|held| held.key.origin == *origin);
+        let mut moved = Vec::new();
+        for held in of_step {
+            let then = std::mem::replace(&mut held.matures_at, at(&held.key));
+            moved.push((held.remaining, then, held.matures_at));
+        }
+        moved
+    }
+}
+
+impl Held {
+    fn draw(&mut self, points: Points) -> Option<Drawn> {
+        let points = points.min(self.remaining);
+        if points <= 0 {
+            return None;
+        }
+        self.remaining -= points;
+        Some(Drawn {
+            lot: self.lot.clone(),
+            points,
+            matures_at: self.matures_at,
+        })
+    }
+
+    /// By nothing that depends on when we heard of it.
+    fn order(one: &Held, other: &Held) -> Ordering {
+        let place = |held: &Held| (held.key.expires_at.is_none(), held.key.expires_at);
+        place(one)
+            .cmp(&place(other))
+            .then_with(|| one.key.cmp(&other.key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::LotKind;
+    use crate::rules::{Coverage, OnReturn};
+
+    fn lot(at: i64, expires_at: Option<i64>, remaining: Points) -> Held {
+        let key = LotKey {
+            origin: Position {
+                at: Instant(at),
+                source: "till".into(),
+                id: at.to_string(),
+            },
+            plugin: "per-dollar".into(),
+            kind: LotKind::Base,
+            reason: "a point per dollar".into(),
+            covers: Coverage::Whole,
+            available_from: None,
+            expires_at: expires_at.map(Instant),
+            on_return: OnReturn::Proportional,
+            ordinal: 0,
+        };
+        Held {
+            lot: LotId::Step(key.clone()),
+            key,
+            remaining,
+            expired: 0,
+            matures_at: None,
+        }
+    }
+
+    fn points(drawn: Vec<Drawn>) -> Vec<(i64, Points)> {
+        let at = |lot: LotId| match lot {
+            LotId::Step(key) => key.origin.at.0,
+            LotId::Known(number) => number,
+        };
+        drawn
+            .into_iter()
+            .map(|drawn| (at(drawn.lot), drawn.points))
+            .collect()
+    }
+
+    #[test]
+    fn what_expires_first_is_taken_first_then_what_was_earned_first() {
+        let lots = vec![
+            lot(1, None, 10),
+            lot(2, Some(90), 10),
+            lot(3, Some(50), 10),
+            lot(4, None, 10),
+        ];
+        let mut purse = Purse::open(lots, []);
+        assert_eq!(points(purse.take(35)), [(3, 10), (2, 10), (1, 10), (4, 5)]);
+        assert_eq!(points(purse.take(35)), [(4, 5)]);
+        assert_eq!(purse.next_expiry(), None);
+    }
+
+    #[test]
+    fn an_expiry_takes_only_what_is_left() {
+        let mut purse = Purse::open(vec![lot(1, Some(50), 10), lot(2, Some(60), 10)], []);
+        assert_eq!(purse.next_expiry(), Some(Instant(50)));
+        purse.take(4);
+        assert_eq!(points(purse.expire(Instant(50))), [(1, 6)]);
+        assert_eq!(purse.expired_of(&lot(1, Some(50), 0).lot), 6);
+        assert_eq!(points(purse.expire(Instant(55))), []);
+        assert_eq!(purse.next_expiry(), Some(Instant(60)));
+    }
+
+    #[test]
+    fn what_is_earned_pays_for_what_is_owed_the_oldest_first() {
+        let owed = [(TakingId::Known(1), 8), (TakingId::Known(2), 5)];
+        let mut purse = Purse::open(Vec::new(), owed);
+        let paid = purse.add(lot(1, None, 10));
+        assert_eq!(paid, [(TakingId::Known(1), 8), (TakingId::Known(2), 2)]);
+        assert_eq!(
+            purse.add(lot(2, None, 10)),
+            [(TakingId::Known(2), 3)],
+            "the rest"
+        );
+        assert_eq!(points(purse.take(100)), [(2, 7)]);
+    }
+}

@@ -1,0 +1,323 @@
+//! What the steps of a walk do to lots: points come in, are taken, end, become final.
+
+use super::{Step, Upcoming, Walk};
+use crate::change::{Decider, LotKey, ProvisionalRow, ReviewItem, Settled, SettledRow, TakingKind};
+use crate::event::{Body, Event, EventName, Instant, Points, Position, Sale, SaleName};
+use crate::fold::{Fold, Provisional};
+use crate::ledger::{Draw, Taking};
+use crate::outcome::EntryState;
+use crate::purse::{Drawn, Held, LotId, Purse, TakingId, TakingKey};
+use crate::returns::{Sold, SoldAward};
+use crate::rules::ReviewCause;
+use crate::shop::Shop;
+use crate::store::{PurseRows, SoldRows};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// The lots at the start of a walk. Those of sales that it speaks of are among them, even if nothing
+/// is left in them.
+pub(super) fn purse(rows: PurseRows, start: &Fold, sold: &[SoldRows], shop: &Shop) -> Purse {
+    let held = |id: i64, key: &LotKey, remaining, expired| Held {
+        lot: LotId::Known(id),
+        matures_at: matures_at(key, start.provisional.get(&key.origin), shop),
+        key: key.clone(),
+        remaining,
+        expired,
+    };
+    let lots_of_sold = || sold.iter().flat_map(|sale| &sale.lots);
+    let open = rows
+        .lots
+        .iter()
+        .filter(|lot| lots_of_sold().all(|known| known.id != lot.id))
+        .map(|lot| held(lot.id, &lot.key, lot.remaining, 0));
+    let of_sold = lots_of_sold().map(|lot| held(lot.id, &lot.key, lot.remaining, lot.expired));
+    let owed = rows
+        .owed
+        .iter()
+        .map(|(taking, points)| (TakingId::Known(*taking), *points));
+    Purse::open(open.chain(of_sold).collect(), owed)
+}
+
+/// From when on points can be spent, if not at once.
+fn matures_at(key: &LotKey, sale: Option<&Provisional>, shop: &Shop) -> Option<Instant> {
+    let final_at = sale.filter(|_| !shop.file.policies.spend_provisional);
+    key.available_from.max(final_at.map(|sale| sale.until))
+}
+
+/// Nothing comes back before it was sold, whatever the clocks of two tills say.
+pub(super) fn come_after_their_sales(upcoming: &mut VecDeque<Upcoming>, sold: &[SoldRows]) {
+    let sales: Vec<Arc<Event>> = upcoming
+        .iter()
+        .map(|upcoming| &upcoming.event)
+        .chain(sold.iter().map(|sold| &sold.event))
+        .filter(|event| event.sale().is_some())
+        .cloned()
+        .collect();
+    for upcoming in upcoming {
+        let Some(name) = upcoming.event.speaks_of() else {
+            continue;
+        };
+        let sale = sales.iter().find(|sale| sale.is_sale(name));
+        if let Some(sale) = sale.filter(|sale| sale.at >= upcoming.event.at) {
+            upcoming.event = Arc::new(Event {
+                at: Instant(sale.at.0 + 1),
+                ..Event::clone(&upcoming.event)
+            });
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// The sale of that name, with what came of it until now.
+    pub fn sold(&mut self, name: &SaleName) -> Option<usize> {
+        if let Some(known) = self.sold.iter().position(|sold| sold.event.is_sale(name)) {
+            return Some(known);
+        }
+        let (event, journal) = self
+            .passed
+            .iter()
+            .find(|(event, _)| event.is_sale(name))?
+            .clone();
+        let origin = event.position();
+        let awarded = self.out.moves.awards.iter();
+        let awards = awarded
+            .filter(|(_, award)| award.key.origin == origin)
+            .map(|(_, award)| (&award.key, award.amount, &award.shares));
+        // Nobody can be asked again about what a plugin gave that is live no more.
+        let gone = self.case.lots.iter().filter(|lot| {
+            let plugin = &lot.key.plugin;
+            lot.key.origin == origin && !plugin.is_empty() && self.live(plugin).is_none()
+        });
+        let gone = gone.map(|lot| (&lot.key, lot.earned, &lot.shares));
+        let awards = awards
+            .chain(gone)
+            .map(|(key, earned, shares)| SoldAward {
+                lot: LotId::Step(key.clone()),
+                key: key.clone(),
+                earned,
+                shares: shares.clone(),
+                reversed: 0,
+            })
+            .collect();
+        let kept = self.out.kept.iter().filter(|kept| kept.sale == origin);
+        let kept = kept
+            .map(|kept| (kept.plugin.clone(), kept.bytes.clone()))
+            .collect();
+        self.sold.push(Sold {
+            event,
+            journal,
+            awards,
+            kept,
+            came_back: Default::default(),
+        });
+        Some(self.sold.len() - 1)
+    }
+
+    /// Puts points of this step into the purse. What is owed is paid first.
+    pub(crate) fn give(&mut self, step: &Step, key: &LotKey, points: Points) {
+        let now = step.event.at;
+        let provisional = self.fold.provisional.get(&key.origin);
+        let matures_at =
+            matures_at(key, provisional, self.with.shop).filter(|matures| *matures > now);
+        self.fold.balance += points;
+        if let Some(at) = matures_at {
+            *self.fold.maturing.entry(at).or_default() += points;
+        }
+        let ends_on_the_way = key.expires_at.is_some_and(|ends| ends <= self.end);
+        if !self.purse.is_open() && !ends_on_the_way {
+            let sooner = [self.later_expiry, key.expires_at];
+            self.later_expiry = sooner.into_iter().flatten().min();
+            return;
+        }
+        let lot = LotId::Step(key.clone());
+        let paid = self.purse.add(Held {
+            lot: lot.clone(),
+            key: key.clone(),
+            remaining: points,
+            expired: 0,
+            matures_at,
+        });
+        for (taking, points) in paid {
+            self.fold.owed -= points;
+            let drawn = Drawn {
+                lot: lot.clone(),
+                points,
+                matures_at,
+            };
+            self.drawn(taking, step, vec![drawn]);
+        }
+    }
+
+    /// Takes points: of the lot that it is about first, then of whatever lots have them. What none has
+    /// is owed.
+    pub(crate) fn take(&mut self, step: &mut Step, taking: Taking) {
+        let lot = taking.key.lot.as_ref();
+        let mut drawn: Vec<Drawn> = lot
+            .and_then(|lot| self.purse.take_from(lot, taking.points))
+            .into_iter()
+            .collect();
+        let sum = |drawn: &[Drawn]| drawn.iter().map(|drawn| drawn.points).sum::<Points>();
+        drawn.extend(self.purse.take(taking.points - sum(&drawn)));
+        let owed = taking.points - sum(&drawn);
+        let id = TakingId::Step(taking.key.clone());
+        self.drawn(id.clone(), step, drawn);
+        if owed > 0 {
+            self.purse.owe(id, owed);
+            self.fold.owed += owed;
+        }
+        self.fold.balance -= taking.points;
+        step.takings.push(taking);
+    }
+
+    fn drawn(&mut self, taking: TakingId, step: &Step, drawn: Vec<Drawn>) {
+        for drawn in drawn {
+            if let Some(at) = drawn.matures_at.filter(|at| *at > step.event.at) {
+                *self.fold.maturing.entry(at).or_default() -= drawn.points;
+            }
+            self.out.moves.draws.push(Draw {
+                taking: taking.clone(),
+                lot: drawn.lot,
+                step: step.event.position(),
+                points: drawn.points,
+            });
+        }
+    }
+
+    /// Takes what was not used in time.
+    pub(super) fn expire(&mut self, step: &mut Step) {
+        let drawn = self.purse.expire(step.event.at);
+        let points: Points = drawn.iter().map(|drawn| drawn.points).sum();
+        if points == 0 {
+            return;
+        }
+        let key = TakingKey {
+            step: step.event.position(),
+            kind: TakingKind::Expiry,
+            lot: None,
+        };
+        self.drawn(TakingId::Step(key.clone()), step, drawn);
+        self.fold.balance -= points;
+        step.so_far.balance_after = self.fold.balance;
+        step.causes.push(ReviewCause::PointsExpired(points));
+        step.note(format!("{points} points were not used in time"));
+        step.takings.push(Taking {
+            key,
+            points,
+            debt: 0,
+            reason: "not used in time".into(),
+            by: Decider::Host,
+        });
+    }
+
+    /// When the next points end, now that a step is done.
+    pub(super) fn see_next_expiry(&mut self) {
+        let elsewhere = self.later_expiry.filter(|_| !self.purse.is_open());
+        let known = [self.purse.next_expiry(), elsewhere];
+        self.fold.next_expiry = known.into_iter().flatten().min();
+    }
+
+    /// Says that points of a sale may have to be given back, if its payment is not certain.
+    pub(crate) fn hold_back(&mut self, event: &Event, sale: &Sale, points: Points) {
+        let policies = &self.with.shop.file.policies;
+        let by_tender = || {
+            let kinds = &policies.provisional_tenders;
+            sale.tenders
+                .iter()
+                .any(|tender| kinds.contains(&tender.kind))
+        };
+        if !sale.payment_pending && !by_tender() {
+            return;
+        }
+        let hours = i64::from(policies.provisional_hours);
+        let until = Instant(event.at.0 + hours * HOUR_MS);
+        let position = event.position();
+        self.out.provisional.push(ProvisionalRow {
+            sale: position.clone(),
+            until,
+        });
+        self.fold
+            .provisional
+            .insert(position, Provisional { until, points });
+    }
+
+    /// Nobody said in time that a payment failed.
+    pub(super) fn make_final(&mut self, at: Instant) {
+        let over = self.fold.provisional.iter();
+        let over: Vec<Position> = over
+            .filter(|(_, sale)| sale.until <= at)
+            .map(|(position, _)| position.clone())
+            .collect();
+        let step = Event::review(at).position();
+        for sale in over {
+            self.settle(sale, &step, Settled::InTime);
+        }
+    }
+
+    fn settle(&mut self, sale: Position, step: &Position, how: Settled) {
+        self.fold.provisional.remove(&sale);
+        self.out.settled.push(SettledRow {
+            sale,
+            step: step.clone(),
+            how,
+        });
+    }
+
+    /// A payment arrived, or failed: by now what failed has been taken back.
+    pub(crate) fn settle_payment(&mut self, step: &mut Step) {
+        let event = step.event.clone();
+        let Body::Payment(payment) = &event.body else {
+            return;
+        };
+        let Some(index) = self.sold(&payment.of) else {
+            return;
+        };
+        let sold = self.sold[index].event.clone();
+        let sale = sold.position();
+        if !self.fold.provisional.contains_key(&sale) {
+            if payment.arrived {
+                step.note("the points of this sale were final already");
+                return;
+            }
+            step.note("the points of this sale are final; somebody should look at it");
+            if !step.was_decided {
+                let sale = EventName {
+                    source: sale.source,
+                    id: sale.id,
+                };
+                let item = ReviewItem::PaymentFailedLate { sale };
+                self.out.review_items.push(item);
+            }
+            return;
+        }
+        let now = event.at;
+        let spendable = |key: &LotKey| key.available_from.filter(|from| *from > now);
+        for (points, then, at) in self.purse.mature(&sale, spendable) {
+            for (at, points) in [(then, -points), (at, points)] {
+                if let Some(at) = at.filter(|at| *at > now) {
+                    *self.fold.maturing.entry(at).or_default() += points;
+                }
+            }
+        }
+        let how = match payment.arrived {
+            true => Settled::Paid,
+            false => Settled::Failed,
+        };
+        self.settle(sale, &event.position(), how);
+    }
+
+    /// The state of a lot when the walk is over.
+    pub(super) fn state_of(&self, key: &LotKey) -> EntryState {
+        if self.fold.provisional.contains_key(&key.origin) {
+            return EntryState::Provisional;
+        }
+        match key
+            .available_from
+            .is_some_and(|from| from > self.fold.clock)
+        {
+            true => EntryState::Pending,
+            false => EntryState::Final,
+        }
+    }
+}

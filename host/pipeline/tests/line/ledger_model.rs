@@ -1,0 +1,498 @@
+//! The ledger against a bookkeeper who knows nothing of folds: plain lists, plain sums, one pass over
+//! the events in the order in which they happened. The line is told the same events in any order.
+
+use crate::memory_store::Customer;
+use crate::native_rules::award;
+use crate::{Bench, event};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use stampcard_pipeline::calendar;
+use stampcard_pipeline::event::{Event, Instant};
+use stampcard_pipeline::fold::DAY_MS;
+use stampcard_pipeline::rules::{Amount, Input, Moment, OnReturn, PointAnswer};
+use stampcard_pipeline::shop::{OfReturns, ShopFile};
+use std::collections::BTreeMap;
+
+const HOUR_MS: i64 = 3_600_000;
+const LASTS_DAYS: i64 = 90;
+
+#[derive(Clone, Debug)]
+struct Told {
+    hour: i64,
+    id: String,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    /// Pieces and price of each line, and whether the payment is pending.
+    Sale(Vec<(i64, i64)>, bool),
+    /// Of a sale: line and pieces.
+    Goods(usize, Vec<(usize, i64)>),
+    /// Of a sale: money, and the line that it is for.
+    Money(usize, i64, Option<usize>),
+    Void(usize),
+    Paid(usize),
+    Failed(usize),
+    Adjust(i64, Option<i64>),
+}
+
+/// The shop's rule: a point per dollar that lasts 90 days, 50 for 100 dollars, and 5 for coming.
+fn rule(event: &Event, _: &Input) -> Result<PointAnswer, stampcard_pipeline::rules::Failure> {
+    let Some(sale) = event.sale() else {
+        return Ok(PointAnswer::default());
+    };
+    let mut base = award(Amount::Base(sale.total / 100), "a point per dollar");
+    base.expires_at = Some(Moment::Hours(LASTS_DAYS as u32 * 24));
+    let mut coming = award(Amount::Bonus(5), "for coming");
+    coming.on_return = OnReturn::Keep;
+    let mut awards = vec![base, coming];
+    if sale.total >= 10_000 {
+        let mut large = award(Amount::Bonus(50), "100 dollars");
+        large.on_return = OnReturn::WholeBelow(10_000);
+        awards.push(large);
+    }
+    Ok(PointAnswer {
+        awards,
+        ..PointAnswer::default()
+    })
+}
+
+// ---------------------------------------------------------------- the bookkeeper
+
+#[derive(Clone, Debug)]
+struct Lot {
+    /// Hour, id of the event, and reason.
+    name: (i64, String, String),
+    earned: i64,
+    left: i64,
+    ends: Option<i64>,
+    /// By line; none for what staff gave.
+    shares: Vec<i64>,
+    /// Lost by right, taken or left as a debt, and not used in time.
+    lost: i64,
+    taken: i64,
+    expired: i64,
+}
+
+#[derive(Default, Debug)]
+struct Sold {
+    lots: Vec<usize>,
+    lines: Vec<(i64, i64)>,
+    pieces: BTreeMap<usize, i64>,
+    money: BTreeMap<usize, i64>,
+    loose: i64,
+    refunded: i64,
+    gone: bool,
+    pending_until: Option<i64>,
+}
+
+#[derive(Default, Debug)]
+struct Books {
+    lots: Vec<Lot>,
+    sold: BTreeMap<usize, Sold>,
+    owed: i64,
+    debt: i64,
+    keeps_debts: bool,
+}
+
+impl Sold {
+    fn total(&self) -> i64 {
+        self.lines
+            .iter()
+            .map(|(pieces, price)| pieces * price)
+            .sum()
+    }
+
+    fn is_gone(&self) -> bool {
+        let all = (0..self.lines.len())
+            .all(|line| self.pieces.get(&line).copied().unwrap_or(0) >= self.lines[line].0);
+        self.gone || all || self.refunded >= self.total()
+    }
+
+    fn lost_of(&self, line: usize, whole: i64) -> i64 {
+        if self.is_gone() {
+            return whole;
+        }
+        let (pieces, price) = self.lines[line];
+        let piece = |some: i64, all: i64| whole * some.min(all) / all;
+        let lost = piece(self.pieces.get(&line).copied().unwrap_or(0), pieces)
+            + piece(self.money.get(&line).copied().unwrap_or(0), pieces * price)
+            + piece(self.loose, self.total());
+        lost.min(whole)
+    }
+
+    fn lost(&self, lot: &Lot) -> i64 {
+        if self.gone {
+            return lot.earned;
+        }
+        match lot.name.2.as_str() {
+            "for coming" => 0,
+            "100 dollars" => {
+                let left: i64 = (0..self.lines.len())
+                    .map(|line| {
+                        let net = self.lines[line].0 * self.lines[line].1;
+                        net - self.lost_of(line, net)
+                    })
+                    .sum();
+                if left < 10_000 { lot.earned } else { 0 }
+            }
+            _ => (0..self.lines.len())
+                .map(|line| self.lost_of(line, lot.shares[line]))
+                .sum(),
+        }
+    }
+}
+
+impl Books {
+    fn balance(&self) -> i64 {
+        self.lots.iter().map(|lot| lot.left).sum::<i64>() - self.owed
+    }
+
+    fn give(
+        &mut self,
+        told: &Told,
+        reason: &str,
+        points: i64,
+        ends: Option<i64>,
+        shares: Vec<i64>,
+    ) -> usize {
+        let paying = points.min(self.owed);
+        self.owed -= paying;
+        self.lots.push(Lot {
+            name: (told.hour, told.id.clone(), reason.into()),
+            earned: points,
+            left: points - paying,
+            ends,
+            shares,
+            lost: 0,
+            taken: 0,
+            expired: 0,
+        });
+        self.lots.len() - 1
+    }
+
+    fn take(&mut self, points: i64) {
+        let mut order: Vec<usize> = (0..self.lots.len()).collect();
+        order.sort_by_key(|at| {
+            let lot = &self.lots[*at];
+            // In the order of the contract's kinds: what is earned as base goes before a bonus.
+            let rank = ["a point per dollar", "100 dollars", "for coming"]
+                .iter()
+                .position(|reason| *reason == lot.name.2);
+            (
+                lot.ends.is_none(),
+                lot.ends,
+                lot.name.0,
+                lot.name.1.clone(),
+                rank,
+            )
+        });
+        let mut left = points;
+        for at in order {
+            let taken = left.min(self.lots[at].left);
+            self.lots[at].left -= taken;
+            left -= taken;
+        }
+        self.owed += left;
+    }
+
+    fn until(&mut self, hour: i64) {
+        for lot in &mut self.lots {
+            if lot.ends.is_some_and(|ends| ends <= hour) {
+                lot.expired += lot.left;
+                lot.left = 0;
+            }
+        }
+        for sold in self.sold.values_mut() {
+            if sold.pending_until.is_some_and(|until| until <= hour) {
+                sold.pending_until = None;
+            }
+        }
+    }
+
+    /// Takes what the lots of a sale have lost since it was looked at last.
+    fn take_back(&mut self, sale: usize) {
+        for at in self.sold[&sale].lots.clone() {
+            let lost = self.sold[&sale].lost(&self.lots[at]);
+            let lot = &mut self.lots[at];
+            let now = lost - lot.lost;
+            if now <= 0 {
+                continue;
+            }
+            let there = lot.left.min(now);
+            let spared = (lot.expired - (lot.lost - lot.taken)).max(0);
+            let points = there + (now - there - spared).max(0);
+            lot.lost = lost;
+            lot.taken += points;
+            let balance = self.balance().max(0);
+            let debt = match self.keeps_debts {
+                true => (points - balance).max(0),
+                false => 0,
+            };
+            self.debt += debt;
+            let from_it = self.lots[at].left.min(points - debt);
+            self.lots[at].left -= from_it;
+            self.take(points - debt - from_it);
+        }
+    }
+
+    fn book(&mut self, told: &Told, index: usize) {
+        self.until(told.hour);
+        match &told.what {
+            What::Sale(lines, pending) => {
+                let total: i64 = lines.iter().map(|(pieces, price)| pieces * price).sum();
+                let weights: Vec<i64> =
+                    lines.iter().map(|(pieces, price)| pieces * price).collect();
+                let mut given = 0;
+                let mut lots = Vec::new();
+                let ends = Some(told.hour + LASTS_DAYS * 24);
+                for (reason, points, ends) in [
+                    ("a point per dollar", total / 100, ends),
+                    ("for coming", 5, None),
+                    ("100 dollars", if total >= 10_000 { 50 } else { 0 }, None),
+                ] {
+                    if points > 0 {
+                        given += points;
+                        let shares = largest_remainder(points, &weights);
+                        lots.push(self.give(told, reason, points, ends, shares));
+                    }
+                }
+                let recovered = self.debt.min(given);
+                self.debt -= recovered;
+                self.take(recovered);
+                let sold = Sold {
+                    lots,
+                    lines: lines.clone(),
+                    pending_until: pending.then_some(told.hour + 24),
+                    ..Sold::default()
+                };
+                self.sold.insert(index, sold);
+            }
+            What::Goods(sale, lines) => {
+                let sold = self.sold.get_mut(sale).unwrap();
+                for (line, pieces) in lines {
+                    *sold.pieces.entry(*line).or_default() += pieces;
+                }
+                self.take_back(*sale);
+            }
+            What::Money(sale, amount, line) => {
+                let sold = self.sold.get_mut(sale).unwrap();
+                sold.refunded += amount;
+                match line {
+                    Some(line) => *sold.money.entry(*line).or_default() += amount,
+                    None => sold.loose += amount,
+                }
+                self.take_back(*sale);
+            }
+            What::Void(sale) => {
+                self.sold.get_mut(sale).unwrap().gone = true;
+                self.take_back(*sale);
+            }
+            What::Paid(sale) => self.sold.get_mut(sale).unwrap().pending_until = None,
+            What::Failed(sale) => {
+                let sold = self.sold.get_mut(sale).unwrap();
+                if sold.pending_until.take().is_some() {
+                    sold.gone = true;
+                    self.take_back(*sale);
+                }
+            }
+            What::Adjust(points, ends) if *points > 0 => {
+                self.give(told, "because", *points, *ends, Vec::new());
+            }
+            What::Adjust(points, _) => self.take(-points),
+        }
+    }
+}
+
+fn largest_remainder(amount: i64, weights: &[i64]) -> Vec<i64> {
+    let all: i64 = weights.iter().sum();
+    let mut parts: Vec<i64> = weights.iter().map(|weight| amount * weight / all).collect();
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by_key(|at| (-(amount * weights[*at] % all), *at));
+    for at in order
+        .into_iter()
+        .take((amount - parts.iter().sum::<i64>()) as usize)
+    {
+        parts[at] += 1;
+    }
+    parts
+}
+
+// ---------------------------------------------------------------- the same, told to the line
+
+fn time(hour: i64) -> String {
+    let start = calendar::parse("2024-01-01T00:00:00Z").unwrap().0;
+    calendar::text(Instant(start + hour * HOUR_MS))
+}
+
+fn as_event(told: &Told, all: &[Told]) -> Value {
+    let of = |sale: usize| json!({"source": "till-1", "id": all[sale].id});
+    let refund = |sale: usize, amount: i64, lines: Value| json!({"sale": of(sale), "channel": "online", "currency": "USD", "amount": amount, "lines": lines});
+    let (kind, mut data) = match &told.what {
+        What::Sale(lines, pending) => {
+            let total: i64 = lines.iter().map(|(pieces, price)| pieces * price).sum();
+            let lines: Vec<Value> = lines
+                .iter()
+                .map(|(pieces, price)| json!({"sku": "A", "quantity": pieces, "unit_price": price}))
+                .collect();
+            let state = if *pending { "pending" } else { "paid" };
+            let data = json!({"channel": "online", "currency": "USD", "lines": lines, "total": total, "payment_state": state});
+            ("sale.completed", data)
+        }
+        What::Goods(sale, lines) => {
+            let lines = lines
+                .iter()
+                .map(|(line, pieces)| json!({"line": line + 1, "quantity": pieces}))
+                .collect();
+            ("return.completed", refund(*sale, 0, lines))
+        }
+        What::Money(sale, amount, None) => ("return.completed", refund(*sale, *amount, json!([]))),
+        What::Money(sale, amount, Some(line)) => {
+            let lines = json!([{"line": line + 1, "amount": amount}]);
+            ("return.completed", refund(*sale, *amount, lines))
+        }
+        What::Void(sale) => ("sale.voided", json!({"sale": of(*sale)})),
+        What::Paid(sale) => ("payment.settled", json!({"sale": of(*sale)})),
+        What::Failed(sale) => ("payment.failed", json!({"sale": of(*sale)})),
+        What::Adjust(points, ends) => {
+            let ends = ends.map(time);
+            (
+                "points.adjusted",
+                json!({"points": points, "reason": "because", "expires_at": ends}),
+            )
+        }
+    };
+    if matches!(told.what, What::Sale(..) | What::Adjust(..)) {
+        data["customer"] = json!({"email": "ana@example.com"});
+    }
+    event(&told.id, kind, &time(told.hour), data)
+}
+
+/// What happens to sales: which sale, how many hours later, what, and a number to vary it.
+type Act = (prop::sample::Index, i64, u8, i64);
+
+fn history(sales: &[(i64, Vec<(i64, i64)>, bool)], acts: &[Act]) -> Vec<Told> {
+    let mut all: Vec<Told> = sales
+        .iter()
+        .enumerate()
+        .map(|(index, (hour, lines, pending))| Told {
+            hour: *hour,
+            id: format!("s{index:02}"),
+            what: What::Sale(lines.clone(), *pending),
+        })
+        .collect();
+    for (index, (sale, after, what, number)) in acts.iter().enumerate() {
+        let sale = sale.index(sales.len());
+        let (hour, lines, _) = &sales[sale];
+        let line = (*number as usize) % lines.len();
+        let hour = hour + 1 + after;
+        let what = match what {
+            0 | 1 => What::Goods(sale, vec![(line, 1 + number % lines[line].0)]),
+            2 => What::Goods(
+                sale,
+                lines
+                    .iter()
+                    .enumerate()
+                    .map(|(at, it)| (at, it.0))
+                    .collect(),
+            ),
+            3 => What::Money(sale, *number, None),
+            4 => What::Money(sale, *number, Some(line)),
+            5 => What::Void(sale),
+            6 => What::Failed(sale),
+            7 => What::Paid(sale),
+            8 => What::Adjust(*number, Some(hour + 1 + number)),
+            _ => What::Adjust(-number, None),
+        };
+        all.push(Told {
+            hour,
+            id: format!("t{index:02}"),
+            what,
+        });
+    }
+    all
+}
+
+fn shop(keeps_debts: bool) -> Bench {
+    let mut bench = Bench::with(|file: &mut ShopFile| {
+        file.policies.late_window_days = 1_000;
+        file.policies.adjust_below_zero = true;
+        if keeps_debts {
+            file.policies.returns = OfReturns::Debt;
+        }
+    });
+    bench.rules.points = Box::new(rule);
+    let made = json!({"customer": {"email": "ana@example.com"}});
+    let made = event("0", "customer.created", "2023-12-31T00:00:00Z", made);
+    bench.tell(&made).unwrap();
+    bench
+}
+
+/// The lots by name: earned, and left.
+fn lots(customer: &Customer) -> BTreeMap<(String, String), (i64, i64)> {
+    let lots = customer.lots.iter().filter(|(_, (_, earned))| *earned != 0);
+    lots.map(|(key, (id, earned))| {
+        let paid = customer.paid.iter().filter(|paid| paid.lot == *id);
+        let left = earned - paid.map(|paid| paid.points).sum::<i64>();
+        ((key.origin.id.clone(), key.reason.clone()), (*earned, left))
+    })
+    .collect()
+}
+
+/// How many random histories are tried: enough for the gate, more in the soak.
+fn tried() -> u32 {
+    let given = std::env::var("STAMPCARD_LEDGERS").ok();
+    given.and_then(|count| count.parse().ok()).unwrap_or(200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: tried(), failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_ledger_is_what_a_bookkeeper_would_write_whatever_the_order_of_arrival(
+        sales in prop::collection::vec((0i64..200 * 24, prop::collection::vec((1i64..5, 50i64..9_000), 1..4), any::<bool>()), 1..12),
+        acts in prop::collection::vec((any::<prop::sample::Index>(), 0i64..120 * 24, 0u8..10, 1i64..400), 0..20),
+        shuffle in prop::collection::vec(any::<u32>(), 32),
+        clocks in prop::collection::vec(prop::option::weighted(0.2, 0i64..400 * 24), 32),
+        keeps_debts in any::<bool>(),
+    ) {
+        let all = history(&sales, &acts);
+        let mut sorted: Vec<usize> = (0..all.len()).collect();
+        sorted.sort_by_key(|at| (all[*at].hour, all[*at].id.clone()));
+        let mut books = Books { keeps_debts, ..Books::default() };
+        for at in &sorted {
+            books.book(&all[*at], *at);
+        }
+        books.until(i64::MAX / 2);
+
+        let bench = shop(keeps_debts);
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        order.sort_by_key(|at| shuffle[*at]);
+        let start = calendar::parse("2024-01-01T00:00:00Z").unwrap().0;
+        for (turn, at) in order.into_iter().enumerate() {
+            bench.tell(&as_event(&all[at], &all)).unwrap();
+            if let Some(hour) = clocks[turn] {
+                bench.clock(Instant(start + hour * HOUR_MS));
+            }
+        }
+        bench.clock(Instant(start + 1_500 * DAY_MS));
+
+        bench.store.only_customer(|customer| {
+            crate::order_of_arrival::check_lots(customer)?;
+            let booked: BTreeMap<_, _> = books
+                .lots
+                .iter()
+                .map(|lot| ((lot.name.1.clone(), lot.name.2.clone()), (lot.earned, lot.left)))
+                .collect();
+            prop_assert_eq!(lots(customer), booked);
+            let head = &customer.head;
+            prop_assert_eq!((head.balance, head.owed, head.debt), (books.balance(), books.owed, books.debt));
+            prop_assert!(head.provisional.is_empty() && head.maturing.is_empty(), "{:?}", head);
+            Ok(())
+        })?;
+        let inner = bench.store.inner.borrow();
+        let sum: i64 = inner.entries.iter().map(|(_, _, amount, _)| amount).sum();
+        prop_assert_eq!(sum, books.balance());
+    }
+}
