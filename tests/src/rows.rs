@@ -37,9 +37,9 @@ pub fn load() -> BTreeMap<String, Row> {
 pub fn groups(rows: &BTreeMap<String, Row>) -> BTreeMap<&str, usize> {
     let mut groups = BTreeMap::new();
     for id in rows.keys() {
-        *groups
-            .entry(id.split('-').next().unwrap_or(id))
-            .or_default() += 1;
+        // `PL-040` is of the group PL, and `C18`, where two sources say different things, of C.
+        let letters = id.trim_end_matches(|sign: char| sign.is_ascii_digit() || sign == '-');
+        *groups.entry(letters).or_default() += 1;
     }
     groups
 }

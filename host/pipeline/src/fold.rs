@@ -84,6 +84,9 @@ pub struct Fold {
     pub provisional: BTreeMap<Position, Provisional>,
     /// The largest totals of sales, the largest first, for as long as they were not returned.
     pub largest: Vec<Largest>,
+    /// What rules awarded on the last days of the calendar, each written as a number such as 20240229,
+    /// if the shop has a limit for a day.
+    pub earned_on: BTreeMap<i32, Points>,
     /// Everything earned, net of corrections and reversals.
     pub earned: Points,
     /// The same by earning channel, in the order of [`Channel::ALL`].

@@ -10,7 +10,7 @@ use crate::returns;
 use crate::rules::{
     self, Amount, Coverage, Earned, Failure, OnReturn, Plugin, PointAnswer, Recipient, Role,
 };
-use crate::shop::{Combine, Shop};
+use crate::shop::Combine;
 use crate::walk::{Step, Walk};
 use std::collections::{BTreeMap, HashMap};
 
@@ -51,7 +51,7 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
     if walk.with.shop.file.policies.awards == Combine::Best {
         keep_best(&mut awards, plugins, step);
     }
-    cap(&mut awards, walk.with.shop, step);
+    cap(&mut awards, walk, step);
     let gone = walk.earned_by_the_gone(step);
     let awarded = awards.iter().map(|award| (&award.key, award.amount));
     let earned: Vec<_> = awarded
@@ -130,6 +130,7 @@ fn earn(
     if let Some(sale) = event.sale() {
         walk.hold_back(&event, sale, given);
     }
+    count_for_the_day(walk, step, given);
     for (key, amount) in earned {
         walk.give(step, key, *amount);
     }
@@ -421,19 +422,28 @@ fn keep_best(awards: &mut Vec<Award>, plugins: &[Plugin], step: &mut Step) {
     awards.retain(|award| index(award) == Some(best));
 }
 
+/// What no formula gets past: so many points for one event, and for one customer within a day.
+fn cap(awards: &mut Vec<Award>, walk: &Walk, step: &mut Step) {
+    let caps = &walk.with.shop.file.caps;
+    if let Some(most) = caps.points_per_event {
+        cap_to(most, "points_per_event", awards, step);
+    }
+    if let Some(most) = caps.points_per_day {
+        let today = walk.fold.earned_on.get(&day_of(step));
+        let left = most - today.copied().unwrap_or(0);
+        cap_to(left.max(0), "points_per_day", awards, step);
+    }
+}
+
 /// The cap is taken from the last award backwards, so that base awards go last.
-fn cap(awards: &mut Vec<Award>, shop: &Shop, step: &mut Step) {
-    let Some(cap) = shop.file.caps.points_per_event else {
-        return;
-    };
+fn cap_to(most: Points, name: &str, awards: &mut Vec<Award>, step: &mut Step) {
     let sum: Points = awards.iter().map(|award| award.amount).sum();
-    let mut over = sum - cap;
+    let mut over = sum - most;
     if over <= 0 {
         return;
     }
-    step.notes.push(format!(
-        "points_per_event: {sum} points were capped to {cap}"
-    ));
+    step.notes
+        .push(format!("{name}: {sum} points were capped to {most}"));
     awards.sort_by_key(|award| award.key.kind);
     for award in awards.iter_mut().rev() {
         let taken = over.min(award.amount);
@@ -442,4 +452,24 @@ fn cap(awards: &mut Vec<Award>, shop: &Shop, step: &mut Step) {
         over -= taken;
     }
     awards.retain(|award| award.amount != 0);
+}
+
+/// The day of the calendar where the event happened.
+fn day_of(step: &Step) -> i32 {
+    let local = &step.local;
+    local.year * 10_000 + i32::from(local.month) * 100 + i32::from(local.day)
+}
+
+/// Days that are remembered: two tills in different time zones may be a day apart.
+const DAYS_REMEMBERED: usize = 3;
+
+fn count_for_the_day(walk: &mut Walk, step: &Step, given: Points) {
+    if given == 0 || walk.with.shop.file.caps.points_per_day.is_none() {
+        return;
+    }
+    let days = &mut walk.fold.earned_on;
+    *days.entry(day_of(step)).or_default() += given;
+    while days.len() > DAYS_REMEMBERED {
+        days.pop_first();
+    }
 }

@@ -207,6 +207,8 @@ pub enum ThenWhat {
 #[serde(deny_unknown_fields, default)]
 pub struct Caps {
     pub points_per_event: Option<Points>,
+    /// What rules can award to one customer within a day of the calendar where the sale was.
+    pub points_per_day: Option<Points>,
     /// A prompt's discount, in minor units.
     pub discount_amount: Option<Money>,
     /// A prompt's discount, in basis points.
@@ -371,6 +373,9 @@ impl Shop {
         }
         if file.caps.points_per_event.is_some_and(|cap| cap < 0) {
             return Err(ShopError::Cap("points_per_event"));
+        }
+        if file.caps.points_per_day.is_some_and(|cap| cap < 0) {
+            return Err(ShopError::Cap("points_per_day"));
         }
         if file.caps.discount_amount.is_some_and(|cap| cap < 0) {
             return Err(ShopError::Cap("discount_amount"));

@@ -314,6 +314,8 @@ pos_may = []
 # What no rule gets past.
 [caps]
 # points_per_event = 100000
+# One customer's, within a day of the calendar where they buy.
+# points_per_day = 5000
 # In minor units, and in basis points (10000 is all of it).
 # discount_amount = 10000
 # discount_share = 5000

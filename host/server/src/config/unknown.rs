@@ -92,7 +92,12 @@ pub const MERCHANT_KEYS: &Keys = &[
     ),
     (
         "caps",
-        &["points_per_event", "discount_amount", "discount_share"],
+        &[
+            "points_per_event",
+            "points_per_day",
+            "discount_amount",
+            "discount_share",
+        ],
     ),
     ("failures", &["customers", "minutes", "then"]),
     ("profile", &["required", "mode", "fields"]),
@@ -264,7 +269,7 @@ mod tests {
     fn the_lists_of_known_keys_are_those_of_the_files() {
         let text = "kinds = { \"x.a\" = \"A\" }\nrates = { EUR = 1 }\n";
         let shop: ShopFile = toml::from_str(&format!(
-            "{GOOD}{text}[caps]\npoints_per_event = 1\ndiscount_amount = 1\ndiscount_share = 1\n\
+            "{GOOD}{text}[caps]\npoints_per_event = 1\npoints_per_day = 1\ndiscount_amount = 1\ndiscount_share = 1\n\
              [[tags]]\nkey = \"A\"\nmeans = \"A.\"\nexpires_after_days = 1\n\
              [[locations]]\nid = \"a\"\nname = \"A\"\ncountry = \"US\"\ntime_zone = \"UTC\"\nopened = \"2024-01-01\"\nclosed = \"2024-01-02\"\nrequired = []\n\
              [tier.gold]\nname = \"Gold\"\n"

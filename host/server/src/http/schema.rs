@@ -54,6 +54,8 @@ pub fn name_of_data(kind: &str) -> &'static str {
         "consent.changed" => "ConsentData",
         "tag.added" | "tag.removed" => "TagData",
         "tags.assigned" => "TagsAssignedData",
+        "sale.voided" | "payment.settled" | "payment.failed" => "AboutSaleData",
+        "return.completed" => "ReturnData",
         "points.adjusted" => "AdjustmentData",
         "tier.overridden" => "PlacementData",
         "note.added" => "NoteData",
