@@ -208,6 +208,7 @@ impl TestRules {
             tags: Vec::new(),
             limits: Default::default(),
             campaigns: None,
+            messages_to: None,
         };
         let owned = |keys: &[&str]| {
             keys.iter()
