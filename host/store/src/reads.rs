@@ -8,6 +8,7 @@
 mod again;
 mod condition;
 mod customers;
+mod effects;
 mod movements;
 mod orders;
 mod shop;
@@ -18,6 +19,7 @@ pub use customers::{
     CustomerRecord, Decider, Find, LedgerRow, LotRow, MembershipView, OutboxRow, Person,
     TierRecord, TimelineRow,
 };
+pub use effects::{MessageEffect, PointsEffect, SegmentEffect, TierEffect, VersionEffect};
 pub use movements::{Movement, SegmentMoves};
 pub use orders::OrderRow;
 pub use shop::{Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};

@@ -6,6 +6,7 @@ mod catalogue;
 mod client;
 mod customers;
 mod description;
+mod five_questions;
 mod identity;
 mod keys;
 mod names;

@@ -8,6 +8,7 @@ mod ask;
 pub mod auth;
 mod customers;
 mod decision;
+mod effect;
 mod event_view;
 mod events;
 mod front;

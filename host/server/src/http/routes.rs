@@ -10,7 +10,7 @@ use super::auth::{
 };
 use super::page::Paging;
 use super::{
-    Door, customers, events, health, history, installing, membership, metrics, next, notes,
+    Door, customers, effect, events, health, history, installing, membership, metrics, next, notes,
     openapi, orders, plugins, profile, profile_rules, reports, rules, schema, segments, stream,
     tag_list, tags, tier, till, tokens,
 };
@@ -200,6 +200,10 @@ pub fn all() -> Vec<Route> {
             .about("What bringing a plugin live would do to the customers there are. Nothing is kept.")
             .in_path("name", "The plugin's name, as its manifest has it.").body::<installing::NewPlugin>()
             .answers::<Foreseen>().problems(&[413, 415, 422]),
+        Route::get("/v1/plugins/{name}/effect", "readEffect", effect::effect).may(SEES_RULES)
+            .about("What a plugin has done, version by version: whom it reached, what it gave, what it planned, and who bought afterwards.")
+            .in_path("name", "The plugin's name; also of one that is live no more.")
+            .asks::<effect::EffectAsked>().answers::<effect::Effect>().problems(&[404]),
         Route::get("/v1/rules/graph", "readRulesGraph", rules::graph).may(SEES_RULES)
             .about("Which events ask which plugins, and what those may do.")
             .answers::<rules::Graph>(),
