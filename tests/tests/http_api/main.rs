@@ -6,6 +6,7 @@ mod catalogue;
 mod client;
 mod customers;
 mod description;
+mod devices;
 mod five_questions;
 mod identity;
 mod keys;

@@ -7,6 +7,7 @@ use super::front::Front;
 use super::limits;
 use super::problem::Problem;
 use crate::clock;
+use crate::devices;
 use crate::disk;
 use crate::figures::Figures;
 use crate::merchant::Health;
@@ -186,6 +187,7 @@ impl Gathered {
             &self.counters,
             live.number,
         );
+        page.devices(merchant.devices().count(live.number));
         let disk = disk::room(&merchant.folder().data()).ok();
         let Gathered {
             counters,
@@ -468,6 +470,25 @@ impl Text {
             "1 if the shop is open, 0 if it could not be opened.",
         );
         self.sample(&[], u64::from(is_open));
+    }
+
+    fn devices(&mut self, count: devices::Count) {
+        let gauges = [
+            (
+                "stampcard_devices",
+                "Tills and web stores that have said who they are.",
+                count.known,
+            ),
+            (
+                "stampcard_devices_behind",
+                "Those that have not called since other rules went live.",
+                count.behind,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            self.metric(name, "gauge", help);
+            self.sample(&[], value);
+        }
     }
 
     fn http(&mut self, meters: &Meters) {

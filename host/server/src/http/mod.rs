@@ -8,6 +8,7 @@ mod ask;
 pub mod auth;
 mod customers;
 mod decision;
+mod devices;
 mod effect;
 mod event_view;
 mod events;
@@ -49,6 +50,7 @@ use around::Around;
 use auth::{Caller, KeyHash, Role};
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -364,6 +366,10 @@ async fn only_for(
         ask::no_query().into_response()
     };
     left.tell(response.headers_mut());
+    let live = door.merchant.live().number;
+    response
+        .headers_mut()
+        .insert(devices::RULE_BOOK, HeaderValue::from(live));
     response
 }
 

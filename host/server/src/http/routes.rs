@@ -10,9 +10,9 @@ use super::auth::{
 };
 use super::page::Paging;
 use super::{
-    Door, customers, effect, events, health, history, installing, membership, metrics, next, notes,
-    openapi, orders, plugins, profile, profile_rules, reports, rules, schema, segments, stream,
-    tag_list, tags, tier, till, tokens,
+    Door, customers, devices, effect, events, health, history, installing, membership, metrics,
+    next, notes, openapi, orders, plugins, profile, profile_rules, reports, rules, schema,
+    segments, stream, tag_list, tags, tier, till, tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -130,7 +130,7 @@ pub fn all() -> Vec<Route> {
             .of_customer().answers::<tokens::Token>(),
         Route::get("/v1/customers/{id}/card", "readCard", till::card).may(SEES_CUSTOMERS)
             .about("What a till shows: the last purchases, tier, balance, offers and prompts.")
-            .of_customer().answers::<till::Card>(),
+            .of_customer().asks::<till::CardAsked>().answers::<till::Card>(),
         Route::get("/v1/customers/{id}/locations", "readLocations", history::locations).may(SEES_CUSTOMERS)
             .about("What the customer bought at each location.")
             .of_customer().answers::<history::Locations>(),
@@ -204,6 +204,9 @@ pub fn all() -> Vec<Route> {
             .about("What a plugin has done, version by version: whom it reached, what it gave, what it planned, and who bought afterwards.")
             .in_path("name", "The plugin's name; also of one that is live no more.")
             .asks::<effect::EffectAsked>().answers::<effect::Effect>().problems(&[404]),
+        Route::get("/v1/devices", "listDevices", devices::devices).may(SEES_DECISIONS)
+            .about("The devices that say who they are: where each stands, when it called last, and whether it has heard of the rules that are live. A device is known by `device` in its events, and in reads of cards and profile rules.")
+            .asks::<devices::DevicesAsked>().answers::<devices::DeviceList>(),
         Route::get("/v1/rules/graph", "readRulesGraph", rules::graph).may(SEES_RULES)
             .about("Which events ask which plugins, and what those may do.")
             .answers::<rules::Graph>(),
