@@ -122,6 +122,17 @@ kinds! {
         r#"{}"#;
 }
 
+/// What the URIs of the catalogue's schemas begin with.
+pub const SCHEMAS: &str = "https://stampcard.dev/schemas/";
+/// The versions of the data of events that are read side by side, the first one for events that name
+/// none. New fields that may be left out make no new version; a field that means something else does.
+pub const DATA_VERSIONS: [&str; 1] = ["v1"];
+
+/// What an event of a kind may name as its `dataschema`.
+pub fn schema_of(kind: &str, version: &str) -> String {
+    format!("{SCHEMAS}{kind}/{version}")
+}
+
 /// The prefix of kinds that a shop makes up itself.
 pub const OWN_PREFIX: &str = "x.";
 
