@@ -9,6 +9,7 @@ mod addresses;
 mod canonical;
 mod data;
 mod identifiers;
+mod products;
 mod sale;
 mod sender;
 mod tags;

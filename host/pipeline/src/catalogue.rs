@@ -110,6 +110,8 @@ kinds! {
         r#"{"redemption":"red_1"}"#;
     "redemption.cancelled", NotYet, "till, web store", "The reward was not given.",
         r#"{"redemption":"red_1"}"#;
+    "catalog.updated", Processed, "web store, merchandising", "Products were added to the catalogue, or are not as they were; it is kept for reference, and no rule reads it.",
+        r#"{"currency":"USD","products":[{"product":"jacket","variant":"JKT-M","name":"Jacket, M","price":12900,"collections":["spring"],"flags":["new"]}]}"#;
     "visit.counted", Processed, "door counter", "People came in; nobody in particular.",
         r#"{"location":"soho","count":3}"#;
     "store_event.attended", Processed, "staff", "The customer came to an event in the store.",

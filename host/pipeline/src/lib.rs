@@ -22,6 +22,7 @@ pub mod offers;
 pub mod outcome;
 pub mod person;
 pub mod points;
+pub mod products;
 pub mod refusal;
 pub mod rules;
 pub mod segments;

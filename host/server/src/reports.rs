@@ -1,6 +1,10 @@
 //! Reports on segments and tags: how large they are, what moves, who uses them, and what nobody would
 //! miss. They are for tidying up, and change nothing.
 
+mod prices;
+
+pub use prices::{MispricedProduct, PricesReport, prices};
+
 use serde::Serialize;
 use serde_json::Value;
 use stampcard_pipeline::calendar::LocalTime;

@@ -3,6 +3,7 @@
 //! It reads, and mends nothing. It can run beside a server: everything is of one moment.
 
 mod customer;
+mod products;
 
 use crate::error::Trouble;
 use crate::reads::Reads;
@@ -52,6 +53,7 @@ impl Reads {
             entries(sql, &mut findings)?;
             explanations(sql, &mut findings)?;
             orders(sql, &mut findings)?;
+            products::products(sql, &mut findings)?;
             customer::check_all(sql, &mut findings)?;
             Ok(findings.differences)
         })

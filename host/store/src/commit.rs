@@ -3,6 +3,7 @@
 mod fold;
 mod ledger;
 mod outbox;
+mod products;
 
 use crate::cache::Hot;
 use crate::error::Trouble;
@@ -185,6 +186,7 @@ impl Writing<'_> {
         let Some(customer) = &self.change.customer else {
             if self.change.in_journal {
                 self.journal(None, None)?;
+                self.products()?;
             }
             return Ok(first_entry);
         };

@@ -11,6 +11,7 @@ mod customers;
 mod effects;
 mod movements;
 mod orders;
+mod products;
 mod shop;
 mod staff;
 
@@ -22,10 +23,12 @@ pub use customers::{
 pub use effects::{MessageEffect, PointsEffect, SegmentEffect, TierEffect, VersionEffect};
 pub use movements::{Movement, SegmentMoves};
 pub use orders::OrderRow;
+pub use products::{Mispriced, PriceCheck, ProductRow};
 pub use shop::{Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};
 pub use staff::{Note, NoteVersion};
 
 pub(crate) use customers::{identifier, not_rebuilt};
+pub(crate) use products::product_row;
 
 use crate::error::{OpenError, Trouble, store_error};
 use crate::schema;

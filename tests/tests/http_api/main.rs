@@ -13,6 +13,7 @@ mod keys;
 mod names;
 mod one_record;
 mod parts;
+mod products;
 mod profile;
 mod quota;
 mod reports;

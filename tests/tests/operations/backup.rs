@@ -263,7 +263,7 @@ fn a_shop_of_an_older_version_is_backed_up_as_it_is_and_brought_up_to_date_when_
     rusqlite::Connection::open(shop.database())
         .and_then(|connection| {
             connection.execute_batch(
-                "DROP TABLE rule_reviews; DROP TABLE missed; DROP TABLE devices;
+                "DROP TABLE rule_reviews; DROP TABLE missed; DROP TABLE devices; DROP TABLE products;
                  ALTER TABLE api_keys DROP COLUMN last_used_at; PRAGMA user_version = 3",
             )
         })

@@ -1,6 +1,7 @@
 //! The `data` of each kind of event: typed, unknown fields refused.
 
 use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
+use super::products::CatalogueEvent;
 use super::sale::SaleData;
 use super::tags::{AssignedEvent, TagEvent, tag};
 use super::{Address, By, Secret, addresses, identifiers, malformed};
@@ -12,6 +13,7 @@ use crate::event::{
     ProfileChange, Visit,
 };
 use crate::limits;
+use crate::products;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::{ProfileMode, Shop};
 use crate::token::{self, Token, TokenError};
@@ -227,6 +229,7 @@ pub(super) fn read(
         "tag.added" | "tag.removed" => {
             typed::<TagEvent>(data)?.check(kind == "tag.added", common, shop, by, at)
         }
+        products::KIND => typed::<CatalogueEvent>(data)?.check(common, shop),
         "tags.assigned" => typed::<AssignedEvent>(data)?.check(common, shop, by),
         "points.adjusted" => typed::<AdjustmentEvent>(data)?.check(common, by, at),
         "tier.overridden" => typed::<PlacementEvent>(data)?.check(common, shop, by, at),

@@ -28,6 +28,7 @@ mod orders;
 mod page;
 mod plugins;
 mod problem;
+mod products;
 mod profile;
 mod profile_rules;
 mod quota;

@@ -4,7 +4,7 @@ use super::Door;
 use super::ask::{At, Query};
 use super::problem::{Problem, bad_request};
 use crate::clock;
-use crate::reports::{self, DAYS_DEFAULT, DAYS_MAX, MovementsReport, SegmentsReport};
+use crate::reports::{self, DAYS_DEFAULT, DAYS_MAX, MovementsReport, PricesReport, SegmentsReport};
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -63,6 +63,14 @@ pub async fn movements(
             let segment = asked.segment.as_deref();
             Ok(reports::movements(reads, &live.shop, from, to, segment)?)
         })
+        .await?;
+    Ok(Json(report))
+}
+
+pub async fn prices(State(door): State<Arc<Door>>) -> Result<Json<PricesReport>, Problem> {
+    let currency = door.currency();
+    let report = door
+        .read(move |reads| Ok(reports::prices(reads, &currency, clock::now())?))
         .await?;
     Ok(Json(report))
 }

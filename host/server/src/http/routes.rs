@@ -11,8 +11,8 @@ use super::auth::{
 use super::page::Paging;
 use super::{
     Door, customers, devices, effect, events, health, history, installing, membership, metrics,
-    next, notes, openapi, orders, plugins, profile, profile_rules, reports, rules, schema,
-    segments, stream, tag_list, tags, tier, till, tokens,
+    next, notes, openapi, orders, plugins, products, profile, profile_rules, reports, rules,
+    schema, segments, stream, tag_list, tags, tier, till, tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -181,6 +181,9 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/reports/movements", "reportMovements", reports::movements).may(SEES_DECISIONS)
             .about("Who entered and who left each segment, by the days of the shop.")
             .asks::<reports::MovementsAsked>().answers::<crate::reports::MovementsReport>(),
+        Route::get("/v1/reports/prices", "reportPrices", reports::prices).may(SEES_DECISIONS)
+            .about("Lines of the newest sales that were sold at another price than the catalogue has.")
+            .answers::<crate::reports::PricesReport>(),
         Route::get("/v1/plugins", "listPlugins", plugins::plugins).may(SEES_RULES)
             .about("The plugins that are live, their health and what they use of their limits, and what could not be loaded.")
             .answers::<plugins::Plugins>(),
@@ -213,6 +216,9 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/catalogue", "readCatalogue", rules::catalogue).may(SEES_DECISIONS)
             .about("Every kind of event: what it means, its fields and an example.")
             .answers::<rules::Catalogue>(),
+        Route::get("/v1/catalogue/products", "listProducts", products::products).may(SEES_DECISIONS)
+            .about("The products of which catalog.updated has told, each as the newest event about it has it. No rule reads them.")
+            .asks::<products::ProductsAsked>().answers_pages_of::<products::ProductView>(),
         Route::get("/v1/outbox", "listOutbox", next::outbox).may(SEES_OUTBOX)
             .about("What is planned for all customers, the next due first.")
             .asks::<Paging>().answers_pages_of::<next::FollowUp>(),
