@@ -36,8 +36,16 @@ use crate::sql::Sql;
 use parking_lot::{Condvar, Mutex};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use stampcard_pipeline::event::{Instant, Position};
 use stampcard_pipeline::store::StoreError;
 use std::path::{Path, PathBuf};
+
+/// After everything that happened: where a history that is read backwards begins.
+static END_OF_HISTORY: Position = Position {
+    at: Instant(i64::MAX),
+    source: String::new(),
+    id: String::new(),
+};
 
 /// Read-only connections to one merchant's file.
 pub struct Reads {
