@@ -38,6 +38,7 @@ mod rules;
 mod schema;
 mod segments;
 mod stream;
+mod tag_jobs;
 mod tag_list;
 pub mod tags;
 mod tier;

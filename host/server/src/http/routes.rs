@@ -12,7 +12,7 @@ use super::page::Paging;
 use super::{
     Door, customers, devices, effect, events, health, history, installing, membership, metrics,
     next, notes, openapi, orders, plugins, products, profile, profile_rules, reports, rules,
-    schema, segments, stream, tag_list, tags, tier, till, tokens,
+    schema, segments, stream, tag_jobs, tag_list, tags, tier, till, tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -149,10 +149,10 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/tags", "listTags", tags::tags).may(SEES_DECISIONS)
             .about("Every tag: what it means, who may set it, how many customers have it, and what may want tidying up.")
             .answers::<tags::Tags>(),
-        Route::post("/v1/tags:bulk", "assignTag", tags::bulk).may(SENDS)
+        Route::post("/v1/tags:bulk", "assignTag", tag_jobs::bulk).may(SENDS)
             .about("Sets or clears a tag for a list of customers or for everybody whom a query finds: an event for each of them, and one for the job. Sent again with the same key it does nothing twice.")
-            .body::<tags::TagsBulk>()
-            .answers::<tags::BulkDone>().problems(&[409, 413, 415, 422]),
+            .body::<tag_jobs::TagsBulk>()
+            .answers::<tag_jobs::BulkDone>().problems(&[409, 413, 415, 422]),
         Route::get("/v1/tags:export", "exportTags", tag_list::export).may(SEES_DECISIONS)
             .about("The customers who have tags, and their tags, as a table for a spreadsheet (CSV). Taken in again with the mode replace it changes nothing.")
             .answers_text("text/csv"),
@@ -174,7 +174,7 @@ pub fn all() -> Vec<Route> {
         Route::post("/v1/segments/{key}/members", "writeMembers", segments::write_members).may(SENDS)
             .about("Puts customers on a list that is made by hand, or takes them off: an event for each of them. A segment that a rule decides takes nobody (409).")
             .in_path("key", "A tag that only people set.").body::<segments::MembersWritten>()
-            .answers::<tags::BulkDone>().problems(&[404, 409, 413, 415, 422]),
+            .answers::<tag_jobs::BulkDone>().problems(&[404, 409, 413, 415, 422]),
         Route::get("/v1/reports/segments", "reportSegments", reports::segments).may(SEES_DECISIONS)
             .about("Every segment with its size, what moved, which rules look at it, and what may want tidying up.")
             .asks::<reports::SegmentsAsked>().answers::<crate::reports::SegmentsReport>(),
