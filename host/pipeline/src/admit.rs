@@ -10,6 +10,7 @@ mod canonical;
 mod data;
 mod identifiers;
 mod products;
+mod said;
 mod sale;
 mod sender;
 mod tags;
