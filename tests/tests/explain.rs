@@ -364,7 +364,7 @@ fn what_the_caps_did_and_what_lost_to_what_is_told_in_words() {
     offered.write(
         "plugins/starter-follow-ups.toml",
         "pack = \"starter-follow-ups\"\n\n[config.rules.half]\non = [\"sale\"]\nprompt = { text = \"Half off!\", offer = { share = 5000, on = \"next_purchase\" } }\n\
-         \n[config.rules.come]\non = [\"sale\"]\nmessage = { template = \"come\", channels = [\"email\"], purpose = \"marketing\" }\n",
+         \n[config.rules.come]\non = [\"sale\"]\neverybody = true\nmessage = { template = \"come\", channels = [\"email\"], purpose = \"marketing\" }\n",
     );
     with_rules(
         &offered,

@@ -62,7 +62,7 @@ fn shop_with(component: &[u8], usurpation: Usurpation) -> Shop {
         "plugins/usurper.toml",
         format!(
             "name = \"usurper\"\nversion = \"1.0.0\"\nevents = [\"sale.completed\"]\n\
-             roles = [\"segment-rule\", \"tier-rule\", \"follow-up-trigger\"]\n\
+             roles = [\"segment-rule\", \"tier-rule\", \"follow-up-trigger\"]\nmessages_to = \"everybody\"\n\
              configuration = {{ type = \"object\" }}\n\n[segments.mine]\nexplain = \"Is mine.\"\n\n\
              [tiers.silver]\nexplain = \"Is mine, too.\"\n\n[config]\ntries = \"{usurpation:?}\"\n"
         ),

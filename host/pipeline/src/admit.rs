@@ -9,10 +9,13 @@ mod addresses;
 mod canonical;
 mod data;
 mod identifiers;
+mod products;
 mod returns;
+mod said;
 mod sale;
 mod sender;
 mod tags;
+mod version;
 
 pub use addresses::Address;
 pub use data::{FIELD_REQUIRED, missing_in};
@@ -99,11 +102,12 @@ fn admit_told(
             max: limits::EVENT_BYTES_MAX,
         });
     }
-    let whole: Value = serde_json::from_slice(bytes).map_err(|error| Refusal::Malformed {
+    let mut whole: Value = serde_json::from_slice(bytes).map_err(|error| Refusal::Malformed {
         at: String::new(),
         problem: format!("not JSON: {error}"),
     })?;
     check_numbers(&whole, &mut String::new())?;
+    let schema = version::take(&mut whole)?;
     let sameness = sameness(&whole, secret);
     let Value::Object(mut envelope) = whole else {
         return malformed("", "a CloudEvent is a JSON object");
@@ -128,6 +132,9 @@ fn admit_told(
                 nearest,
             });
         }
+    }
+    if let Some(schema) = schema {
+        version::check(&schema, &name.kind)?;
     }
     by.check_may_send(&name.kind, shop)?;
     if name.at.0 > now.0 + limits::AHEAD_MS_REFUSED {
@@ -262,6 +269,9 @@ fn made_by_host(
     }
 }
 
+/// The version of CloudEvents that is read.
+pub const ENVELOPE: &str = "1.0";
+
 /// The parts of the envelope that every event has.
 struct Envelope {
     source: String,
@@ -273,10 +283,10 @@ struct Envelope {
 impl Envelope {
     fn read(envelope: &Map<String, Value>) -> Result<Envelope, Refusal> {
         let version = text(envelope, "specversion")?;
-        if version != "1.0" {
+        if version != ENVELOPE {
             return malformed(
                 "/specversion",
-                format!("specversion is {version:?}; this host reads CloudEvents 1.0"),
+                format!("specversion is {version:?}; this host reads CloudEvents {ENVELOPE}"),
             );
         }
         if let Some(Value::String(content)) = envelope.get("datacontenttype")

@@ -110,6 +110,8 @@ kinds! {
         r#"{"redemption":"red_1"}"#;
     "redemption.cancelled", NotYet, "till, web store", "The reward was not given.",
         r#"{"redemption":"red_1"}"#;
+    "catalog.updated", Processed, "web store, merchandising", "Products were added to the catalogue, or are not as they were; it is kept for reference, and no rule reads it.",
+        r#"{"currency":"USD","products":[{"product":"jacket","variant":"JKT-M","name":"Jacket, M","price":12900,"collections":["spring"],"flags":["new"]}]}"#;
     "visit.counted", Processed, "door counter", "People came in; nobody in particular.",
         r#"{"location":"soho","count":3}"#;
     "store_event.attended", Processed, "staff", "The customer came to an event in the store.",
@@ -120,6 +122,17 @@ kinds! {
         r#"{"customer":{"email":"ana@example.com"},"channel":"online","page":"/jackets"}"#;
     "review.due", HostOnly, "host", "A time that a plugin asked for, or that the host keeps, has come; or other rules went live, and the host asks again.",
         r#"{}"#;
+}
+
+/// What the URIs of the catalogue's schemas begin with.
+pub const SCHEMAS: &str = "https://stampcard.dev/schemas/";
+/// The versions of the data of events that are read side by side, the first one for events that name
+/// none. New fields that may be left out make no new version; a field that means something else does.
+pub const DATA_VERSIONS: [&str; 1] = ["v1"];
+
+/// What an event of a kind may name as its `dataschema`.
+pub fn schema_of(kind: &str, version: &str) -> String {
+    format!("{SCHEMAS}{kind}/{version}")
 }
 
 /// The prefix of kinds that a shop makes up itself.

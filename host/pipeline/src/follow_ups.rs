@@ -5,7 +5,7 @@ use crate::change::{FollowUpRow, Planned};
 use crate::limits;
 use crate::offers;
 use crate::outcome::PromptView;
-use crate::rules::{Failure, FollowUp, FollowUpAnswer, Prompt, Purpose, Role};
+use crate::rules::{Failure, FollowUp, FollowUpAnswer, MessagesTo, Prompt, Purpose, Role};
 use crate::shop::Shop;
 use crate::walk::{Step, Walk};
 use std::cmp::Reverse;
@@ -33,7 +33,14 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
         match decided {
             Ok(answer) => {
                 for follow_up in answer.follow_ups {
-                    plan(walk, step, plugin, follow_up);
+                    match outside_of_target(walk, plugin, &follow_up.channel) {
+                        None => plan(walk, step, plugin, follow_up),
+                        Some(targets) => step.note(format!(
+                            "{} is not planned: {} writes to {targets}, and the customer is not among them",
+                            follow_up.template,
+                            walk.with.rules.plugins()[plugin].name,
+                        )),
+                    }
                 }
                 prompts.extend(answer.prompts.into_iter().map(|prompt| (plugin, prompt)));
                 step.receipt.extend(answer.receipt);
@@ -204,6 +211,23 @@ fn plan(walk: &mut Walk, step: &mut Step, plugin: usize, follow_up: FollowUp) {
             Planned::Suppressed
         },
     });
+}
+
+/// The channel of what is for staff to do: a task is no message.
+const TASK: &str = "task";
+
+/// Whom a plugin writes to, in words, where this customer is not among them.
+fn outside_of_target(walk: &Walk, plugin: usize, channel: &str) -> Option<String> {
+    let messages_to = walk.with.rules.plugins()[plugin].messages_to.as_ref();
+    let Some(MessagesTo::Segments(targets)) = messages_to else {
+        return None;
+    };
+    let members = &walk.fold.memberships;
+    let is_among_them = targets.iter().any(|target| members.contains_key(target));
+    (channel != TASK && !is_among_them).then(|| match targets.as_slice() {
+        [] => "nobody".into(),
+        targets => targets.join(" and "),
+    })
 }
 
 /// Marketing needs the customer's consent to its channel.

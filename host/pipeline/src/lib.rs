@@ -23,6 +23,7 @@ pub mod offers;
 pub mod outcome;
 pub mod person;
 pub mod points;
+pub mod products;
 pub mod purse;
 pub mod refusal;
 pub mod returns;

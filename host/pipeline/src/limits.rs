@@ -50,6 +50,9 @@ pub const PROMPTS_MAX: usize = 3;
 /// How long a token that a customer's phone shows is good, in milliseconds: time to queue for the
 /// till with it, and not to send it to a friend.
 pub const TOKEN_LIFETIME_MS: i64 = 5 * 60 * 1_000;
+/// Products of one event: 200 bytes each are well within one, and a commit of a thousand rows keeps
+/// no till waiting. A larger catalogue comes in several.
+pub const PRODUCTS_MAX: usize = 1_000;
 /// Addresses of one customer.
 pub const ADDRESSES_MAX: usize = 20;
 /// The largest extra that one `bonus-share` may ask for, in basis points: 100 times the base.

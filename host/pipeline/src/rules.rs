@@ -51,6 +51,10 @@ pub struct Plugin {
     /// The key of its configuration under which its campaigns stand, if it has some to tell of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub campaigns: Option<String>,
+    /// Whom its messages are for. `None` in rule books from before plugins had to say so, which is
+    /// everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages_to: Option<MessagesTo>,
     /// What one call may use, by the names of the manifest's `[limits]`: the same call fails the
     /// same only within the same limits. Empty in rule books from before they were kept.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -98,6 +102,20 @@ impl Plugin {
     pub fn owns_tag(&self, tag: &str) -> bool {
         self.tags.iter().any(|(owned, _)| owned == tag)
     }
+}
+
+/// Whom the messages of a plugin are for. Nobody is written to because somebody forgot to say whom
+/// a rule is for: it names segments, or says in so many words that it is for all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MessagesTo {
+    Everybody,
+    /// Each rule of its configuration says for itself whom it is for, and the plugin refuses one that
+    /// does not.
+    AsConfigured,
+    /// Whoever is in one of these after the event; the host holds it to them. None at all sends no
+    /// messages.
+    Segments(Vec<String>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -9,13 +9,14 @@ pub use crate::manifest_toml::toml_problem;
 
 use crate::limits::{LimitError, Limits, MANIFEST_BYTES_MAX};
 use crate::manifest_toml::{
-    check_keys, check_name, is_file_name, is_kind, json, limits, list, owned, table, text_of, words,
+    check_keys, check_name, is_file_name, is_kind, json, limits, list, messages_to, owned, table,
+    text_of, words,
 };
 use semver::Version;
 use serde::Deserialize;
 use stampcard_pipeline::campaigns::{Campaign, CampaignError};
 use stampcard_pipeline::person::PersonField;
-use stampcard_pipeline::rules::Role;
+use stampcard_pipeline::rules::{MessagesTo, Role};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
@@ -42,6 +43,8 @@ pub struct Manifest {
     pub owns_configured: Vec<OwnedKind>,
     /// The key of its configuration under which its campaigns stand.
     pub campaigns: Option<String>,
+    /// Whom its messages are for, if it says so.
+    pub messages_to: Option<MessagesTo>,
     pub limits: Limits,
 }
 
@@ -150,11 +153,17 @@ pub enum ManifestError {
     Campaigns(#[from] CampaignError),
     #[error("{path}: {number} cannot be told exactly; whole numbers go to ±9007199254740991")]
     Number { path: String, number: String },
+    #[error(
+        "`messages_to` is missing: a follow-up trigger says whom its messages are for; write their segments, such as \
+         `messages_to = [\"vip\"]`, or `messages_to = \"everybody\"` if it is meant for all, or `messages_to = []` if it \
+         sends none"
+    )]
+    NoTarget,
     #[error("owns_configured: config.{kind}.{key} has no `explain`, the sentence for people")]
     NoSentence { kind: &'static str, key: String },
 }
 
-const MANIFEST_KEYS: [&str; 15] = [
+const MANIFEST_KEYS: [&str; 16] = [
     "name",
     "version",
     "roles",
@@ -169,6 +178,7 @@ const MANIFEST_KEYS: [&str; 15] = [
     "tags",
     "owns_configured",
     "campaigns",
+    "messages_to",
     "limits",
 ];
 const OPERATOR_KEYS: [&str; 3] = ["pack", "config", "grant"];
@@ -378,6 +388,7 @@ impl Manifest {
             .remove("campaigns")
             .map(|key| text_of("campaigns", &key))
             .transpose()?;
+        let messages_to = messages_to(&mut file)?;
         let limits = limits(&mut file)?;
         Ok(Manifest {
             name,
@@ -392,8 +403,18 @@ impl Manifest {
             owns,
             owns_configured,
             campaigns,
+            messages_to,
             limits,
         })
+    }
+
+    /// A plugin that may plan messages says whom they are for.
+    pub(crate) fn check_target(&self) -> Result<(), ManifestError> {
+        let may_plan = self.roles.contains(&Role::FollowUpTrigger);
+        match &self.messages_to {
+            None if may_plan => Err(ManifestError::NoTarget),
+            _ => Ok(()),
+        }
     }
 }
 

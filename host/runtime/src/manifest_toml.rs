@@ -4,6 +4,7 @@
 use crate::limits::{Limits, MANIFEST_BYTES_MAX};
 use crate::manifest::ManifestError;
 use crate::nearest::nearest;
+use stampcard_pipeline::rules::MessagesTo;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
@@ -115,6 +116,25 @@ pub(crate) fn owned(
         owned.insert(key, text_of(&format!("{place}.explain"), explain)?);
     }
     Ok(owned)
+}
+
+/// `messages_to = ["vip"]`, `"everybody"` or `"as-configured"`.
+pub(crate) fn messages_to(file: &mut Table) -> Result<Option<MessagesTo>, ManifestError> {
+    const KEY: &str = "messages_to";
+    let said = match file.get(KEY).map(Value::as_str) {
+        None => return Ok(None),
+        Some(None) => return Ok(Some(MessagesTo::Segments(list(file, KEY)?))),
+        Some(Some("everybody")) => MessagesTo::Everybody,
+        Some(Some("as-configured")) => MessagesTo::AsConfigured,
+        Some(Some(_)) => {
+            return Err(ManifestError::Type {
+                key: KEY.into(),
+                expected: "a list of segments, \"everybody\" or \"as-configured\"",
+            });
+        }
+    };
+    file.remove(KEY);
+    Ok(Some(said))
 }
 
 pub(crate) fn limits(file: &mut Table) -> Result<Limits, ManifestError> {

@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::manifest::{
     ManifestError, OwnedKind, PackPlugin, Personal, PluginFile, SchemaSource, pack_of, without_pack,
 };
+use crate::nearest::nearest;
 use serde_json::Value;
 use stampcard_pipeline::campaigns::Campaign;
 use stampcard_pipeline::rules::{self, Failure, Role};
@@ -35,6 +36,9 @@ pub struct Candidate {
     /// The text of the file that [`schema_file_of`](crate::manifest::schema_file_of) names, where
     /// it is in the folder.
     pub schema: Option<String>,
+    /// It was live before, and comes from the database: what manifests have had to say since then is
+    /// not asked of it.
+    pub was_live: bool,
 }
 
 impl Candidate {
@@ -53,6 +57,7 @@ impl Candidate {
             file: without_pack(&self.name, &self.file, packs).ok()?,
             component: Some(source.component.into_owned()),
             schema: source.schema.map(Cow::into_owned),
+            was_live: self.was_live,
         })
     }
 
@@ -178,6 +183,12 @@ pub enum LoadError {
         tier: String,
         known: Vec<String>,
     },
+    #[error("{name} writes to the segment `{segment}`, which no plugin decides; {}", nearest_of(segment, .known))]
+    NoSegment {
+        name: String,
+        segment: String,
+        known: Vec<String>,
+    },
     #[error("{name} decides after {after}, which is not among the shop's plugins")]
     AfterNobody { name: String, after: String },
     #[error("{name} would have to decide before itself: {}", .round.join(" after "))]
@@ -200,6 +211,14 @@ fn quoted(words: &[&str]) -> String {
         .join(", ")
 }
 
+fn nearest_of(written: &str, known: &[String]) -> String {
+    if known.is_empty() {
+        return "this shop has no segments".into();
+    }
+    let known = known.iter().map(String::as_str);
+    format!("did you mean `{}`?", nearest(written, known))
+}
+
 fn or_none(words: &[String]) -> String {
     if words.is_empty() {
         "none".into()
@@ -219,6 +238,13 @@ impl Plugin {
         let name = &candidate.name;
         let source = Source::of(candidate, packs)?;
         let file = &source.file;
+        if !candidate.was_live {
+            let targeted = file.manifest.check_target();
+            targeted.map_err(|error| LoadError::Manifest {
+                name: name.clone(),
+                error,
+            })?;
+        }
         let configuration = configuration(name, &source)?;
         granted(name, file)?;
         let code = engine.library().code(name, &source.component)?;
@@ -425,6 +451,7 @@ fn about(file: &PluginFile, code: &Code, configuration: &str) -> rules::Plugin {
         tiers: owned(OwnedKind::Tiers),
         tags: owned(OwnedKind::Tags),
         campaigns: manifest.campaigns.clone(),
+        messages_to: manifest.messages_to.clone(),
         limits: manifest
             .limits
             .named()

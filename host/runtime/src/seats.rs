@@ -3,6 +3,7 @@
 
 use crate::plugin::{LoadError, Plugin};
 use crate::rule_book::Loaded;
+use stampcard_pipeline::rules::MessagesTo;
 use stampcard_pipeline::shop::Shop;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub(crate) fn order(seats: &[Seat], shop: &Shop) -> Result<Vec<usize>, Misfit> {
     check_tiers(seats, shop)?;
     check_owners(seats)?;
     check_after(seats)?;
+    check_targets(seats)?;
     let mut waiting: Vec<usize> = taken(seats).map(|(seat, _)| seat).collect();
     let mut order = Vec::with_capacity(waiting.len());
     while !waiting.is_empty() {
@@ -154,6 +156,31 @@ fn check_after(seats: &[Seat]) -> Result<(), Misfit> {
                 LoadError::AfterNobody {
                     name: plugin.about.name.clone(),
                     after: after.clone(),
+                },
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A segment that nobody decides has no members: what is for them would never be sent.
+fn check_targets(seats: &[Seat]) -> Result<(), Misfit> {
+    let known = || {
+        let owned = taken(seats).flat_map(|(_, plugin)| &plugin.about.segments);
+        owned.map(|(segment, _)| segment)
+    };
+    for (seat, plugin) in taken(seats) {
+        let Some(MessagesTo::Segments(targets)) = &plugin.about.messages_to else {
+            continue;
+        };
+        let nobodys = |target: &&String| !known().any(|segment| segment == *target);
+        if let Some(segment) = targets.iter().find(nobodys) {
+            return Err((
+                seat,
+                LoadError::NoSegment {
+                    name: plugin.about.name.clone(),
+                    segment: segment.clone(),
+                    known: known().cloned().collect(),
                 },
             ));
         }

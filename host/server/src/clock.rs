@@ -9,8 +9,8 @@ use crate::merchant::reviews;
 use stampcard_pipeline::admit::Arrival;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::store::StoreError;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
 /// How often the clock looks. Timers are set in minutes and days; a second more is not noticed.
@@ -48,35 +48,22 @@ pub fn drive(
         if due.is_empty() {
             return Ok(all);
         }
-        let (tell, told) = mpsc::channel();
-        for (customer, at) in due {
-            let tell = tell.clone();
-            let name = customer.clone();
-            let reply = Box::new(move |outcome: Result<_, _>| {
-                if let Err(refusal) = &outcome {
-                    tracing::error!(customer = name.0, %refusal, "what was due could not be driven");
-                }
-                // Nobody listens any more if the rest could not be sent.
-                let _ = tell.send(outcome.is_ok());
-            });
+        let due = due.into_iter().map(|(customer, at)| {
             let arrival = Arrival::Due {
                 customer: customer.clone(),
                 at,
             };
-            if lanes.send_own(&customer, arrival, reply).is_err() {
-                // The shop is closing; what is due stays due.
-                return Ok(all);
-            }
-        }
-        drop(tell);
-        let mut batch = Driven::default();
-        for is_done in told {
-            if is_done {
-                batch.done += 1
-            } else {
-                batch.failed += 1
-            }
-        }
+            (customer, arrival)
+        });
+        let Some(told) = lanes.send_all_own(due, "what was due could not be driven") else {
+            // The shop is closing; what is due stays due.
+            return Ok(all);
+        };
+        let done = told.iter().filter(|outcome| outcome.is_ok()).count() as u64;
+        let batch = Driven {
+            done,
+            failed: told.len() as u64 - done,
+        };
         all.done += batch.done;
         all.failed += batch.failed;
         if batch.done == 0 {

@@ -327,6 +327,7 @@ impl Folder {
             file,
             component,
             schema,
+            was_live: false,
         })
     }
 }

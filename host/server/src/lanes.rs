@@ -20,8 +20,8 @@ use stampcard_store::Work;
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use tracing::{Span, debug_span};
 
@@ -162,7 +162,7 @@ impl Lanes {
 
     /// Takes what the host itself has about a customer, as soon as the lane has a place. It waits
     /// behind the tills.
-    pub fn send_own(
+    fn send_own(
         &self,
         customer: &CustomerId,
         arrival: Arrival<'static>,
@@ -170,6 +170,30 @@ impl Lanes {
     ) -> Result<(), NotTaken> {
         let lane = self.lane_of(customer.0.as_bytes());
         self.put(lane, What::Own(arrival), reply, Wait::ForAPlace)
+    }
+
+    /// Sends a batch of our own work and waits for what comes of all of it, in the order in which it is
+    /// done. `None` if the shop closes meanwhile: what was not sent is still to do. `what` says in the
+    /// log what could not be done.
+    pub fn send_all_own(
+        &self,
+        batch: impl IntoIterator<Item = (CustomerId, Arrival<'static>)>,
+        what: &'static str,
+    ) -> Option<Vec<Result<Outcome, Refusal>>> {
+        let (tell, told) = mpsc::channel();
+        for (customer, arrival) in batch {
+            let (tell, name) = (tell.clone(), customer.clone());
+            let reply = Box::new(move |outcome: Result<Outcome, Refusal>| {
+                if let Err(refusal) = &outcome {
+                    tracing::error!(customer = name.0, %refusal, "{what}");
+                }
+                // Nobody listens any more if the rest could not be sent.
+                let _ = tell.send(outcome);
+            });
+            self.send_own(&customer, arrival, reply).ok()?;
+        }
+        drop(tell);
+        Some(told.into_iter().collect())
     }
 
     /// Waits until nothing that was taken is undecided. Others may go on putting.

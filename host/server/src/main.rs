@@ -10,6 +10,7 @@ mod config;
 mod conformance;
 mod csv;
 mod desk;
+mod devices;
 mod disk;
 mod doctor;
 mod failing;

@@ -17,6 +17,7 @@ use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Folder, ServerFile};
 use crate::desk::Desk;
 pub use crate::desk::Live;
+use crate::devices::{self, Devices};
 use crate::figures::Figures;
 use crate::keys;
 use crate::lanes::{Lanes, NotTaken, RETRY_AFTER_S, Reply};
@@ -129,6 +130,7 @@ pub struct Merchant {
     folder: Folder,
     desk: Arc<Desk>,
     lanes: Arc<Lanes>,
+    devices: Arc<Devices>,
     engine: Engine,
     reloads: Mutex<Reloads>,
     /// Held by whoever brings rules live: one after the other.
@@ -285,6 +287,12 @@ impl Merchant {
             }
             .into());
         }
+        let devices = Devices::read(store.reads()).map_err(|error| {
+            OpenError::Store(stampcard_store::OpenError::Store {
+                path: folder.database(),
+                error,
+            })
+        })?;
         let (live, drift) = at_start(&engine, &store, shop, candidates)?;
         let desk = Arc::new(Desk::new(store, live));
         let merchant = Merchant {
@@ -297,6 +305,7 @@ impl Merchant {
             )),
             folder,
             desk,
+            devices: Arc::new(devices),
             engine,
             reloads: Mutex::new(Reloads {
                 last_problem: broken.map(|broken| broken.to_string()),
@@ -324,6 +333,8 @@ impl Merchant {
         let audit = Audit::start(&mut chores, desk(), self.engine.clone(), self.shops);
         quarantine::judge_while_open(&mut chores, self);
         orders::answer_while_open(&mut chores, self);
+        let heard = Arc::clone(&self.devices);
+        chores.every(devices::BEAT, "devices", move |_| heard.keep());
         *self.tended.lock() = Some(Tended {
             clock,
             audit,
@@ -356,6 +367,11 @@ impl Merchant {
 
     pub fn store(&self) -> &SqliteStore {
         &self.desk.store
+    }
+
+    /// The tills and web stores that call.
+    pub fn devices(&self) -> &Devices {
+        &self.devices
     }
 
     /// What was counted since the start.
@@ -472,6 +488,7 @@ impl Merchant {
             drop(watched);
             chores.end();
         }
+        self.devices.keep_all();
         self.lanes.close();
         self.desk.store.flush()
     }

@@ -188,6 +188,7 @@ fn carry_out(
                 file,
                 component,
                 schema,
+                was_live: false,
             };
             json!(merchant.install(candidate, &actor, &reason)?)
         }
@@ -207,6 +208,7 @@ fn carry_out(
                 file,
                 component,
                 schema,
+                was_live: false,
             };
             json!(merchant.foresee(candidate)?)
         }

@@ -2,7 +2,7 @@
 //! live again from there alone.
 
 use sha2::{Digest, Sha256};
-use stampcard_pipeline::rules::Plugin;
+use stampcard_pipeline::rules::{MessagesTo, Plugin};
 use stampcard_pipeline::shop::{Shop, ShopError};
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::limits::TABLE as LIMITS;
@@ -199,6 +199,7 @@ pub fn whole(
             &plugin.digest,
         )?),
         schema: files.schema.as_deref().map(text).transpose()?,
+        was_live: true,
     })
 }
 
@@ -223,6 +224,7 @@ fn candidate(reads: &Reads, plugin: &Plugin, purpose: For) -> Result<Candidate, 
         file: manifest,
         component: Some(component),
         schema: None,
+        was_live: true,
     })
 }
 
@@ -286,7 +288,14 @@ fn manifest(plugin: &Plugin, configuration: Value, purpose: For) -> Table {
         ("limits".into(), Value::Table(limits)),
         ("config".into(), configuration),
     ];
-    said.into_iter().chain(campaigns).collect()
+    let messages_to = plugin.messages_to.as_ref().map(|said| match said {
+        MessagesTo::Everybody => Value::String("everybody".into()),
+        MessagesTo::AsConfigured => Value::String("as-configured".into()),
+        MessagesTo::Segments(targets) => texts(targets),
+    });
+    let messages_to = messages_to.map(|said| ("messages_to".to_owned(), said));
+    let optional = campaigns.into_iter().chain(messages_to);
+    said.into_iter().chain(optional).collect()
 }
 
 /// The limit that depends on the machine.

@@ -1,12 +1,16 @@
 //! Reports on segments and tags: how large they are, what moves, who uses them, and what nobody would
 //! miss. They are for tidying up, and change nothing.
 
+mod prices;
+
+pub use prices::{MispricedProduct, PricesReport, prices};
+
 use serde::Serialize;
 use serde_json::Value;
 use stampcard_pipeline::calendar::LocalTime;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::outcome::Time;
-use stampcard_pipeline::rules::Plugin;
+use stampcard_pipeline::rules::{MessagesTo, Plugin};
 use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
 use stampcard_store::Reads;
@@ -80,7 +84,7 @@ pub struct MovementLine {
     pub left: u64,
 }
 
-/// Which of the live plugins name a word in their configuration. A rule that has a segment's or a
+/// Which of the live plugins name a word in their configuration, or write to it. A rule that has a segment's or a
 /// tag's key in its code cannot be seen from here.
 pub struct Uses(Vec<(String, BTreeSet<String>)>);
 
@@ -90,6 +94,9 @@ impl Uses {
         for plugin in plugins {
             let mut words = BTreeSet::new();
             texts(&configuration(reads, plugin)?, &mut words);
+            if let Some(MessagesTo::Segments(targets)) = &plugin.messages_to {
+                words.extend(targets.iter().cloned());
+            }
             uses.push((plugin.name.clone(), words));
         }
         Ok(Uses(uses))

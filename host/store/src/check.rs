@@ -3,11 +3,14 @@
 //! It reads, and mends nothing. It can run beside a server: everything is of one moment.
 
 mod customer;
+mod missed;
+mod products;
 
 use crate::error::Trouble;
 use crate::reads::Reads;
 use crate::row;
 use crate::sql::Sql;
+use missed::Owed;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::store::StoreError;
 use std::collections::HashMap;
@@ -52,6 +55,7 @@ impl Reads {
             entries(sql, &mut findings)?;
             explanations(sql, &mut findings)?;
             orders(sql, &mut findings)?;
+            products::products(sql, &mut findings)?;
             customer::check_all(sql, &mut findings)?;
             Ok(findings.differences)
         })
@@ -215,7 +219,7 @@ fn entries(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
     })
 }
 
-/// Readable, and every call points to a plugin of its rule book.
+/// Readable, every call points to a plugin of its rule book, and the calls that failed are owed.
 fn explanations(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
     let rows = number(sql, "SELECT count(*) FROM explanations")? as u64;
     let mut books: HashMap<i64, u32> = HashMap::new();
@@ -227,9 +231,10 @@ fn explanations(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
             Ok(())
         },
     )?;
+    let mut owed = Owed::new(sql)?;
     let mut done = 0;
     sql.each::<Trouble>(
-        "SELECT number, rule_book, at, source, id, body FROM explanations",
+        "SELECT number, rule_book, at, source, id, body, customer FROM explanations ORDER BY number",
         &[],
         |row| {
             done += 1;
@@ -240,6 +245,7 @@ fn explanations(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
             match row::explanation(&row.get::<_, Vec<u8>>(5)?) {
                 Err(error) => findings.differ(None, name, "readable", error.to_string()),
                 Ok(explanation) => {
+                    owed.see(row.get(6)?, row.get(1)?, &explanation);
                     if explanation.position != position {
                         findings.differ(
                             None,
@@ -262,7 +268,8 @@ fn explanations(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
             }
             Ok(())
         },
-    )
+    )?;
+    owed.compare(sql, findings)
 }
 
 /// An order belongs to an event that says so.

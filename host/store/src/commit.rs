@@ -3,6 +3,7 @@
 mod fold;
 mod ledger;
 mod outbox;
+mod products;
 
 use crate::cache::Hot;
 use crate::error::Trouble;
@@ -191,6 +192,7 @@ impl Writing<'_> {
             self.require_nobodys_sale()?;
             if self.change.in_journal {
                 self.journal(None, None)?;
+                self.products()?;
             }
             return Ok(first_entry);
         };

@@ -9,6 +9,7 @@ mod cache;
 pub mod check;
 mod codec;
 mod commit;
+mod devices;
 mod error;
 pub mod export;
 mod group;
@@ -29,6 +30,7 @@ mod ticket;
 mod writer;
 
 pub use backup::{Snapshot, SnapshotError};
+pub use devices::{Device, DeviceBook};
 pub use error::OpenError;
 pub use group::{Grouping, Work};
 pub use keys::{ApiKey, KeyRing};

@@ -8,8 +8,10 @@
 mod again;
 mod condition;
 mod customers;
+mod effects;
 mod movements;
 mod orders;
+mod products;
 mod shop;
 mod staff;
 
@@ -18,12 +20,15 @@ pub use customers::{
     CustomerRecord, Decider, Find, LedgerRow, LotRow, MembershipView, OutboxRow, Person,
     TierRecord, TimelineRow,
 };
+pub use effects::{MessageEffect, PointsEffect, SegmentEffect, TierEffect, VersionEffect};
 pub use movements::{Movement, SegmentMoves};
 pub use orders::OrderRow;
+pub use products::{Mispriced, PriceCheck, ProductRow};
 pub use shop::{Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};
 pub use staff::{Note, NoteVersion};
 
 pub(crate) use customers::{identifier, not_rebuilt};
+pub(crate) use products::product_row;
 
 use crate::error::{OpenError, Trouble, store_error};
 use crate::schema;
@@ -31,8 +36,16 @@ use crate::sql::Sql;
 use parking_lot::{Condvar, Mutex};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use stampcard_pipeline::event::{Instant, Position};
 use stampcard_pipeline::store::StoreError;
 use std::path::{Path, PathBuf};
+
+/// After everything that happened: where a history that is read backwards begins.
+static END_OF_HISTORY: Position = Position {
+    at: Instant(i64::MAX),
+    source: String::new(),
+    id: String::new(),
+};
 
 /// Read-only connections to one merchant's file.
 pub struct Reads {

@@ -2,6 +2,7 @@
 
 mod shop;
 
+use serde_json::json;
 use shop::*;
 use stampcard_store::check::Difference;
 use stampcard_store::reads::Reads;
@@ -27,6 +28,10 @@ fn busy_shop() -> TestShop {
         .customer
         .unwrap();
     shop.tick(&quiet.id, MAY + 31 * DAY);
+    shop.send(&sale("failing", "C-4", MAY, 1_000));
+    let jacket = json!({"product": "jacket", "variant": "JKT-M", "price": 12_900});
+    let told = json!({"currency": "USD", "products": [jacket]});
+    shop.send(&event("catalog.updated", "products", MAY, told));
     shop
 }
 
@@ -166,6 +171,27 @@ fn every_kind_of_damage_is_found_and_named() {
         (
             "INSERT INTO customer_tags (tag, customer) VALUES ('spender', 3)",
             "tags",
+        ),
+        (
+            "INSERT INTO missed (customer, at, source, id, plugin) SELECT customer, at, source, id, 'points' FROM history WHERE id = 'a-03'",
+            "who owes an answer to till-1/a-03",
+        ),
+        (
+            "DELETE FROM missed WHERE id = 'failing'",
+            "who owes an answer to till-1/failing",
+        ),
+        (
+            "UPDATE missed SET plugin = 'tiers' WHERE id = 'failing'",
+            "who owes an answer to till-1/failing",
+        ),
+        (
+            "UPDATE products SET price = price + 1 WHERE product = 'jacket'",
+            "product jacket/JKT-M",
+        ),
+        ("DELETE FROM products", "product jacket/JKT-M"),
+        (
+            "INSERT INTO products SELECT 'scarf', '', NULL, NULL, 1, '[]', '[]', 1, 'x', '1'",
+            "product scarf",
         ),
         (
             "UPDATE outbox SET number = 900 WHERE id = 1",

@@ -39,6 +39,7 @@ fn check_rule(place: &str, rule: &Rule) -> Result<()> {
         if message.channels.is_empty() {
             return refuse(place, "a message needs a channel");
         }
+        check_target(place, rule)?;
         texts(&format!("{place}.message.data"), message.data.values())?;
         check_offer(
             &format!("{place}.message.offer"),
@@ -58,6 +59,22 @@ fn check_rule(place: &str, rule: &Rule) -> Result<()> {
         )?;
     }
     texts(&format!("{place}.receipt"), &rule.receipt)
+}
+
+/// A message names whom it is for, or says that it is for all; never neither.
+fn check_target(place: &str, rule: &Rule) -> Result<()> {
+    match (rule.everybody, rule.names_a_group()) {
+        (false, false) => refuse(
+            place,
+            "its message names nobody whom it is for; write `only = { segments = [\"vip\"] }`, or tags or tiers, or \
+             `everybody = true` if it is meant for every customer",
+        ),
+        (true, true) => refuse(
+            place,
+            "`everybody = true` and a segment, tag or tier contradict each other; leave one of them out",
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn check_offer(place: &str, rule: &Rule, offer: Option<&Offer>) -> Result<()> {

@@ -31,6 +31,10 @@ pub struct Rule {
     /// For whom and for which sales.
     #[serde(default)]
     pub only: Only,
+    /// Its message is meant for every customer. It must be said: whom a message is for is not left
+    /// to what somebody forgot to write.
+    #[serde(default)]
+    pub everybody: bool,
     /// How often for one customer.
     #[serde(default)]
     pub repeat: Repeat,
@@ -78,6 +82,25 @@ pub enum Trigger {
     Silence(Silence),
     /// Any other kind of event, by its name.
     Event(String),
+}
+
+impl Rule {
+    /// Whether it names a group of customers: the segments, tags or tiers that `only` wants, or for
+    /// each trigger the segment or the tag that sets it off.
+    pub fn names_a_group(&self) -> bool {
+        let only = &self.only;
+        let wants = !only.segments.is_empty() || !only.tags.is_empty() || !only.tiers.is_empty();
+        wants || self.on.iter().all(Trigger::names_a_group)
+    }
+}
+
+impl Trigger {
+    fn names_a_group(&self) -> bool {
+        matches!(
+            self,
+            Trigger::SegmentEntered(_) | Trigger::SegmentLeft(_) | Trigger::TagSet(_)
+        )
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

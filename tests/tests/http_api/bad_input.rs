@@ -76,6 +76,7 @@ fn a_bad_event_is_refused_by_name_and_place_and_changes_nothing() {
         ("/time", json!("2024-05-01T10:00:00"), 400, "malformed", "/time"),
         ("/time", json!(tomorrow), 422, "from-the-future", "/time"),
         ("/datacontenttype", json!("text/xml"), 400, "malformed", "/datacontenttype"),
+        ("/dataschema", json!("https://stampcard.dev/schemas/sale.completed/v9"), 422, "unknown-data-version", "/dataschema"),
         ("/Subject", json!("x"), 400, "malformed", "/Subject"),
         ("/data", json!([]), 400, "malformed", "/data"),
         ("/data", Value::Null, 400, "malformed", "/data"),

@@ -327,3 +327,34 @@ fn segments_are_listed_with_their_meaning_and_how_many_are_in_them() {
         );
     }
 }
+
+#[test]
+fn health_and_the_catalogue_tell_the_versions_that_are_read_and_an_event_may_name_one() {
+    let shop = Shop::new();
+    let server = shop.serve();
+    let health = server.get("/healthz");
+    assert_eq!(
+        (&health["cloudevents"], &health["data_versions"]),
+        (&json!("1.0"), &json!(["v1"]))
+    );
+    let catalogue = server.get("/v1/catalogue");
+    let kinds = catalogue["kinds"].as_array().expect("a list");
+    let schemas = |name: &str| {
+        let kind = kinds.iter().find(|kind| kind["name"] == name);
+        kind.expect("it is there")["dataschema"].clone()
+    };
+    assert_eq!(schemas("review.due"), Value::Null, "nobody sends it");
+    let newest = &schemas("sale.completed")[0];
+    let bought = |id: &str| {
+        let customer = json!({"email": format!("{id}@example.com")});
+        sale(id, &ago(5), json!({"customer": customer, "total": 3_700}))
+    };
+    let without = server.outcome(&bought("a"));
+    let mut named = bought("b");
+    named["dataschema"] = newest.clone();
+    let with = server.outcome(&named);
+    for key in ["status", "segments", "receipt", "prompts"] {
+        assert_eq!(with[key], without[key], "{key}");
+    }
+    assert_eq!(with["points"][0]["amount"], without["points"][0]["amount"]);
+}

@@ -362,24 +362,33 @@ fn a_shop_that_keeps_its_requests_open_is_turned_away_and_no_other() {
         soho.pos
     );
     let mut open: Vec<TcpStream> = Vec::new();
-    // A few more than there are places: the sale that is tried below takes one now and then.
-    for _ in 0..PLACES + 32 {
-        let mut connection = TcpStream::connect(address).expect("a connection");
-        connection.write_all(head.as_bytes()).expect("it is taken");
-        open.push(connection);
-    }
+    let mut hold = |requests: usize| {
+        for _ in 0..requests {
+            let mut connection = TcpStream::connect(address).expect("a connection");
+            connection.write_all(head.as_bytes()).expect("it is taken");
+            open.push(connection);
+        }
+    };
+    hold(PLACES);
+    // On a busy machine some of them are turned away while their keys are looked up, and others come
+    // in their place.
     let began = Instant::now();
-    let refused = loop {
+    let mut turned_away = 0;
+    while turned_away < 5 {
         let answer = server.post_as(&soho.pos, "/v1/events", &bought("1", "ana"));
         if answer.status == 503 {
-            break answer;
+            assert_eq!(answer.body["code"], "overloaded", "{}", answer.body);
+            turned_away += 1;
+        } else {
+            turned_away = 0;
+            hold(32);
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "{}", answer.body);
-    };
-    assert_eq!(refused.body["code"], "overloaded", "{}", refused.body);
+        let log = || format!("{} {}", answer.body, server.log());
+        assert!(began.elapsed() < Duration::from_secs(40), "{}", log());
+    }
     for id in 0..20 {
         let sold = server.post_as(&brooklyn.pos, "/v1/events", &bought(&id.to_string(), "ana"));
-        assert_eq!(sold.status, 200, "{}", sold.body);
+        assert_eq!(sold.status, 200, "{} {}", sold.body, server.log());
     }
     drop(open);
     let began = Instant::now();

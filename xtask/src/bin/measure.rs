@@ -101,6 +101,7 @@ impl Pack {
                 file: packed.file.clone(),
                 component: None,
                 schema: None,
+                was_live: false,
             })
             .collect();
         let book = RuleBook::load(engine, shop, candidates, &packs, None);

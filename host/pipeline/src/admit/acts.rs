@@ -1,44 +1,56 @@
 //! Acts of staff: points given and taken, tiers placed, notes written. Each has an actor and, where
-//! it changes what somebody holds, a reason.
+//! it changes what somebody holds, a reason. What all of them say beside that is in `said`.
 
-use super::data::{Common, CustomerData, attributes, bounded, instant_after, short};
-use super::malformed;
+use super::data::{Common, bounded, instant_after};
+use super::said::acts;
 use super::sender::Sender;
 use crate::catalogue::distance;
-use crate::event::{
-    Adjustment, Body, Channel, EventName, Instant, NoteChange, Points, StaffPlacement,
-};
+use crate::event::{Adjustment, Body, EventName, Instant, NoteChange, Points, StaffPlacement};
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::Shop;
-use serde::Deserialize;
-use std::collections::BTreeMap;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AdjustmentEvent {
-    customer: CustomerData,
-    channel: Option<Channel>,
-    location: Option<String>,
-    device: Option<String>,
-    points: Points,
-    reason: String,
-    actor: Option<String>,
-    expires_at: Option<String>,
-    #[serde(default)]
-    historical: bool,
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
+acts! {
+    AdjustmentEvent {
+        points: Points,
+        reason: String,
+        expires_at: Option<String>,
+        #[serde(default)]
+        historical: bool,
+    }
+
+    PlacementEvent {
+        /// Must be said, so that a tier is not given back by leaving it out.
+        #[serde(deserialize_with = "Option::deserialize")]
+        tier: Option<String>,
+        until: Option<String>,
+        reason: String,
+        #[serde(default)]
+        historical: bool,
+    }
+
+    NoteEvent {
+        note: String,
+        /// For staff only, unless it says otherwise.
+        #[serde(default = "yes")]
+        internal: bool,
+    }
+
+    NoteEdit {
+        /// The event that wrote the note.
+        edits: EventName,
+        /// `null` withdraws it. It must be said, so that nothing is withdrawn by leaving it out.
+        #[serde(deserialize_with = "Option::deserialize")]
+        note: Option<String>,
+        #[serde(default = "yes")]
+        internal: bool,
+    }
 }
 
 impl AdjustmentEvent {
-    pub fn check(self, common: &mut Common, by: &Sender, at: Instant) -> Result<Body, Refusal> {
-        (common.channel, common.location, common.device) =
-            (self.channel, self.location, self.device);
+    pub fn check(mut self, common: &mut Common, by: &Sender, at: Instant) -> Result<Body, Refusal> {
+        self.said().tell(common, by)?;
         common.historical = self.historical;
-        common.customer = Some(self.customer);
-        common.attributes = attributes(self.attributes)?;
-        common.staff = Some(actor(self.actor, by)?);
         if self.points == 0 {
             return invalid("no-points", "/data/points", "0 points change nothing");
         }
@@ -61,39 +73,16 @@ impl AdjustmentEvent {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PlacementEvent {
-    customer: CustomerData,
-    channel: Option<Channel>,
-    location: Option<String>,
-    device: Option<String>,
-    /// Must be said, so that a tier is not given back by leaving it out.
-    #[serde(deserialize_with = "Option::deserialize")]
-    tier: Option<String>,
-    until: Option<String>,
-    reason: String,
-    actor: Option<String>,
-    #[serde(default)]
-    historical: bool,
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
-}
-
 impl PlacementEvent {
     pub fn check(
-        self,
+        mut self,
         common: &mut Common,
         shop: &Shop,
         by: &Sender,
         at: Instant,
     ) -> Result<Body, Refusal> {
-        (common.channel, common.location, common.device) =
-            (self.channel, self.location, self.device);
+        self.said().tell(common, by)?;
         common.historical = self.historical;
-        common.customer = Some(self.customer);
-        common.attributes = attributes(self.attributes)?;
-        common.staff = Some(actor(self.actor, by)?);
         if let Some(tier) = &self.tier
             && shop.rank(tier).is_none()
         {
@@ -127,48 +116,9 @@ impl PlacementEvent {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoteEvent {
-    customer: CustomerData,
-    channel: Option<Channel>,
-    location: Option<String>,
-    device: Option<String>,
-    note: String,
-    /// For staff only, unless it says otherwise.
-    #[serde(default = "yes")]
-    internal: bool,
-    actor: Option<String>,
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoteEdit {
-    customer: CustomerData,
-    channel: Option<Channel>,
-    location: Option<String>,
-    device: Option<String>,
-    /// The event that wrote the note.
-    edits: EventName,
-    /// `null` withdraws it. It must be said, so that nothing is withdrawn by leaving it out.
-    #[serde(deserialize_with = "Option::deserialize")]
-    note: Option<String>,
-    #[serde(default = "yes")]
-    internal: bool,
-    actor: Option<String>,
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
-}
-
 impl NoteEvent {
-    pub fn check(self, common: &mut Common, by: &Sender) -> Result<Body, Refusal> {
-        (common.channel, common.location, common.device) =
-            (self.channel, self.location, self.device);
-        common.customer = Some(self.customer);
-        common.attributes = attributes(self.attributes)?;
-        common.staff = Some(actor(self.actor, by)?);
+    pub fn check(mut self, common: &mut Common, by: &Sender) -> Result<Body, Refusal> {
+        self.said().tell(common, by)?;
         common.note = Some(text(self.note)?);
         Ok(Body::Note(NoteChange {
             edits: None,
@@ -179,12 +129,8 @@ impl NoteEvent {
 }
 
 impl NoteEdit {
-    pub fn check(self, common: &mut Common, by: &Sender) -> Result<Body, Refusal> {
-        (common.channel, common.location, common.device) =
-            (self.channel, self.location, self.device);
-        common.customer = Some(self.customer);
-        common.attributes = attributes(self.attributes)?;
-        common.staff = Some(actor(self.actor, by)?);
+    pub fn check(mut self, common: &mut Common, by: &Sender) -> Result<Body, Refusal> {
+        self.said().tell(common, by)?;
         common.note = self.note.map(text).transpose()?;
         Ok(Body::Note(NoteChange {
             edits: Some(self.edits),
@@ -210,15 +156,6 @@ fn reason(given: String) -> Result<String, Refusal> {
         );
     }
     bounded(given, limits::REASON_BYTES_MAX, "/data/reason")
-}
-
-/// Who did it: whom the event names, or the key that sent it.
-fn actor(given: Option<String>, by: &Sender) -> Result<String, Refusal> {
-    match given {
-        Some(actor) if actor.trim().is_empty() => malformed("/data/actor", "actor is empty"),
-        Some(actor) => short(actor, "/data/actor"),
-        None => Ok(by.name.to_string()),
-    }
 }
 
 fn yes() -> bool {

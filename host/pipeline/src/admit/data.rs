@@ -1,6 +1,7 @@
 //! The `data` of each kind of event: typed, unknown fields refused.
 
 use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
+use super::products::CatalogueEvent;
 use super::returns::{AboutSale, ReturnEvent};
 use super::sale::SaleData;
 use super::tags::{AssignedEvent, TagEvent, tag};
@@ -13,6 +14,7 @@ use crate::event::{
     ProfileChange, Visit,
 };
 use crate::limits;
+use crate::products;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::{ProfileMode, Shop};
 use crate::token::{self, Token, TokenError};
@@ -228,6 +230,7 @@ pub(super) fn read(
         "tag.added" | "tag.removed" => {
             typed::<TagEvent>(data)?.check(kind == "tag.added", common, shop, by, at)
         }
+        products::KIND => typed::<CatalogueEvent>(data)?.check(common, shop),
         "tags.assigned" => typed::<AssignedEvent>(data)?.check(common, shop, by),
         "return.completed" => typed::<ReturnEvent>(data)?.check(common, shop),
         "sale.voided" => typed::<AboutSale>(data)?.voided(common),

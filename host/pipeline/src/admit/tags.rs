@@ -1,47 +1,35 @@
 //! Tags as they come in: in the registry's spelling, and only from whom it lets set them.
 
-use super::data::{Common, CustomerData, attributes, instant_after, own_id, short};
+use super::data::{Common, instant_after, own_id, short};
+use super::said::{actor, acts};
 use super::sender::Sender;
 use crate::change::CustomerId;
-use crate::event::{Body, Channel, Instant, TagChange};
+use crate::event::{Body, Instant, TagChange};
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::{SetBy, Shop, TagPolicy};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TagEvent {
-    customer: CustomerData,
-    channel: Option<Channel>,
-    location: Option<String>,
-    device: Option<String>,
-    tag: String,
-    /// When the tag ends by itself.
-    until: Option<String>,
-    /// Who did it and why, for acts of staff.
-    actor: Option<String>,
-    reason: Option<String>,
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
+acts! {
+    TagEvent {
+        tag: String,
+        /// When the tag ends by itself.
+        until: Option<String>,
+        /// Why, for acts of staff.
+        reason: Option<String>,
+    }
 }
 
 impl TagEvent {
     pub fn check(
-        self,
+        mut self,
         added: bool,
         common: &mut Common,
         shop: &Shop,
         by: &Sender,
         at: Instant,
     ) -> Result<Body, Refusal> {
-        (common.channel, common.location, common.device) =
-            (self.channel, self.location, self.device);
-        let actor = self.actor.unwrap_or_else(|| by.name.to_string());
-        common.staff = Some(short(actor, "/data/actor")?);
-        common.customer = Some(self.customer);
-        common.attributes = attributes(self.attributes)?;
+        self.said().tell(common, by)?;
         if let Some(reason) = self.reason {
             common
                 .attributes
@@ -101,8 +89,8 @@ impl AssignedEvent {
         for id in &self.list {
             own_id(&id.0)?;
         }
-        let actor = self.actor.unwrap_or_else(|| by.name.to_string());
-        common.staff = Some(short(actor.clone(), "/data/actor")?);
+        let actor = actor(self.actor, by)?;
+        common.staff = Some(actor.clone());
         let assigned = AssignedEvent {
             tag: tag(&self.tag, "/data/tag", shop, by)?,
             actor: Some(actor),

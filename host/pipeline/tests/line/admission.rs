@@ -2,8 +2,9 @@
 
 use crate::{Bench, event, sale};
 use serde_json::{Value, json};
-use stampcard_pipeline::catalogue::{KINDS, Support};
+use stampcard_pipeline::catalogue::{KINDS, SCHEMAS, Support, schema_of};
 use stampcard_pipeline::limits;
+use stampcard_pipeline::outcome::Status;
 
 const NOON: &str = "2024-05-01T12:00:00-04:00";
 
@@ -325,6 +326,49 @@ fn every_example_of_the_catalogue_does_what_its_entry_says() {
             kind.name
         );
     }
+}
+
+#[test]
+fn an_event_that_names_its_version_is_the_one_that_names_none_and_an_unknown_one_is_refused() {
+    let told = |schema: Value| {
+        let mut event = sale("1", NOON, "ana@example.com", 3_749);
+        event["dataschema"] = schema;
+        event
+    };
+    let schema = |kind: &str, version: &str| json!(schema_of(kind, version));
+    let (unnamed, named) = (Bench::new(), Bench::new());
+    let mut plain = told(Value::Null);
+    plain.as_object_mut().unwrap().remove("dataschema");
+    let before = unnamed.tell(&plain).unwrap();
+    let now = named.tell(&told(schema("sale.completed", "v1"))).unwrap();
+    assert_eq!(now, before, "both are read the same");
+    assert_eq!(
+        named.store.inner.borrow().journal[0].0,
+        unnamed.store.inner.borrow().journal[0].0
+    );
+    // A till that was brought up to date in between sends again what it sent before.
+    let again = unnamed.tell(&told(schema("sale.completed", "v1"))).unwrap();
+    assert_eq!(again.status, Status::Duplicate);
+    for (schema, code, words) in [
+        (
+            schema("sale.completed", "v2"),
+            "unknown-data-version",
+            "it reads v1 of sale.completed",
+        ),
+        (json!(SCHEMAS), "unknown-data-version", "it reads v1"),
+        (
+            schema("tag.added", "v1"),
+            "data-of-another-kind",
+            "\"tag.added\"",
+        ),
+        (json!(7), "malformed", "must be a string"),
+    ] {
+        let refusal = Bench::new().tell(&told(schema)).unwrap_err();
+        assert_eq!((refusal.code(), refusal.pointer()), (code, "/dataschema"));
+        assert!(refusal.to_string().contains(words), "{refusal}");
+    }
+    let own = told(json!("https://tills.example/sale-2024.json"));
+    assert_eq!(Bench::new().tell(&own).unwrap().status, Status::Applied);
 }
 
 #[test]

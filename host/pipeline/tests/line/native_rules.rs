@@ -78,6 +78,7 @@ pub fn plugin(name: &str, role: Role) -> Plugin {
         limits: Default::default(),
         quarantine: None,
         campaigns: None,
+        messages_to: None,
     }
 }
 

@@ -642,6 +642,48 @@ fn an_import_moves_the_customer_and_sends_nothing() {
 }
 
 #[test]
+fn a_plugin_that_writes_to_segments_writes_to_nobody_else_and_leaves_tasks_to_staff() {
+    let planned = |targets: &[&str]| {
+        let mut bench = Bench::new();
+        let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+        bench.rules.plugins[3].messages_to = Some(MessagesTo::Segments(targets));
+        bench.rules.follow_ups = Box::new(|_, _| {
+            let task = FollowUp {
+                channel: "task".into(),
+                ..follow_up("call", "call", None)
+            };
+            Ok(FollowUpAnswer {
+                follow_ups: vec![follow_up("thanks", "thanks", None), task],
+                ..Default::default()
+            })
+        });
+        let sold = bench.tell(&sale("1", "2024-05-01T10:00:00Z", ANA, 1_000));
+        let outcome = sold.unwrap();
+        let states: Vec<_> = outcome
+            .follow_ups
+            .iter()
+            .map(|it| it.state.clone())
+            .collect();
+        (format!("{states:?}"), outcome.notes.join("; "))
+    };
+    // The first sale makes somebody `fresh`, and not `regular`.
+    let (states, notes) = planned(&["regular", "fresh"]);
+    assert_eq!(
+        (states.as_str(), notes.as_str()),
+        (r#"["planned", "planned"]"#, "")
+    );
+    let (states, notes) = planned(&["regular", "lapsed"]);
+    assert_eq!(states, r#"["planned"]"#, "the task alone");
+    assert_eq!(
+        notes,
+        "thanks is not planned: follow-ups writes to regular and lapsed, and the customer is not among them"
+    );
+    let (states, notes) = planned(&[]);
+    assert_eq!(states, r#"["planned"]"#, "the task alone");
+    assert!(notes.contains("writes to nobody"), "{notes}");
+}
+
+#[test]
 fn a_kind_of_the_shops_own_plans_nothing_until_the_shop_has_named_it() {
     for (named, planned) in [(false, 0), (true, 1)] {
         let mut bench = Bench::with(|file| {

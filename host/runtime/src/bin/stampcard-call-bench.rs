@@ -38,6 +38,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         file: file.unwrap_or_else(|| MANIFEST.into()),
         component: Some(std::fs::read(component)?),
         schema: None,
+        was_live: false,
     };
     let shop = Shop::new(toml::from_str::<ShopFile>(SHOP)?)?;
     let engine = Engine::new(&std::env::temp_dir().join("stampcard-call-bench"))?;

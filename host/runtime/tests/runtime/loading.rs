@@ -1,7 +1,7 @@
 //! What is refused when a plugin is loaded, and with which words.
 
 use crate::given::{book, candidate, component, engine, engine_with, hostile, input, sale, shop};
-use stampcard_pipeline::rules::{Amount, Role, Rules};
+use stampcard_pipeline::rules::{Amount, MessagesTo, Role, Rules};
 use stampcard_runtime::limits::RESIDENT_MEMORY_BYTES;
 use stampcard_runtime::{
     Candidate, ComponentError, Engine, LoadError, PackPlugin, RuleBook, inspect,
@@ -195,6 +195,64 @@ fn a_configuration_must_fit_its_schema() {
 }
 
 #[test]
+fn a_plugin_that_may_write_says_to_whom() {
+    let says = |more: &str| {
+        let more = format!("{more}\n[segments.mine]\nexplain = 'Is mine.'");
+        let usurper = candidate("usurper", "usurper", "follow-up-trigger", &more);
+        let roles = "'segment-rule', 'tier-rule', 'follow-up-trigger'";
+        Candidate {
+            file: usurper.file.replace("\"follow-up-trigger\"", roles),
+            ..usurper
+        }
+    };
+    for (more, words) in [
+        (
+            "",
+            "usurper.toml: `messages_to` is missing: a follow-up trigger says whom its messages are for",
+        ),
+        (
+            "messages_to = 'all'",
+            "`messages_to` must be a list of segments, \"everybody\" or \"as-configured\"",
+        ),
+        (
+            "messages_to = true",
+            "`messages_to` must be a list of texts",
+        ),
+        (
+            "messages_to = ['mint']",
+            "usurper writes to the segment `mint`, which no plugin decides; did you mean `mine`?",
+        ),
+    ] {
+        let refusal = refusal(says(more));
+        assert!(refusal.contains(words), "{more}: {refusal}");
+    }
+    for (more, said) in [
+        ("messages_to = 'everybody'", MessagesTo::Everybody),
+        (
+            "messages_to = ['mine']",
+            MessagesTo::Segments(vec!["mine".into()]),
+        ),
+        ("messages_to = []", MessagesTo::Segments(Vec::new())),
+        ("messages_to = 'as-configured'", MessagesTo::AsConfigured),
+    ] {
+        let book = book(vec![says(more)]);
+        assert!(
+            book.not_loaded().is_empty(),
+            "{more}: {:?}",
+            book.not_loaded()
+        );
+        assert_eq!(book.plugins()[0].messages_to, Some(said));
+    }
+    let from_before = Candidate {
+        was_live: true,
+        ..says("")
+    };
+    let book = book(vec![from_before]);
+    assert!(book.not_loaded().is_empty(), "{:?}", book.not_loaded());
+    assert_eq!(book.plugins()[0].messages_to, None);
+}
+
+#[test]
 fn a_manifest_is_wrong_in_clear_words() {
     let file = |text: &str| Candidate {
         file: text.into(),
@@ -278,6 +336,7 @@ fn a_pack_is_its_own_manifest_with_the_operators_file_above_it() {
         file: file.into(),
         component: None,
         schema: None,
+        was_live: false,
     };
     let book = RuleBook::load(engine(), &shop(), vec![candidate], &[pack], None);
     assert!(book.not_loaded().is_empty(), "{:?}", book.not_loaded());

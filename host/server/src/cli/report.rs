@@ -4,8 +4,8 @@ use super::{End, Run, say, say_json, time};
 use crate::clock;
 use crate::config::Folder;
 use crate::http::tags::{self, Tags};
-use crate::reports::{self, DAYS_DEFAULT, DAYS_MAX, MovementsReport, SegmentsReport};
-use crate::table::{Side, number, table};
+use crate::reports::{self, DAYS_DEFAULT, DAYS_MAX, MovementsReport, PricesReport, SegmentsReport};
+use crate::table::{Side, money, number, table};
 use clap::{Args, Subcommand};
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::shop::Shop;
@@ -13,12 +13,13 @@ use stampcard_store::{Reads, RuleBook};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Report on segments and tags, also while the shop is open.
+/// Report on segments, tags and prices, also while the shop is open.
 #[derive(Subcommand)]
 pub enum Report {
     Segments(Segments),
     Movements(Movements),
     Tags(TagsOf),
+    Prices(Prices),
 }
 
 /// Every segment: its size, what moved, which rules look at it, and what may want tidying up.
@@ -70,6 +71,17 @@ pub struct TagsOf {
     json: bool,
 }
 
+/// Lines of the newest sales that were sold at another price than the catalogue has.
+#[derive(Args)]
+#[command(after_help = "Example:\n  stampcard report prices shop")]
+pub struct Prices {
+    /// The shop's folder.
+    dir: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error(
     "no rules were ever live in this shop; `stampcard serve` and `stampcard ingest` bring them live"
@@ -83,6 +95,7 @@ impl Report {
             Report::Segments(segments) => segments.run(),
             Report::Movements(movements) => movements.run(),
             Report::Tags(tags) => tags.run(),
+            Report::Prices(prices) => prices.run(),
         }
     }
 }
@@ -245,4 +258,49 @@ fn tell_tags(tags: &Tags) -> String {
         tags.one_off,
         tell_advice(advice)
     )
+}
+
+impl Prices {
+    fn run(self) -> Run {
+        let (reads, _, shop) = open(&self.dir)?;
+        let report = reports::prices(&reads, &shop.file.currency, clock::now())?;
+        match self.json {
+            true => say_json(&report)?,
+            false => say(tell_prices(&report, shop.minor_units))?,
+        }
+        Ok(End::Done)
+    }
+}
+
+fn tell_prices(report: &PricesReport, minor_units: u32) -> String {
+    let looked_at = format!(
+        "{} lines of sales among the newest {} events; {} of them have a price in the catalogue, and {} were sold at another one.",
+        number(report.lines as i64),
+        number(i64::from(report.events)),
+        number(report.compared as i64),
+        number(report.differing as i64),
+    );
+    if report.products.is_empty() {
+        return looked_at;
+    }
+    let row = |found: &reports::MispricedProduct| {
+        vec![
+            found.product.clone(),
+            found.variant.clone().unwrap_or_else(|| "-".into()),
+            money(found.price, minor_units),
+            money(found.sold_at, minor_units),
+            number(found.lines as i64),
+            format!("{}/{}", found.source, found.id),
+        ]
+    };
+    let heads = [
+        ("product", Side::Left),
+        ("variant", Side::Left),
+        ("catalogue", Side::Right),
+        ("sold at", Side::Right),
+        ("lines", Side::Right),
+        ("newest sale", Side::Left),
+    ];
+    let rows: Vec<_> = report.products.iter().map(row).collect();
+    format!("{}\n\n{looked_at}", table(&heads, &rows))
 }

@@ -8,7 +8,7 @@ use super::history::places;
 use super::page::{Page, Paging};
 use super::problem::{Problem, bad_request};
 use super::profile::{Customer, record, view};
-use super::tags::WhoIs;
+use super::tag_jobs::WhoIs;
 use crate::clock;
 use axum::Json;
 use axum::body::Body;

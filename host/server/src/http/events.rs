@@ -4,6 +4,7 @@ use super::Door;
 use super::ask::{ContentType, Query, body};
 use super::auth::Caller;
 use super::decision::{Step, steps};
+use super::devices::Speaker;
 use super::event_view::EventView;
 use super::limits;
 use super::problem::{Problem, bad_request, not_found, too_large};
@@ -45,7 +46,9 @@ pub async fn take(
     match read(&headers, given).await? {
         Sent::One(event) => {
             let wants_card = is_recognition(&event);
+            let speaker = Speaker::of(&event);
             let outcome = door.submit(event, caller.sender()).await?;
+            door.heard_of(speaker);
             let whom = outcome.customer.as_ref().filter(|_| wants_card);
             let card = match whom.map(|customer| CustomerId(customer.id.clone())) {
                 Some(id) => card_in_time(&door, id).await,
@@ -56,12 +59,16 @@ pub async fn take(
         Sent::Batch(events) => {
             let more = events.len().saturating_sub(1);
             door.quota.take_more(caller.key, more, Instant::now());
-            let answers = door
-                .submit_all(events, caller.sender())
-                .await
+            let speakers: Vec<_> = events.iter().map(|event| Speaker::of(event)).collect();
+            let answers = door.submit_all(events, caller.sender()).await;
+            let answers = answers
                 .into_iter()
-                .map(|answer| match answer {
-                    Ok(outcome) => BatchItem::Outcome(Box::new(outcome)),
+                .zip(speakers)
+                .map(|(answer, speaker)| match answer {
+                    Ok(outcome) => {
+                        door.heard_of(speaker);
+                        BatchItem::Outcome(Box::new(outcome))
+                    }
                     Err(problem) => BatchItem::Problem(problem),
                 });
             Ok(Json(answers.collect::<Vec<_>>()).into_response())
@@ -100,7 +107,12 @@ pub async fn preview(
     given: Body,
 ) -> Result<Json<Outcome>, Problem> {
     match read(&headers, given).await? {
-        Sent::One(event) => Ok(Json(door.preview(event, caller.sender()).await?)),
+        Sent::One(event) => {
+            let speaker = Speaker::of(&event);
+            let outcome = door.preview(event, caller.sender()).await?;
+            door.heard_of(speaker);
+            Ok(Json(outcome))
+        }
         Sent::Batch(_) => Err(bad_request(
             "one-at-a-time",
             "a preview is of one event: nothing of a first would be there for a second",

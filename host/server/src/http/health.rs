@@ -6,6 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use serde::Serialize;
+use stampcard_pipeline::admit::ENVELOPE;
+use stampcard_pipeline::catalogue::DATA_VERSIONS;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -14,12 +16,19 @@ pub struct Alive {
     /// Always `alive`.
     pub status: &'static str,
     pub version: &'static str,
+    /// The envelope that events come in.
+    pub cloudevents: &'static str,
+    /// The versions of their data that are read side by side; an event that names none is of the
+    /// first.
+    pub data_versions: Vec<&'static str>,
 }
 
 pub async fn alive() -> Json<Alive> {
     Json(Alive {
         status: "alive",
         version: env!("CARGO_PKG_VERSION"),
+        cloudevents: ENVELOPE,
+        data_versions: DATA_VERSIONS.to_vec(),
     })
 }
 

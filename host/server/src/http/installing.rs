@@ -45,6 +45,7 @@ impl NewPlugin {
             file: self.manifest,
             component,
             schema: self.schema,
+            was_live: false,
         })
     }
 }

@@ -7,6 +7,7 @@ use super::front::Front;
 use super::limits;
 use super::problem::Problem;
 use crate::clock;
+use crate::devices;
 use crate::disk;
 use crate::figures::Figures;
 use crate::merchant::Health;
@@ -20,7 +21,7 @@ use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::rules::Rules;
 use stampcard_runtime::LibraryFigures;
 use stampcard_store::Round;
-use stampcard_store::reads::{Backlog, Counters, Recent};
+use stampcard_store::reads::{Backlog, Counters, PriceCheck, Recent};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{Display, Write};
 use std::sync::Arc;
@@ -32,6 +33,9 @@ use tokio::time::timeout;
 const BUCKETS: [f64; 13] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
+
+/// Events whose lines are compared with the catalogue.
+const PRICED_EVENTS: u32 = 1_000;
 
 /// What the HTTP door counts.
 #[derive(Default)]
@@ -156,6 +160,7 @@ struct Gathered {
     /// Customers to whom each plugin owes an answer.
     owed: Vec<(String, u64)>,
     round: Option<Round>,
+    prices: PriceCheck,
     now: Instant,
 }
 
@@ -168,6 +173,7 @@ async fn gather(door: Arc<Door>) -> Result<Gathered, Problem> {
             recent: reads.recent(now)?,
             owed: reads.owed()?,
             round: reads.newest_round()?,
+            prices: reads.price_check(PRICED_EVENTS, 0)?,
             now,
         })
     })
@@ -186,6 +192,8 @@ impl Gathered {
             &self.counters,
             live.number,
         );
+        page.prices(&self.prices);
+        page.devices(merchant.devices().count(live.number));
         let disk = disk::room(&merchant.folder().data()).ok();
         let Gathered {
             counters,
@@ -194,6 +202,7 @@ impl Gathered {
             owed,
             round,
             now,
+            ..
         } = self;
         let plugins = live.book.plugins().iter();
         let round = round.as_ref().filter(|round| round.ended_at.is_none());
@@ -468,6 +477,44 @@ impl Text {
             "1 if the shop is open, 0 if it could not be opened.",
         );
         self.sample(&[], u64::from(is_open));
+    }
+
+    fn prices(&mut self, check: &PriceCheck) {
+        let gauges = [
+            (
+                "stampcard_recent_lines_compared",
+                "Lines of sales among the newest 1,000 events whose product has a price in the catalogue.",
+                check.compared,
+            ),
+            (
+                "stampcard_recent_lines_mispriced",
+                "Those of them that were sold at another price.",
+                check.differing,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            self.metric(name, "gauge", help);
+            self.sample(&[], value);
+        }
+    }
+
+    fn devices(&mut self, count: devices::Count) {
+        let gauges = [
+            (
+                "stampcard_devices",
+                "Tills and web stores that have said who they are.",
+                count.known,
+            ),
+            (
+                "stampcard_devices_behind",
+                "Those that have not called since other rules went live.",
+                count.behind,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            self.metric(name, "gauge", help);
+            self.sample(&[], value);
+        }
     }
 
     fn http(&mut self, meters: &Meters) {

@@ -8,6 +8,8 @@ mod ask;
 pub mod auth;
 mod customers;
 mod decision;
+mod devices;
+mod effect;
 mod event_view;
 mod events;
 mod front;
@@ -26,6 +28,7 @@ mod orders;
 mod page;
 mod plugins;
 mod problem;
+mod products;
 mod profile;
 mod profile_rules;
 mod quota;
@@ -35,6 +38,7 @@ mod rules;
 mod schema;
 mod segments;
 mod stream;
+mod tag_jobs;
 mod tag_list;
 pub mod tags;
 mod tier;
@@ -48,6 +52,7 @@ use around::Around;
 use auth::{Caller, KeyHash, Role};
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -363,6 +368,10 @@ async fn only_for(
         ask::no_query().into_response()
     };
     left.tell(response.headers_mut());
+    let live = door.merchant.live().number;
+    response
+        .headers_mut()
+        .insert(devices::RULE_BOOK, HeaderValue::from(live));
     response
 }
 

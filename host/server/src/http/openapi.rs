@@ -142,7 +142,7 @@ fn responses(route: &Route) -> Value {
     });
     let mut told = answer.headers.clone();
     if route.may.is_some() {
-        told.extend(QUOTA_HEADERS);
+        told.extend(KEY_HEADERS);
     }
     if !told.is_empty() {
         let headers = told.iter().map(|(name, about)| {
@@ -170,8 +170,8 @@ fn responses(route: &Route) -> Value {
     Value::Object(responses)
 }
 
-/// What every answer behind a key says of the key's quota.
-const QUOTA_HEADERS: [(&str, &str); 2] = [
+/// What every answer behind a key says: of the key's quota, and of the rules.
+const KEY_HEADERS: [(&str, &str); 3] = [
     (
         "RateLimit-Policy",
         "The key's quota: requests `q` in `w` seconds.",
@@ -179,6 +179,10 @@ const QUOTA_HEADERS: [(&str, &str); 2] = [
     (
         "RateLimit",
         "What is left of it: requests `r`, and the seconds `t` until all of it is back.",
+    ),
+    (
+        "Stampcard-Rule-Book",
+        "The number of the rule book that is live. When it is another one than before, read what you keep of the shop's policies again.",
     ),
 ];
 

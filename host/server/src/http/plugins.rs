@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use stampcard_pipeline::outcome::Time;
-use stampcard_pipeline::rules::{Plugin, Role, Rules};
+use stampcard_pipeline::rules::{MessagesTo, Plugin, Role, Rules};
 use stampcard_store::{Round, RuleBook};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,6 +119,13 @@ pub struct PluginInfo {
     pub segments: BTreeMap<String, String>,
     pub tiers: BTreeMap<String, String>,
     pub tags: BTreeMap<String, String>,
+    /// Whom its messages are for: `segments`, `everybody`, or `as-configured` where each of its rules
+    /// says it. Absent for a plugin that plans none, or that went live before it had to be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_to: Option<&'static str>,
+    /// Those segments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub target_segments: Vec<String>,
     /// `live`, or `quarantined`: it failed for too many customers and is not called.
     pub state: &'static str,
     /// Why it is quarantined.
@@ -242,6 +249,15 @@ fn plugin_info(
         segments: owned(&plugin.segments),
         tiers: owned(&plugin.tiers),
         tags: owned(&plugin.tags),
+        messages_to: plugin.messages_to.as_ref().map(|said| match said {
+            MessagesTo::Everybody => "everybody",
+            MessagesTo::AsConfigured => "as-configured",
+            MessagesTo::Segments(_) => "segments",
+        }),
+        target_segments: match &plugin.messages_to {
+            Some(MessagesTo::Segments(targets)) => targets.clone(),
+            _ => Vec::new(),
+        },
     }
 }
 

@@ -17,6 +17,9 @@ pub struct RulesAsked {
     /// Where the till stands; the shop's own rules, if it is not given.
     #[param(example = "soho")]
     pub location: Option<String>,
+    /// Which device asks, as it calls itself in its events.
+    #[param(example = "till-7")]
+    pub device: Option<String>,
 }
 
 /// What a profile must and may have.
@@ -76,6 +79,9 @@ pub async fn profile_rules(
     {
         let detail = "merchant.toml has no location with this id";
         return Err(not_found("no-such-location", detail));
+    }
+    if let Some(device) = &asked.device {
+        door.heard_of_device(device, asked.location.as_deref());
     }
     let missed = door.merchant.figures().missed_fields();
     Ok(Json(ProfileRules {

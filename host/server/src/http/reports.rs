@@ -4,10 +4,11 @@ use super::Door;
 use super::ask::{At, Query};
 use super::problem::{Problem, bad_request};
 use crate::clock;
-use crate::reports::{self, DAYS_DEFAULT, DAYS_MAX, MovementsReport, SegmentsReport};
+use crate::reports::{self, DAYS_DEFAULT, DAYS_MAX, MovementsReport, PricesReport, SegmentsReport};
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::rules::Rules;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -55,13 +56,7 @@ pub async fn movements(
     State(door): State<Arc<Door>>,
     Query(asked): Query<MovementsAsked>,
 ) -> Result<Json<MovementsReport>, Problem> {
-    let to = asked.to.map_or_else(clock::now, |to| to.0);
-    let from = asked
-        .from
-        .map_or_else(|| reports::days_before(to, DAYS_DEFAULT), |from| from.0);
-    if from < reports::days_before(to, DAYS_MAX) || from > to {
-        return Err(too_long().with("parameter", "from"));
-    }
+    let (from, to) = window(asked.from, asked.to)?;
     let live = door.merchant.live();
     let report = door
         .read(move |reads| {
@@ -70,6 +65,24 @@ pub async fn movements(
         })
         .await?;
     Ok(Json(report))
+}
+
+pub async fn prices(State(door): State<Arc<Door>>) -> Result<Json<PricesReport>, Problem> {
+    let currency = door.currency();
+    let report = door
+        .read(move |reads| Ok(reports::prices(reads, &currency, clock::now())?))
+        .await?;
+    Ok(Json(report))
+}
+
+/// The time that a report is about: 30 days up to now, where nothing else is said.
+pub(super) fn window(from: Option<At>, to: Option<At>) -> Result<(Instant, Instant), Problem> {
+    let to = to.map_or_else(clock::now, |to| to.0);
+    let from = from.map_or_else(|| reports::days_before(to, DAYS_DEFAULT), |from| from.0);
+    if from < reports::days_before(to, DAYS_MAX) || from > to {
+        return Err(too_long().with("parameter", "from"));
+    }
+    Ok((from, to))
 }
 
 fn too_long() -> Problem {

@@ -10,9 +10,9 @@ use super::auth::{
 };
 use super::page::Paging;
 use super::{
-    Door, customers, events, health, history, installing, membership, metrics, next, notes,
-    openapi, orders, plugins, profile, profile_rules, reports, rules, schema, segments, stream,
-    tag_list, tags, tier, till, tokens,
+    Door, customers, devices, effect, events, health, history, installing, membership, metrics,
+    next, notes, openapi, orders, plugins, products, profile, profile_rules, reports, rules,
+    schema, segments, stream, tag_jobs, tag_list, tags, tier, till, tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -130,7 +130,7 @@ pub fn all() -> Vec<Route> {
             .of_customer().answers::<tokens::Token>(),
         Route::get("/v1/customers/{id}/card", "readCard", till::card).may(SEES_CUSTOMERS)
             .about("What a till shows: the last purchases, tier, balance, offers and prompts.")
-            .of_customer().answers::<till::Card>(),
+            .of_customer().asks::<till::CardAsked>().answers::<till::Card>(),
         Route::get("/v1/customers/{id}/locations", "readLocations", history::locations).may(SEES_CUSTOMERS)
             .about("What the customer bought at each location.")
             .of_customer().answers::<history::Locations>(),
@@ -149,10 +149,10 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/tags", "listTags", tags::tags).may(SEES_DECISIONS)
             .about("Every tag: what it means, who may set it, how many customers have it, and what may want tidying up.")
             .answers::<tags::Tags>(),
-        Route::post("/v1/tags:bulk", "assignTag", tags::bulk).may(SENDS)
+        Route::post("/v1/tags:bulk", "assignTag", tag_jobs::bulk).may(SENDS)
             .about("Sets or clears a tag for a list of customers or for everybody whom a query finds: an event for each of them, and one for the job. Sent again with the same key it does nothing twice.")
-            .body::<tags::TagsBulk>()
-            .answers::<tags::BulkDone>().problems(&[409, 413, 415, 422]),
+            .body::<tag_jobs::TagsBulk>()
+            .answers::<tag_jobs::BulkDone>().problems(&[409, 413, 415, 422]),
         Route::get("/v1/tags:export", "exportTags", tag_list::export).may(SEES_DECISIONS)
             .about("The customers who have tags, and their tags, as a table for a spreadsheet (CSV). Taken in again with the mode replace it changes nothing.")
             .answers_text("text/csv"),
@@ -174,13 +174,16 @@ pub fn all() -> Vec<Route> {
         Route::post("/v1/segments/{key}/members", "writeMembers", segments::write_members).may(SENDS)
             .about("Puts customers on a list that is made by hand, or takes them off: an event for each of them. A segment that a rule decides takes nobody (409).")
             .in_path("key", "A tag that only people set.").body::<segments::MembersWritten>()
-            .answers::<tags::BulkDone>().problems(&[404, 409, 413, 415, 422]),
+            .answers::<tag_jobs::BulkDone>().problems(&[404, 409, 413, 415, 422]),
         Route::get("/v1/reports/segments", "reportSegments", reports::segments).may(SEES_DECISIONS)
             .about("Every segment with its size, what moved, which rules look at it, and what may want tidying up.")
             .asks::<reports::SegmentsAsked>().answers::<crate::reports::SegmentsReport>(),
         Route::get("/v1/reports/movements", "reportMovements", reports::movements).may(SEES_DECISIONS)
             .about("Who entered and who left each segment, by the days of the shop.")
             .asks::<reports::MovementsAsked>().answers::<crate::reports::MovementsReport>(),
+        Route::get("/v1/reports/prices", "reportPrices", reports::prices).may(SEES_DECISIONS)
+            .about("Lines of the newest sales that were sold at another price than the catalogue has.")
+            .answers::<crate::reports::PricesReport>(),
         Route::get("/v1/plugins", "listPlugins", plugins::plugins).may(SEES_RULES)
             .about("The plugins that are live, their health and what they use of their limits, and what could not be loaded.")
             .answers::<plugins::Plugins>(),
@@ -200,12 +203,22 @@ pub fn all() -> Vec<Route> {
             .about("What bringing a plugin live would do to the customers there are. Nothing is kept.")
             .in_path("name", "The plugin's name, as its manifest has it.").body::<installing::NewPlugin>()
             .answers::<Foreseen>().problems(&[413, 415, 422]),
+        Route::get("/v1/plugins/{name}/effect", "readEffect", effect::effect).may(SEES_RULES)
+            .about("What a plugin has done, version by version: whom it reached, what it gave, what it planned, and who bought afterwards.")
+            .in_path("name", "The plugin's name; also of one that is live no more.")
+            .asks::<effect::EffectAsked>().answers::<effect::Effect>().problems(&[404]),
+        Route::get("/v1/devices", "listDevices", devices::devices).may(SEES_DECISIONS)
+            .about("The devices that say who they are: where each stands, when it called last, and whether it has heard of the rules that are live. A device is known by `device` in its events, and in reads of cards and profile rules.")
+            .asks::<devices::DevicesAsked>().answers::<devices::DeviceList>(),
         Route::get("/v1/rules/graph", "readRulesGraph", rules::graph).may(SEES_RULES)
             .about("Which events ask which plugins, and what those may do.")
             .answers::<rules::Graph>(),
         Route::get("/v1/catalogue", "readCatalogue", rules::catalogue).may(SEES_DECISIONS)
             .about("Every kind of event: what it means, its fields and an example.")
             .answers::<rules::Catalogue>(),
+        Route::get("/v1/catalogue/products", "listProducts", products::products).may(SEES_DECISIONS)
+            .about("The products of which catalog.updated has told, each as the newest event about it has it. No rule reads them.")
+            .asks::<products::ProductsAsked>().answers_pages_of::<products::ProductView>(),
         Route::get("/v1/outbox", "listOutbox", next::outbox).may(SEES_OUTBOX)
             .about("What is planned for all customers, the next due first.")
             .asks::<Paging>().answers_pages_of::<next::FollowUp>(),

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Value, json};
-use stampcard_pipeline::catalogue::{KINDS, Support};
+use stampcard_pipeline::catalogue::{DATA_VERSIONS, KINDS, Support, schema_of};
 use stampcard_pipeline::rules::{Plugin, Role, Rules};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -116,6 +116,10 @@ pub struct KindInfo {
     pub producer: String,
     /// `processed`, `not-yet` (refused in this version) or `host-only` (made by the host).
     pub support: &'static str,
+    /// The versions of its data that are read, each as an event may name it in `dataschema`; one that
+    /// names none is of the first. Absent for kinds that are not taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dataschema: Vec<String>,
     /// The JSON Schema of its `data`; absent for kinds that are not taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -135,6 +139,10 @@ pub async fn catalogue(State(door): State<Arc<Door>>) -> Json<Catalogue> {
             Support::NotYet => "not-yet",
             Support::HostOnly => "host-only",
         },
+        dataschema: match kind.support {
+            Support::Processed => data_versions(kind.name),
+            Support::NotYet | Support::HostOnly => Vec::new(),
+        },
         schema: (kind.support == Support::Processed).then(|| schema::of_data(kind.name)),
         example: schema::example(kind),
     });
@@ -144,6 +152,7 @@ pub async fn catalogue(State(door): State<Arc<Door>>) -> Json<Catalogue> {
         meaning: meaning.clone(),
         producer: "this shop".into(),
         support: "processed",
+        dataschema: data_versions(name),
         schema: Some(schema::of_data(name)),
         example: json!({
             "specversion": "1.0", "source": "shop", "id": "1", "type": name, "time": schema::EXAMPLE_TIME,
@@ -153,4 +162,9 @@ pub async fn catalogue(State(door): State<Arc<Door>>) -> Json<Catalogue> {
     Json(Catalogue {
         kinds: kinds.chain(own).collect(),
     })
+}
+
+fn data_versions(kind: &str) -> Vec<String> {
+    let versions = DATA_VERSIONS.iter();
+    versions.map(|version| schema_of(kind, version)).collect()
 }

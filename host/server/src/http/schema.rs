@@ -60,6 +60,7 @@ pub fn name_of_data(kind: &str) -> &'static str {
         "tier.overridden" => "PlacementData",
         "note.added" => "NoteData",
         "note.edited" => "NoteEditData",
+        "catalog.updated" => "CatalogueData",
         "visit.counted" => "VisitData",
         _ => "OtherData",
     }

@@ -5,7 +5,8 @@ use super::auth::Caller;
 use super::membership::meaning;
 use super::page::{Page, Paging};
 use super::problem::{Problem, bad_request, not_found};
-use super::tags::{self, BulkAction, BulkDone, TagInfo, TagsBulk, WhoIs};
+use super::tag_jobs::{BulkAction, BulkDone, TagsBulk, WhoIs, assign};
+use super::tags::{self, TagInfo};
 use super::{Door, limits};
 use crate::merchant::Live;
 use crate::reports::{self, Uses};
@@ -231,7 +232,7 @@ pub async fn write_members(
         actor: written.actor,
         reason: written.reason,
     };
-    Ok(Json(tags::assign(&door, &caller, &job).await?))
+    Ok(Json(assign(&door, &caller, &job).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -7,7 +7,7 @@ use super::auth::Caller;
 use super::customers::Looked;
 use super::limits;
 use super::problem::{Problem, bad_request};
-use super::tags::{BulkAction, BulkDone, TagsBulk, WhoIs, assign};
+use super::tag_jobs::{BulkAction, BulkDone, TagsBulk, WhoIs, assign};
 use crate::csv;
 use axum::Json;
 use axum::body::Body;

@@ -1,6 +1,7 @@
 //! What a till shows of one customer: the balance, and the card.
 
 use super::Door;
+use super::ask::Query;
 use super::event_view::Named;
 use super::limits;
 use super::next::{Offer, prompts_of, usable};
@@ -12,7 +13,7 @@ use crate::clock;
 use crate::desk::Live;
 use axum::Json;
 use axum::extract::{Path, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{Body, Channel, Line, Money, Points};
@@ -23,7 +24,7 @@ use stampcard_store::reads::{OutboxRow, TimelineRow};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// What can be spent, and where it came from.
 #[derive(Debug, Serialize, ToSchema)]
@@ -146,13 +147,25 @@ pub struct Purchase {
     pub items: Vec<String>,
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CardAsked {
+    /// Which device shows it, as it calls itself in its events.
+    #[param(example = "till-7")]
+    pub device: Option<String>,
+}
+
 pub async fn card(
     State(door): State<Arc<Door>>,
     Path(id): Path<String>,
+    Query(asked): Query<CardAsked>,
 ) -> Result<Json<Card>, Problem> {
     let id = CustomerId(id);
     let live = door.merchant.live();
     let card = door.read(move |reads| card_of(reads, id, &live)).await?;
+    if let Some(device) = asked.device {
+        door.heard_of_device(&device, None);
+    }
     Ok(Json(card))
 }
 

@@ -3,7 +3,7 @@
 
 use super::Merchant;
 use crate::desk::{Desk, Live};
-use crate::lanes::{Lanes, NotTaken};
+use crate::lanes::Lanes;
 use serde::Serialize;
 use stampcard_pipeline::admit::Arrival;
 use stampcard_pipeline::event::{Instant, RulesChanged};
@@ -16,7 +16,6 @@ use stampcard_pipeline::store::StoreError;
 use stampcard_store::{Affected, NewRound, Progress, Round, RuleBook};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -205,25 +204,14 @@ pub(crate) fn go_on(
 /// Asks the next ones of a round. False if they could not be asked: they are the next ones still.
 fn ask_some(desk: &Desk, lanes: &Lanes, round: &Round, at: Instant) -> Result<bool, StoreError> {
     let affected = desk.store.reads().next_affected(round, BATCH)?;
-    let (tell, told) = mpsc::channel();
-    for one in &affected {
-        let tell = tell.clone();
-        let customer = one.customer.clone();
-        let reply = Box::new(move |outcome: Result<Outcome, Refusal>| {
-            if let Err(refusal) = &outcome {
-                tracing::error!(customer = customer.0, %refusal, "a customer could not be asked again");
-            }
-            // Nobody listens any more if the rest could not be sent.
-            let _ = tell.send(outcome);
-        });
+    let batch = affected.iter().map(|one| {
         let arrival = arrival(one, round.rule_book, &round.asks, at);
-        match lanes.send_own(&one.customer, arrival, reply) {
-            Ok(()) => {}
-            // The shop is closing; the round goes on when it opens again.
-            Err(NotTaken::Closed | NotTaken::Full) => return Ok(false),
-        }
-    }
-    drop(tell);
+        (one.customer.clone(), arrival)
+    });
+    let Some(told) = lanes.send_all_own(batch, "a customer could not be asked again") else {
+        // The shop is closing; the round goes on when it opens again.
+        return Ok(false);
+    };
     let mut progress = round.progress;
     for outcome in told {
         match outcome {

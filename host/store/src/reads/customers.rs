@@ -1,6 +1,6 @@
 //! One customer, and how customers are found.
 
-use super::Reads;
+use super::{END_OF_HISTORY, Reads};
 use crate::error::Trouble;
 use crate::people::words;
 use crate::row::{self, instant, some_instant};
@@ -254,12 +254,7 @@ impl Reads {
         before: Option<&Position>,
         limit: u32,
     ) -> Result<Vec<TimelineRow>, StoreError> {
-        let end = Position {
-            at: Instant(i64::MAX),
-            source: String::new(),
-            id: String::new(),
-        };
-        let before = before.unwrap_or(&end);
+        let before = before.unwrap_or(&END_OF_HISTORY);
         self.read(|sql| {
             let mut rows = Vec::new();
             sql.each::<Trouble>(

@@ -1,10 +1,10 @@
 //! What a customer bought, as whoever stands at a counter wants to find it again.
 
-use super::Reads;
+use super::{END_OF_HISTORY, Reads};
 use crate::error::Trouble;
 use crate::row;
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::{Event, Instant, Points, Position, Sale};
+use stampcard_pipeline::event::{Event, Points, Position, Sale};
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::store::StoreError;
 
@@ -28,12 +28,7 @@ impl Reads {
         before: Option<&Position>,
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError> {
-        let end = Position {
-            at: Instant(i64::MAX),
-            source: String::new(),
-            id: String::new(),
-        };
-        let before = before.unwrap_or(&end);
+        let before = before.unwrap_or(&END_OF_HISTORY);
         self.read(|sql| {
             let mut orders = Vec::new();
             sql.find::<()>(

@@ -208,6 +208,7 @@ impl TestRules {
             tags: Vec::new(),
             limits: Default::default(),
             campaigns: None,
+            messages_to: None,
         };
         let owned = |keys: &[&str]| {
             keys.iter()
@@ -283,8 +284,15 @@ impl Rules for TestRules {
         answered(answer)
     }
 
-    /// A point for each whole dollar, and ten more for those who are silver before the sale.
+    /// A point for each whole dollar, and ten more for those who are silver before the sale. It fails at
+    /// the event "failing".
     fn point_formula(&self, _: usize, event: &Arc<Event>, input: &Input) -> Call<PointAnswer> {
+        if event.id == "failing" {
+            return Call {
+                result: Err(Failure::Stack),
+                usage: Usage::default(),
+            };
+        }
         let mut answer = PointAnswer::default();
         let mut award = |amount: Amount, reason: &str| {
             answer.awards.push(Award {
