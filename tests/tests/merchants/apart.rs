@@ -377,7 +377,8 @@ fn a_shop_that_keeps_its_requests_open_is_turned_away_and_no_other() {
     while turned_away < 5 {
         let answer = server.post_as(&soho.pos, "/v1/events", &bought("1", "ana"));
         if answer.status == 503 {
-            assert_eq!(answer.body["code"], "overloaded", "{}", answer.body);
+            let code = &answer.body["code"];
+            assert_eq!(code, "overloaded", "{} {}", answer.body, server.log());
             turned_away += 1;
         } else {
             turned_away = 0;
