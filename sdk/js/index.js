@@ -83,20 +83,12 @@ export const kept = (original, first) => read(original.kept, first);
 
 const read = (bytes, first) => (bytes == null ? first : JSON.parse(fromUtf8(bytes)));
 
-// QuickJS has no TextDecoder.
-export const fromUtf8 = (bytes) => {
-  let percent = "";
-  for (const byte of bytes) percent += "%" + (byte + 256).toString(16).slice(1);
-  return decodeURIComponent(percent);
-};
+// QuickJS has no TextEncoder. What is remembered may have 4 KiB, and a loop over them would take most of
+// the fuel of a call, so these are made of what is there in native code.
 
-export const toUtf8 = (text) => {
-  const bytes = [];
-  for (const part of encodeURIComponent(text).match(/%..|[^%]/g) ?? []) {
-    bytes.push(part.length === 3 ? parseInt(part.slice(1), 16) : part.charCodeAt(0));
-  }
-  return new Uint8Array(bytes);
-};
+export const toUtf8 = (text) => Uint8Array.fromBase64(btoa(unescape(encodeURIComponent(text))));
+
+export const fromUtf8 = (bytes) => decodeURIComponent(escape(atob(bytes.toBase64())));
 
 // ------------------------------------------------------------------ answers
 

@@ -110,7 +110,9 @@ impl Contract {
             _ => None,
         };
         match &self.get(id).kind {
-            TypeDefKind::Record(record) => record.fields.iter().filter_map(|it| of(&it.ty)).collect(),
+            TypeDefKind::Record(record) => {
+                record.fields.iter().filter_map(|it| of(&it.ty)).collect()
+            }
             TypeDefKind::Variant(variant) => {
                 let payloads = variant.cases.iter().filter_map(|case| case.ty.as_ref());
                 payloads.filter_map(of).collect()

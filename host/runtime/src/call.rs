@@ -150,7 +150,10 @@ pub(crate) fn time_reused<D: Decided>(
         let answer = call.decide_in::<D>(&instance, input);
         matches!(answer, Ok(Ok(_))).then(|| began.elapsed())
     };
-    std::iter::repeat_with(one).map_while(|took| took).take(times).collect()
+    std::iter::repeat_with(one)
+        .map_while(|took| took)
+        .take(times)
+        .collect()
 }
 
 /// Lets a plugin look at its configuration, as before every call.

@@ -37,7 +37,11 @@ pub fn carry(root: &Path, out: &Path) {
         files.extend(files_of(&root.join("sdk/js"), part));
     }
     table(&mut code, "JAVASCRIPT", &files);
-    table(&mut code, "TEMPLATES", &files_of(&root.join("sdk"), "templates"));
+    table(
+        &mut code,
+        "TEMPLATES",
+        &files_of(&root.join("sdk"), "templates"),
+    );
     writeln!(code, "pub static LOCK: &str = include_str!({lock:?});").expect(TEXT);
     write(&out.join("sdk.rs"), &code);
 }
@@ -71,14 +75,21 @@ fn files_of(home: &Path, part: &str) -> Vec<(String, PathBuf)> {
 /// The manifest of a package of this workspace as it stands alone.
 fn alone(root: &Path, manifest: &Path) -> String {
     let workspace = read(&root.join("Cargo.toml"));
-    let workspace = workspace["workspace"].as_table().expect("it is a workspace");
+    let workspace = workspace["workspace"]
+        .as_table()
+        .expect("it is a workspace");
     let mut manifest = read(manifest);
     inherit(&mut manifest["package"], &workspace["package"]);
     for (key, value) in manifest.iter_mut() {
         if key == "dependencies" {
             inherit(value, &workspace["dependencies"]);
         }
-        for target in value.as_table_mut().filter(|_| key == "target").into_iter().flatten() {
+        for target in value
+            .as_table_mut()
+            .filter(|_| key == "target")
+            .into_iter()
+            .flatten()
+        {
             inherit(&mut target.1["dependencies"], &workspace["dependencies"]);
         }
     }
@@ -99,7 +110,8 @@ fn inherit(table: &mut Value, shared: &Value) {
 fn locked(root: &Path, package: &str) -> String {
     let lock = read(&root.join("Cargo.lock"));
     let packages = lock["package"].as_array().expect("a lock has packages");
-    let text = |package: &Value, field: &str| package[field].as_str().unwrap_or_default().to_owned();
+    let text =
+        |package: &Value, field: &str| package[field].as_str().unwrap_or_default().to_owned();
     let mut open = vec![package.to_owned()];
     let mut seen = BTreeSet::new();
     let mut kept = Vec::new();
@@ -132,8 +144,10 @@ fn locked(root: &Path, package: &str) -> String {
 }
 
 fn read(path: &Path) -> Table {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.parse()
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn write(path: &Path, text: &str) {

@@ -81,13 +81,20 @@ pub fn types(contract: &Contract) -> String {
                 }
             }
             TypeDefKind::Enum(it) => {
-                let names: Vec<_> = it.cases.iter().map(|it| format!("\"{}\"", it.name)).collect();
+                let names: Vec<_> = it
+                    .cases
+                    .iter()
+                    .map(|it| format!("\"{}\"", it.name))
+                    .collect();
                 writeln!(text, "export type {title} = {};", names.join(" | ")).expect(TEXT);
             }
             TypeDefKind::Type(ty) => {
                 writeln!(text, "export type {title} = {};", type_of(contract, ty)).expect(TEXT);
             }
-            kind => panic!("{name}: the contract has a {}, which is new here", kind.as_str()),
+            kind => panic!(
+                "{name}: the contract has a {}, which is new here",
+                kind.as_str()
+            ),
         }
     }
     text.push_str(AFTER);
@@ -129,7 +136,10 @@ pub fn shapes(contract: &Contract) -> String {
                 json!({ "enum": names })
             }
             TypeDefKind::Type(ty) => shape_of(contract, ty),
-            kind => panic!("{name}: the contract has a {}, which is new here", kind.as_str()),
+            kind => panic!(
+                "{name}: the contract has a {}, which is new here",
+                kind.as_str()
+            ),
         };
         shapes.insert(name.into(), shape);
     }
@@ -235,7 +245,10 @@ fn docs(docs: &Docs, indent: &str) -> String {
         [] => String::new(),
         [line] => format!("{indent}/** {line} */\n"),
         lines => {
-            let lines: Vec<_> = lines.iter().map(|line| format!("{indent} * {line}")).collect();
+            let lines: Vec<_> = lines
+                .iter()
+                .map(|line| format!("{indent} * {line}"))
+                .collect();
             format!("{indent}/**\n{}\n{indent} */\n", lines.join("\n"))
         }
     }

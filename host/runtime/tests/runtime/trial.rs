@@ -47,7 +47,13 @@ fn a_case_runs_a_component_in_the_contracts_words() {
 fn a_case_has_its_own_configuration_and_the_limits_of_a_call() {
     let trial = Trial::load(engine(), &shop(), &hostile("Panic", "")).unwrap();
     let result = |crime: &str| {
-        let tried = ask(&trial, Role::PointFormula, &json!({"crime": crime}), &case()).unwrap();
+        let tried = ask(
+            &trial,
+            Role::PointFormula,
+            &json!({"crime": crime}),
+            &case(),
+        )
+        .unwrap();
         (tried.call.result.unwrap_err(), tried.log)
     };
     assert_eq!(result("Loop").0, Failure::Fuel { limit: 20_000_000 });
@@ -60,10 +66,17 @@ fn a_case_has_its_own_configuration_and_the_limits_of_a_call() {
 fn what_a_shop_refuses_is_refused_and_a_configuration_is_held_to_the_schema() {
     let more = "[configuration]\ntype = 'object'\nrequired = ['per']";
     let plugin = candidate("a", "hostile", "point-formula", more);
-    let refused = Trial::load(engine(), &shop(), &plugin).map(|_| ()).unwrap_err();
-    assert!(matches!(refused, LoadError::Configuration { .. }), "{refused}");
+    let refused = Trial::load(engine(), &shop(), &plugin)
+        .map(|_| ())
+        .unwrap_err();
+    assert!(
+        matches!(refused, LoadError::Configuration { .. }),
+        "{refused}"
+    );
     let lies = candidate("a", "hostile", "tier-rule", "");
-    let refused = Trial::load(engine(), &shop(), &lies).map(|_| ()).unwrap_err();
+    let refused = Trial::load(engine(), &shop(), &lies)
+        .map(|_| ())
+        .unwrap_err();
     assert!(matches!(refused, LoadError::Lies { .. }), "{refused}");
 
     let more = "[configuration]\ntype = 'object'\nproperties.per = { minimum = 1 }";

@@ -141,7 +141,10 @@ fn questions_of(trial: &Trial, case: &Case) -> Vec<Kept> {
             kept.push(question);
         }
         match tried {
-            Ok(tried) => tried.call.result.map_err(|it| NoAnswer::Failed(it.to_string())),
+            Ok(tried) => tried
+                .call
+                .result
+                .map_err(|it| NoAnswer::Failed(it.to_string())),
             Err(error) => Err(NoAnswer::Failed(error.to_string())),
         }
     });

@@ -64,7 +64,9 @@ impl Inspect {
         if self.json {
             let limits = |file: &PluginFile| -> serde_json::Map<String, serde_json::Value> {
                 let limits = file.manifest.limits.named();
-                limits.map(|(name, most)| (name.to_owned(), most.into())).collect()
+                limits
+                    .map(|(name, most)| (name.to_owned(), most.into()))
+                    .collect()
             };
             let mut told = json!(inspection);
             told["manifest"] = match &manifest {

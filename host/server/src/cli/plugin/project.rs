@@ -34,11 +34,7 @@ pub enum Language {
 }
 
 impl Language {
-    const ALL: [Language; 3] = [
-        Language::Rust,
-        Language::JavaScript,
-        Language::TypeScript,
-    ];
+    const ALL: [Language; 3] = [Language::Rust, Language::JavaScript, Language::TypeScript];
 
     /// The file by which a project's language is known.
     pub fn source(self) -> &'static str {

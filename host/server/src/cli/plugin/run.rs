@@ -71,7 +71,9 @@ impl RunEvents {
         build_if_stale(&project)?;
         let events = events(&self.event, &text(&self.event)?)?;
         // It goes when this function ends.
-        let room = tempfile::Builder::new().prefix("stampcard-run-").tempdir()?;
+        let room = tempfile::Builder::new()
+            .prefix("stampcard-run-")
+            .tempdir()?;
         let sandbox = match &self.shop {
             Some(shop) => Some(Sandbox::of(&Folder::of_one(shop)?)?),
             None => None,
@@ -150,7 +152,9 @@ fn events(path: &Path, text: &str) -> Result<Vec<Value>, NotRun> {
 /// A shop in which these events can happen: their currency, their locations.
 fn merchant(events: &[Value]) -> String {
     let said = |field: &str| {
-        let texts = events.iter().filter_map(|event| event["data"][field].as_str());
+        let texts = events
+            .iter()
+            .filter_map(|event| event["data"][field].as_str());
         let mut texts: Vec<&str> = texts.collect();
         texts.sort_unstable();
         texts.dedup();
@@ -241,7 +245,9 @@ fn tell(outcome: &Value) -> String {
         let micros = number(call["micros"].as_i64().unwrap_or_default());
         let (name, role) = (text(&call, "name"), text(&call, "role"));
         let status = text(&call, "status");
-        line(format!("{name}, {role}: {status}, {fuel} fuel, {micros} µs"));
+        line(format!(
+            "{name}, {role}: {status}, {fuel} fuel, {micros} µs"
+        ));
     }
     told
 }
