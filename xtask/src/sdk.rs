@@ -40,6 +40,8 @@ fn files() -> Vec<(PathBuf, String)> {
     for name in ["types.wit", "roles.wit"] {
         let text = fs::read_to_string(root().join(CONTRACT).join(name));
         let text = text.unwrap_or_else(|error| panic!("{CONTRACT}/{name}: {error}"));
+        let python = format!("sdk/python/stampcard_sdk/wit/{name}");
+        files.push((python.into(), text.clone()));
         files.push((format!("sdk/js/wit/{name}").into(), text));
     }
     files

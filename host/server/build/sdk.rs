@@ -37,6 +37,20 @@ pub fn carry(root: &Path, out: &Path) {
         files.extend(files_of(&root.join("sdk/js"), part));
     }
     table(&mut code, "JAVASCRIPT", &files);
+    let mut files = Vec::new();
+    for part in [
+        "README.md",
+        "pyproject.toml",
+        "stampcard_sdk/__init__.py",
+        "stampcard_sdk/component.py",
+        "stampcard_sdk/contract.py",
+        "stampcard_sdk/py.typed",
+        "stampcard_sdk/types.py",
+        "stampcard_sdk/wit",
+    ] {
+        files.extend(files_of(&root.join("sdk/python"), part));
+    }
+    table(&mut code, "PYTHON", &files);
     table(
         &mut code,
         "TEMPLATES",

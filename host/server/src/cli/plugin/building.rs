@@ -54,8 +54,13 @@ pub enum NotBuilt {
     NoNode,
     #[error("the builder for JavaScript is not there yet; type: npm install --prefix {}", .dir.display())]
     NoPackages { dir: PathBuf },
+    #[error(
+        "the builder for Python is not there yet; type: cd {} && python3 -m venv .venv && .venv/bin/pip install --requirement requirements.txt",
+        .dir.display()
+    )]
+    NoComponentize { dir: PathBuf },
     #[error("{0}")]
-    JavaScript(String),
+    Source(String),
     #[error("{program} could not be started: {source}")]
     Program {
         program: &'static str,
@@ -106,6 +111,7 @@ pub fn build(project: &Project) -> Result<Built, Box<dyn Error>> {
     let component = match project.language {
         Language::Rust => rust(project)?,
         Language::JavaScript | Language::TypeScript => javascript(project)?,
+        Language::Python => python(project)?,
     };
     let path = project.component();
     let found: Inspection = inspect(&component).map_err(|error| NotBuilt::Component {
@@ -186,11 +192,75 @@ fn javascript(project: &Project) -> Result<Vec<u8>, Box<dyn Error>> {
     })?;
     let said = String::from_utf8_lossy(&ran.stderr);
     if !ran.status.success() {
-        return Err(NotBuilt::JavaScript(said.trim_end().to_owned()).into());
+        return Err(NotBuilt::Source(said.trim_end().to_owned()).into());
     }
     // What a bundler warns of is worth reading even where it builds.
     if !said.trim().is_empty() {
         eprintln!("{}", said.trim_end());
     }
     Ok(read(made.path())?)
+}
+
+/// The file from which the builder for Python begins.
+const APP: &str = "import rule\nfrom stampcard_sdk.component import exported\n\n";
+
+fn python(project: &Project) -> Result<Vec<u8>, Box<dyn Error>> {
+    // An environment of the project's own goes before one of the machine's.
+    let own = project.dir.join(".venv/bin/componentize-py");
+    let program = match own.is_file() {
+        true => fs::canonicalize(&project.dir)?.join(".venv/bin/componentize-py"),
+        false => "componentize-py".into(),
+    };
+    let room = tempfile::tempdir()?;
+    let wit = room.path().join("wit");
+    fs::create_dir(&wit)?;
+    let sdk = project.dir.join("sdk");
+    for name in ["types.wit", "roles.wit"] {
+        let text = read(&sdk.join("stampcard_sdk/wit").join(name))?;
+        put(&wit.join(name), &text)?;
+    }
+    let roles = project.roles();
+    let exports: String = roles.iter().map(|it| format!(" export {it};")).collect();
+    let world = format!("world this-plugin {{ import log; export lifecycle;{exports} }}\n");
+    put(&wit.join("plugin.wit"), world.as_bytes())?;
+    let roles = serde_json::to_string(&roles)?;
+    let app = format!("{APP}globals().update(exported(rule, {roles}))\n");
+    put(&room.path().join("app.py"), app.as_bytes())?;
+    let made = room.path().join("made.wasm");
+
+    eprintln!("building {} with componentize-py", project.name);
+    let mut componentize = Command::new(program);
+    componentize
+        .arg("--wit-path")
+        .arg(&wit)
+        .args(["--world", "this-plugin", "componentize", "app"])
+        .arg("--python-path")
+        .arg(room.path())
+        .arg("--python-path")
+        .arg(&project.dir)
+        .arg("--python-path")
+        .arg(&sdk)
+        // It would import sockets, which no shop gives. What goes wrong is told by the SDK.
+        .arg("--stub-wasi")
+        .arg("--output")
+        .arg(&made)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::null());
+    let ran = componentize
+        .output()
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => NotBuilt::NoComponentize {
+                dir: project.dir.clone(),
+            },
+            _ => NotBuilt::Program {
+                program: "componentize-py",
+                source,
+            },
+        })?;
+    if !ran.status.success() {
+        let said = [ran.stdout, ran.stderr].concat();
+        let said = String::from_utf8_lossy(&said).trim().to_owned();
+        return Err(NotBuilt::Source(said).into());
+    }
+    Ok(read(&made)?)
 }

@@ -101,6 +101,9 @@ fn next_steps(dir: &Path, language: Language) -> String {
     let first = match language {
         Language::Rust => "",
         Language::JavaScript | Language::TypeScript => "  npm install\n",
+        Language::Python => {
+            "  python3 -m venv .venv && .venv/bin/pip install --requirement requirements.txt\n"
+        }
     };
     format!(
         "{0} is made. What comes next:\n\n  cd {0}\n{first}  stampcard plugin test\n  stampcard plugin install SHOP",
@@ -114,6 +117,7 @@ fn files(name: &str, role: NewRole, language: Language) -> Vec<(String, String)>
         Language::Rust => ("rust", "src/lib.rs", "rs"),
         Language::JavaScript => ("js", "rule.js", "js"),
         Language::TypeScript => ("ts", "rule.ts", "ts"),
+        Language::Python => ("python", "rule.py", "py"),
     };
     let role = role.name();
     let template = |file: &str| {
@@ -134,7 +138,12 @@ fn files(name: &str, role: NewRole, language: Language) -> Vec<(String, String)>
         ("README.md".into(), readme),
         (".gitignore".into(), must(format!("{folder}/gitignore"))),
     ];
-    for file in ["Cargo.toml", "package.json", "tsconfig.json"] {
+    for file in [
+        "Cargo.toml",
+        "package.json",
+        "tsconfig.json",
+        "requirements.txt",
+    ] {
         let text = template(&format!("{folder}/{file}"));
         files.extend(text.map(|text| (file.to_owned(), text)));
     }
@@ -144,6 +153,7 @@ fn files(name: &str, role: NewRole, language: Language) -> Vec<(String, String)>
             carried::RUST
         }
         Language::JavaScript | Language::TypeScript => carried::JAVASCRIPT,
+        Language::Python => carried::PYTHON,
     };
     files.extend(
         sdk.iter()

@@ -6,7 +6,8 @@
 //!   double-weekend.wasm    the component, once it is built
 //!   cases/                 what the rule must answer
 //!   src/lib.rs             the rule in Rust, with Cargo.toml; or
-//!   rule.js, rule.ts       the rule in JavaScript or TypeScript, with package.json
+//!   rule.js, rule.ts       the rule in JavaScript or TypeScript, with package.json; or
+//!   rule.py                the rule in Python
 //! ```
 //!
 //! Commands find it by its manifest, so that inside of it they need no argument.
@@ -31,10 +32,16 @@ pub enum Language {
     JavaScript,
     #[value(name = "ts", alias = "typescript")]
     TypeScript,
+    Python,
 }
 
 impl Language {
-    const ALL: [Language; 3] = [Language::Rust, Language::JavaScript, Language::TypeScript];
+    const ALL: [Language; 4] = [
+        Language::Rust,
+        Language::JavaScript,
+        Language::TypeScript,
+        Language::Python,
+    ];
 
     /// The file by which a project's language is known.
     pub fn source(self) -> &'static str {
@@ -42,6 +49,7 @@ impl Language {
             Language::Rust => "Cargo.toml",
             Language::JavaScript => "rule.js",
             Language::TypeScript => "rule.ts",
+            Language::Python => "rule.py",
         }
     }
 }
@@ -59,7 +67,7 @@ pub enum NoProject {
     #[error("{}: {problem}", .path.display())]
     Toml { path: PathBuf, problem: String },
     #[error(
-        "{} has no rule: it needs Cargo.toml with src/lib.rs, rule.js or rule.ts",
+        "{} has no rule: it needs Cargo.toml with src/lib.rs, rule.js, rule.ts or rule.py",
         .dir.display()
     )]
     NoSource { dir: PathBuf },
@@ -194,7 +202,7 @@ pub enum Part {
 }
 
 /// Folders that tools fill.
-const NOT_OURS: [&str; 2] = ["target", "node_modules"];
+const NOT_OURS: [&str; 3] = ["target", "node_modules", "__pycache__"];
 /// Files that tools write.
 const WRITTEN: [&str; 2] = ["Cargo.lock", "package-lock.json"];
 
@@ -325,7 +333,7 @@ mod tests {
         };
         for (files, words) in [
             (&[("rule.js", "")][..], "plugin new NAME"),
-            (&[("a.toml", MANIFEST)], "rule.js or rule.ts"),
+            (&[("a.toml", MANIFEST)], "rule.ts or rule.py"),
             (
                 &[("a.toml", MANIFEST), ("b.toml", MANIFEST), ("rule.js", "")],
                 "a and b",
