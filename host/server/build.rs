@@ -1,7 +1,11 @@
-//! Builds the starter pack into the binary, so that a shop needs nothing else on the machine.
+//! Builds the starter pack into the binary, so that a shop needs nothing else on the machine; and
+//! carries the SDKs, so that an author needs nothing else of ours.
 //!
 //! The plugins are built by a cargo of their own in a target directory of their own: the one that
 //! runs this script is locked meanwhile.
+
+#[path = "build/sdk.rs"]
+mod sdk;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,9 +24,10 @@ fn main() {
         PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../..");
     let root = fs::canonicalize(root).expect("the workspace is two folders up");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    for what in ["plugins", "sdk/rust", "sdk/build", "wit", "Cargo.lock"] {
+    for what in ["plugins", "sdk", "wit", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(what).display());
     }
+    sdk::carry(&root, &out);
     let mut table = String::from("[");
     for name in PACK {
         let folder = root.join("plugins").join(name);

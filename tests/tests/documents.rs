@@ -20,6 +20,7 @@ fn every_path_that_a_document_names_exists() {
         "README.md",
         "ARCHITECTURE.md",
         "docs/why.md",
+        "docs/first-rule.md",
         "docs/hardening.md",
         "docs/sizing.md",
         "docs/runbooks/bad-plugin.md",

@@ -1,6 +1,5 @@
-//! Developer commands: `cargo xtask demo`, `test`, `build`, `plugin`, `bench`, `soak`,
-//! `rows`. They set up
-//! what they need, and nothing of them ships.
+//! Developer commands: `cargo xtask demo`, `test`, `build`, `plugin`, `bench`, `soak`, `sdk`, `rows`.
+//! They set up what they need, and nothing of them ships.
 
 mod bench;
 mod cargo;
@@ -8,6 +7,7 @@ mod demo;
 mod gate;
 mod plugin;
 mod rows;
+mod sdk;
 mod setup;
 mod soak;
 
@@ -40,6 +40,8 @@ enum Command {
     Bench(bench::Options),
     /// The long tests: many seeds, many kills, whole months
     Soak(soak::Options),
+    /// Make what the SDKs have of the contract
+    Sdk,
     /// Count the requirement rows that work, by group
     Rows,
 }
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         Command::Test => gate::run(),
         Command::Bench(options) => bench::run(&options),
         Command::Soak(options) => soak::run(&options),
+        Command::Sdk => sdk::run(),
         Command::Rows => rows::run(),
     };
     match done {

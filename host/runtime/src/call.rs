@@ -7,7 +7,7 @@ use crate::answer::{Weighed, weigh};
 use crate::bindings as wit;
 use crate::code::Code;
 use crate::limits::{EVENT_FUEL, Limits};
-use crate::log::{Level, Log, harmless};
+use crate::log::{Level, Line, Log, harmless};
 use crate::wasi::{Unavailable, World};
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::person::PersonField;
@@ -63,24 +63,29 @@ pub(crate) fn decide<D: Decided>(
     input: &wit::Input,
     fuel_left: u64,
 ) -> Call<D::Answer> {
-    let Call { result, usage } = ask(subject, input, fuel_left);
+    let Call { result, usage } = ask(subject, input, fuel_left, |_| ());
     Call {
         result: result.and_then(|answer: D| weighed(answer.into(), subject)),
         usage,
     }
 }
 
-/// The same for a case of the plugin's author, whose answers are written in the contract's words.
-pub(crate) fn decide_case<D>(subject: &Subject, input: &wit::Input) -> Call<serde_json::Value>
+/// The same for a case of the plugin's author, whose answers are written in the contract's words,
+/// and who reads what the plugin said.
+pub(crate) fn decide_case<D>(
+    subject: &Subject,
+    input: &wit::Input,
+) -> (Call<serde_json::Value>, Vec<Line>)
 where
     D: Decided + serde::Serialize,
 {
-    let Call { result, usage } = ask(subject, input, EVENT_FUEL);
+    let mut lines = Vec::new();
+    let Call { result, usage } = ask(subject, input, EVENT_FUEL, |log| lines = log.read());
     let result = result.and_then(|answer: D| {
         let written = serde_json::to_value(&answer).expect("every answer can be written as JSON");
         weighed::<D::Answer>(answer.into(), subject).map(|_| written)
     });
-    Call { result, usage }
+    (Call { result, usage }, lines)
 }
 
 fn weighed<A: Weighed>(answer: A, subject: &Subject) -> Result<A, Failure> {
@@ -90,7 +95,12 @@ fn weighed<A: Weighed>(answer: A, subject: &Subject) -> Result<A, Failure> {
     }
 }
 
-fn ask<D: Decided>(subject: &Subject, input: &wit::Input, fuel_left: u64) -> Call<D> {
+fn ask<D: Decided>(
+    subject: &Subject,
+    input: &wit::Input,
+    fuel_left: u64,
+    hear: impl FnOnce(&Log),
+) -> Call<D> {
     let began = std::time::Instant::now();
     let fuel_limit = subject
         .limits
@@ -103,7 +113,9 @@ fn ask<D: Decided>(subject: &Subject, input: &wit::Input, fuel_left: u64) -> Cal
         Err(error) => Err(call.failure(error)),
     };
     let usage = call.usage(&result, began.elapsed());
-    call.store.data().log.emit(subject.name, &input.event.id);
+    let log = &call.store.data().log;
+    log.emit(subject.name, &input.event.id);
+    hear(log);
     Call { result, usage }
 }
 
@@ -119,6 +131,29 @@ pub(crate) fn decide_reused<D: Decided>(subject: &Subject, input: &wit::Input, t
             && matches!(call.decide_in::<D>(&instance, input), Ok(Ok(_)))
     };
     (0..times).filter(again).count() as u64
+}
+
+/// The same, with the time of each call. It ends at the first that has no answer.
+pub(crate) fn time_reused<D: Decided>(
+    subject: &Subject,
+    input: &wit::Input,
+    times: usize,
+) -> Vec<std::time::Duration> {
+    let mut call = Running::new(subject, &input.event, subject.limits.fuel);
+    let Ok((instance, Ok(()))) = call.configured() else {
+        return Vec::new();
+    };
+    let fuel = subject.limits.fuel_for(lines(&input.event.body));
+    let one = || {
+        call.stage(fuel).ok()?;
+        let began = std::time::Instant::now();
+        let answer = call.decide_in::<D>(&instance, input);
+        matches!(answer, Ok(Ok(_))).then(|| began.elapsed())
+    };
+    std::iter::repeat_with(one)
+        .map_while(|took| took)
+        .take(times)
+        .collect()
 }
 
 /// Lets a plugin look at its configuration, as before every call.

@@ -30,6 +30,7 @@ mod plugin;
 mod rule_book;
 mod seats;
 mod to_contract;
+pub mod trial;
 mod wasi;
 
 pub use cache::CacheError;
@@ -38,6 +39,7 @@ pub use compile::{CompileError, child_main};
 pub use component::{ComponentError, Import, Inspection, inspect};
 pub use engine::{Engine, EngineError, Room};
 pub use library::LibraryFigures;
+pub use log::{Level, Line};
 pub use manifest::{PackPlugin, Personal, PluginFile};
 pub use plugin::{Candidate, LoadError};
-pub use rule_book::{CaseError, NotLoaded, RuleBook};
+pub use rule_book::{NotLoaded, RuleBook};

@@ -3,14 +3,24 @@
 //! It is bounded, it is untrusted, and it reaches the operator's log with the plugin's name and
 //! the event's, and with everything that could move a terminal written out.
 
+use serde::Serialize;
 use std::fmt::Write;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
+/// How a plugin meant what it said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
     Debug,
     Info,
     Warn,
     Error,
+}
+
+/// A line that a plugin said, without anything that could move a terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    pub level: Level,
+    pub text: String,
 }
 
 /// The lines of one call.
@@ -67,10 +77,18 @@ impl Log {
             .find(|line| !line.is_empty())
     }
 
+    /// What was said, for the plugin's author.
+    pub fn read(&self) -> Vec<Line> {
+        let line = |(level, text): &(Level, String)| Line {
+            level: *level,
+            text: harmless(text.trim_end()),
+        };
+        self.lines.iter().map(line).collect()
+    }
+
     /// Hands everything to the operator's log.
     pub fn emit(&self, plugin: &str, event: &str) {
-        for (level, line) in &self.lines {
-            let line = harmless(line.trim_end());
+        for Line { level, text: line } in self.read() {
             match level {
                 Level::Debug => tracing::debug!(target: "plugin", plugin, event, "{line}"),
                 Level::Info => tracing::info!(target: "plugin", plugin, event, "{line}"),

@@ -312,14 +312,14 @@ impl Plugin {
 }
 
 /// A candidate with its pack found.
-struct Source<'a> {
-    file: PluginFile,
+pub(crate) struct Source<'a> {
+    pub file: PluginFile,
     component: Cow<'a, [u8]>,
     schema: Option<Cow<'a, str>>,
 }
 
 impl<'a> Source<'a> {
-    fn of(candidate: &'a Candidate, packs: &[PackPlugin<'a>]) -> Result<Source<'a>, LoadError> {
+    pub fn of(candidate: &'a Candidate, packs: &[PackPlugin<'a>]) -> Result<Source<'a>, LoadError> {
         let name = &candidate.name;
         let manifest = |error| LoadError::Manifest {
             name: name.clone(),
@@ -345,52 +345,64 @@ impl<'a> Source<'a> {
             schema,
         })
     }
+
+    /// What its configuration must be; `None` if it takes none.
+    pub fn schema(&self, name: &str) -> Result<Option<jsonschema::Validator>, LoadError> {
+        let not_one = |reason: String| LoadError::Schema {
+            name: name.into(),
+            reason,
+        };
+        let schema = match &self.file.manifest.configuration {
+            None => return Ok(None),
+            Some(SchemaSource::Inline(schema)) => schema.clone(),
+            Some(SchemaSource::File(file)) => {
+                let text = self.schema.as_deref().ok_or_else(|| LoadError::NoSchema {
+                    name: name.into(),
+                    file: file.clone(),
+                })?;
+                serde_json::from_str::<Value>(text).map_err(|error| not_one(error.to_string()))?
+            }
+        };
+        let validator = jsonschema::validator_for(&schema);
+        Ok(Some(validator.map_err(|error| not_one(error.to_string()))?))
+    }
 }
 
 /// The operator's configuration, checked against the schema, as canonical JSON.
 fn configuration(name: &str, source: &Source) -> Result<String, LoadError> {
     let config = &source.file.config;
-    let not_one = |reason: String| LoadError::Schema {
-        name: name.into(),
-        reason,
-    };
-    let schema = match &source.file.manifest.configuration {
+    match source.schema(name)? {
         None if config.as_object().is_some_and(|config| !config.is_empty()) => {
             return Err(LoadError::NoConfiguration { name: name.into() });
         }
-        None => None,
-        Some(SchemaSource::Inline(schema)) => Some(schema.clone()),
-        Some(SchemaSource::File(file)) => {
-            let text = source.schema.as_deref();
-            let text = text.ok_or_else(|| LoadError::NoSchema {
-                name: name.into(),
-                file: file.clone(),
-            })?;
-            Some(serde_json::from_str::<Value>(text).map_err(|error| not_one(error.to_string()))?)
-        }
-    };
-    if let Some(schema) = schema {
-        let validator =
-            jsonschema::validator_for(&schema).map_err(|error| not_one(error.to_string()))?;
-        let problems: Vec<String> = validator
-            .iter_errors(config)
-            .take(PROBLEMS_MAX)
-            .map(|error| {
-                format!(
-                    "config{}: {error}",
-                    error.instance_path().as_str().replace('/', ".")
-                )
-            })
-            .collect();
-        if !problems.is_empty() {
-            return Err(LoadError::Configuration {
-                name: name.into(),
-                problems,
-            });
+        None => {}
+        Some(schema) => {
+            let problems = problems(&schema, config);
+            if !problems.is_empty() {
+                return Err(LoadError::Configuration {
+                    name: name.into(),
+                    problems,
+                });
+            }
         }
     }
+    Ok(canonical(config))
+}
+
+/// A configuration as a plugin is given it.
+pub(crate) fn canonical(config: &Value) -> String {
     // Reading TOML left no number that JSON cannot hold.
-    Ok(serde_json_canonicalizer::to_string(config).expect("a configuration is JSON"))
+    serde_json_canonicalizer::to_string(config).expect("a configuration is JSON")
+}
+
+/// Why a configuration does not fit a schema; empty if it does.
+pub(crate) fn problems(schema: &jsonschema::Validator, config: &Value) -> Vec<String> {
+    let problem = |error: jsonschema::ValidationError| {
+        let place = error.instance_path().as_str().replace('/', ".");
+        format!("config{place}: {error}")
+    };
+    let errors = schema.iter_errors(config).take(PROBLEMS_MAX);
+    errors.map(problem).collect()
 }
 
 /// Problems of a configuration that are told at once.

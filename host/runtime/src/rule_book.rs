@@ -13,7 +13,6 @@ use crate::limits::Limits;
 use crate::manifest::PackPlugin;
 use crate::plugin::{Candidate, LoadError, Plugin};
 use crate::seats::{Seat, order};
-use serde::Deserialize;
 use stampcard_pipeline::campaigns::Campaign;
 use stampcard_pipeline::change::Answered;
 use stampcard_pipeline::event::Event;
@@ -47,17 +46,6 @@ pub struct NotLoaded {
     pub reason: Arc<LoadError>,
     /// The version that stays live instead, from the rule book before.
     pub live: Option<String>,
-}
-
-/// Why a case of a plugin's author cannot be run.
-#[derive(Debug, thiserror::Error)]
-pub enum CaseError {
-    #[error("there is no plugin {0} in the rule book")]
-    NoPlugin(String),
-    #[error("{plugin} has no role {}", .role.name())]
-    NoRole { plugin: String, role: Role },
-    #[error("the input does not have the contract's shape: {0}")]
-    Input(#[source] serde_json::Error),
 }
 
 impl RuleBook {
@@ -185,33 +173,6 @@ impl RuleBook {
     /// What one call of a plugin may use.
     pub fn limits(&self, plugin: usize) -> &Limits {
         self.loaded[plugin].plugin.subject().limits
-    }
-
-    /// Runs a case of a plugin's author: a whole input of the contract as JSON, and the answer as
-    /// JSON. The names are those of the contract in Rust, as the SDK's cases have them.
-    pub fn run_case(
-        &self,
-        plugin: &str,
-        role: Role,
-        input: &serde_json::Value,
-    ) -> Result<Call<serde_json::Value>, CaseError> {
-        let loaded = self
-            .find(plugin)
-            .ok_or_else(|| CaseError::NoPlugin(plugin.into()))?;
-        if !loaded.plugin.about.roles.contains(&role) {
-            return Err(CaseError::NoRole {
-                plugin: plugin.into(),
-                role,
-            });
-        }
-        let input = wit::Input::deserialize(input).map_err(CaseError::Input)?;
-        let subject = loaded.plugin.subject();
-        Ok(match role {
-            Role::SegmentRule => call::decide_case::<wit::SegmentAnswer>(&subject, &input),
-            Role::PointFormula => call::decide_case::<wit::PointAnswer>(&subject, &input),
-            Role::TierRule => call::decide_case::<wit::TierAnswer>(&subject, &input),
-            Role::FollowUpTrigger => call::decide_case::<wit::FollowUpAnswer>(&subject, &input),
-        })
     }
 
     pub(crate) fn plugin(&self, index: usize) -> &Plugin {

@@ -58,9 +58,14 @@ fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(
 
 /// The log of a command that people watch: only what is wrong.
 pub fn start_quiet() -> Result<(), LogError> {
+    start_at("warn")
+}
+
+/// The log of a command that has a level of its own.
+pub fn start_at(level: &str) -> Result<(), LogError> {
     let file = LogFile {
         format: LogFormat::Text,
-        level: "warn".into(),
+        level: level.into(),
     };
     start(&file, None)
 }

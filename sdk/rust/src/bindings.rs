@@ -8,7 +8,7 @@
 /// an error.
 pub mod types {
     wit_bindgen::generate!({
-        path: "../../wit/v0.1",
+        path: "wit/v0.1",
         inline: "package stampcard:sdk; world types { import stampcard:plugin/types@0.1.0; }",
         generate_all,
         generate_unused_types: true,
@@ -118,7 +118,7 @@ pub mod types {
 /// The import and the export that every plugin has.
 pub mod core {
     wit_bindgen::generate!({
-        path: "../../wit/v0.1",
+        path: "wit/v0.1",
         inline: "package stampcard:sdk; world core {
             import stampcard:plugin/log@0.1.0;
             export stampcard:plugin/lifecycle@0.1.0;
@@ -134,7 +134,7 @@ macro_rules! role {
     ($module:ident, $export:literal, $inline:literal) => {
         pub mod $module {
             wit_bindgen::generate!({
-                path: "../../wit/v0.1",
+                path: "wit/v0.1",
                 inline: $inline,
                 with: { "stampcard:plugin/types@0.1.0": crate::bindings::types },
                 generate_all,

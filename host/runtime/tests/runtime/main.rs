@@ -7,4 +7,5 @@ mod given;
 mod hostile;
 mod loading;
 mod order;
+mod trial;
 mod wasi;

@@ -1,9 +1,9 @@
 //! How plugins stand to each other, and what stays live when a new one does not fit.
 
 use crate::given::{candidate, engine, input, sale, shop, shop_with};
-use stampcard_pipeline::rules::{Failure, Role, Rules};
+use stampcard_pipeline::rules::Rules;
 use stampcard_pipeline::shop::Shop;
-use stampcard_runtime::{Candidate, CaseError, RuleBook};
+use stampcard_runtime::{Candidate, RuleBook};
 
 /// A plugin that awards one point, with what else its manifest says.
 fn plugin(name: &str, more: &str) -> Candidate {
@@ -189,75 +189,4 @@ fn a_rule_book_in_use_does_not_change_when_the_next_one_is_loaded() {
     let first = before.point_formula(0, &event, &input()).result;
     drop(load(&shop(), vec![], Some(&before)));
     assert_eq!(before.point_formula(0, &event, &input()).result, first);
-}
-
-#[test]
-fn a_case_runs_a_component_in_the_contracts_words() {
-    let book = load(&shop(), vec![plugin("a", "")], None);
-    let missing = book.run_case("a", Role::PointFormula, &serde_json::json!({}));
-    assert!(matches!(missing, Err(CaseError::Input(_))));
-    assert!(matches!(
-        book.run_case("a", Role::TierRule, &case()),
-        Err(CaseError::NoRole { .. })
-    ));
-    assert!(matches!(
-        book.run_case("b", Role::TierRule, &case()),
-        Err(CaseError::NoPlugin(_))
-    ));
-    let answer = book
-        .run_case("a", Role::PointFormula, &case())
-        .unwrap()
-        .result
-        .unwrap();
-    assert_eq!(
-        answer["awards"][0]["amount"],
-        serde_json::json!({"Base": 1})
-    );
-}
-
-#[test]
-fn a_case_has_the_same_limits_as_a_call() {
-    let looping = "[configuration]\ntype = 'object'\n[config]\ncrime = 'Loop'";
-    let book = load(&shop(), vec![plugin("a", looping)], None);
-    let result = book
-        .run_case("a", Role::PointFormula, &case())
-        .unwrap()
-        .result;
-    assert_eq!(result, Err(Failure::Fuel { limit: 20_000_000 }));
-}
-
-/// A whole input, as the SDK completes the sparse ones that authors write.
-fn case() -> serde_json::Value {
-    let tally = serde_json::json!({
-        "orders": 0, "spend": 0, "returns": 0, "returned": 0, "earned": 0, "first_at": null, "last_at": null
-    });
-    let local = serde_json::json!({
-        "year": 2026, "month": 3, "day": 2, "hour": 12, "minute": 0, "weekday": 1, "utc_offset": 0, "day_began": 0,
-        "month_began": 0, "year_began": 0, "next_day": 0, "next_month": 0, "next_year": 0
-    });
-    serde_json::json!({
-        "now": 0,
-        "event": {
-            "source": "cases", "id": "event-1", "kind": "visit.counted", "occurred_at": 0, "local": local,
-            "channel": "Pos", "location": null, "device": null, "staff": null, "historical": false,
-            "body": {"Visit": {"count": 1}}, "attributes": []
-        },
-        "customer": {
-            "id": "cus_1", "created_at": 0, "enrolled_at": null, "origin": "pos", "tags": [], "segments": [],
-            "tier": null, "balance": 0, "available": 0, "earned": 0, "consents": [], "language": null,
-            "birthday": null, "home_location": null, "offers": [], "referred_by": null, "referrals": 0,
-            "person": null, "attributes": []
-        },
-        "totals": {
-            "lifetime": tally, "pos": tally, "online": tally, "phone": tally, "other": tally, "days7": tally,
-            "days30": tally, "days90": tally, "days365": tally, "this_month": tally, "this_year": tally,
-            "last_year": tally, "largest_sale": 0, "previous_sale_at": null
-        },
-        "facts": [], "facts_truncated": false, "state": null,
-        "so_far": {
-            "segments_entered": [], "segments_left": [], "tags_set": [], "tags_cleared": [], "awards": [],
-            "points": 0, "balance_after": 0, "tier": null, "next_tier": null
-        },
-        "attributes": []
-    })
 }

@@ -1,22 +1,37 @@
-//! `stampcard plugin`: what a component is, and how a shop's plugins are.
+//! `stampcard plugin`: writing one, from a new project to one that is live, and how a shop's plugins
+//! are.
 
+mod bench;
+mod building;
+mod cases;
+mod inspect;
 mod install;
+mod new;
+mod project;
+mod run;
+mod watch;
 
 use super::{End, Run, say, say_json};
 use crate::config::Folder;
 use crate::orders::{self, Order};
 use crate::pack;
-use crate::table::{Side, number, table};
+use crate::table::{Side, table};
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use stampcard_runtime::{Engine, Inspection, RuleBook, inspect};
+use stampcard_runtime::{Engine, RuleBook};
 use std::path::{Path, PathBuf};
 
-/// Look at plugins.
+/// Write plugins, test them, bring them live, look at them.
 #[derive(Subcommand)]
 pub enum Plugin {
+    New(new::New),
+    Build(building::Build),
+    Test(cases::Test),
+    Bench(bench::Bench),
+    Run(run::RunEvents),
+    Watch(watch::Watch),
+    Inspect(inspect::Inspect),
     List(List),
-    Inspect(Inspect),
     Install(install::Install),
     Rollback(install::Rollback),
     Release(install::Release),
@@ -37,18 +52,6 @@ pub struct List {
     json: bool,
 }
 
-/// Say what a component is: its roles, its contract, its imports and which of them are refused.
-///
-/// Nothing of it is run. Exit code 1 if a shop could not load it.
-#[derive(Args)]
-#[command(after_help = "Example:\n  stampcard plugin inspect double-weekend.wasm --json")]
-pub struct Inspect {
-    /// The component.
-    file: PathBuf,
-    #[arg(long)]
-    json: bool,
-}
-
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be read: {source}", .path.display())]
 struct ReadError {
@@ -59,10 +62,23 @@ struct ReadError {
 
 impl Plugin {
     pub fn run(self) -> Run {
-        crate::log::start_quiet()?;
+        // Whoever sends events to a plugin reads what it says; a case that fails shows it beside its
+        // name.
+        let level = match self {
+            Plugin::Run(_) => "warn,plugin=debug",
+            Plugin::Test(_) | Plugin::Bench(_) | Plugin::Watch(_) => "warn,plugin=off",
+            _ => "warn",
+        };
+        crate::log::start_at(level)?;
         match self {
-            Plugin::List(list) => list.run(),
+            Plugin::New(new) => new.run(),
+            Plugin::Build(build) => build.run(),
+            Plugin::Test(test) => test.run(),
+            Plugin::Bench(bench) => bench.run(),
+            Plugin::Run(run) => run.run(),
+            Plugin::Watch(watch) => watch.run(),
             Plugin::Inspect(inspect) => inspect.run(),
+            Plugin::List(list) => list.run(),
             Plugin::Install(install) => install.run(),
             Plugin::Rollback(rollback) => rollback.run(),
             Plugin::Release(release) => release.run(),
@@ -138,62 +154,6 @@ fn tell(dir: &Path, plugins: &[Value]) -> String {
             told.push_str(&format!(
                 "\n\n{name}: its files are not what is live, because another version was ordered; they are taken when they change"
             ));
-        }
-    }
-    told
-}
-
-impl Inspect {
-    fn run(self) -> Run {
-        let bytes = std::fs::read(&self.file).map_err(|source| ReadError {
-            path: self.file.clone(),
-            source,
-        })?;
-        let inspection = match inspect(&bytes) {
-            Ok(inspection) => inspection,
-            Err(error) => {
-                if self.json {
-                    say_json(&serde_json::json!({ "refused": error.to_string() }))?;
-                } else {
-                    eprintln!("stampcard: {}: {error}", self.file.display());
-                }
-                return Ok(End::Attention);
-            }
-        };
-        let fits = !inspection.roles.is_empty()
-            && inspection
-                .imports
-                .iter()
-                .all(|import| import.refused.is_none());
-        if self.json {
-            say_json(&inspection)?
-        } else {
-            say(describe(&inspection))?
-        }
-        Ok(if fits { End::Done } else { End::Attention })
-    }
-}
-
-fn describe(inspection: &Inspection) -> String {
-    let roles: Vec<&str> = inspection.roles.iter().map(|role| role.name()).collect();
-    let or_none = |words: String| {
-        if words.is_empty() {
-            "none".into()
-        } else {
-            words
-        }
-    };
-    let mut told = format!(
-        "digest    {}\nsize      {} bytes\ncontract  {}\nroles     {}",
-        inspection.digest,
-        number(inspection.bytes as i64),
-        inspection.contract.as_deref().unwrap_or("none"),
-        or_none(roles.join(", ")),
-    );
-    for import in &inspection.imports {
-        told.push_str(&format!("\nimport    {}", import.name));
-        if let Some(reason) = &import.refused {
-            told.push_str(&format!("  REFUSED: {reason}"));
         }
     }
     told

@@ -1,5 +1,7 @@
 //! Laying sparse JSON over other JSON, and comparing an answer with the parts that matter.
 
+use std::fmt;
+
 use serde_json::Value;
 
 /// `above` over `below`: objects key by key, everything else replaced. A variant, an object with
@@ -31,30 +33,60 @@ fn variant(value: &Value) -> Option<&str> {
     (alone && key.starts_with(char::is_uppercase)).then_some(key)
 }
 
-/// Where the answer is not as expected, one line for each place.
-pub fn differences(expected: &Value, actual: &Value) -> Vec<String> {
+/// A place where the answer is not as expected.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// Such as `.awards[0].amount`.
+    pub place: String,
+    pub expected: Value,
+    /// None if the contract has no such field.
+    pub found: Option<Value>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            place, expected, ..
+        } = self;
+        match &self.found {
+            Some(found) => write!(f, "  {place}: expected {expected}, found {found}"),
+            None => write!(f, "  {place}: the contract has no such field"),
+        }
+    }
+}
+
+/// Where the answer is not as expected; `place` is where both stand.
+pub fn differences(place: &str, expected: &Value, actual: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
-    compare("", expected, actual, &mut found);
+    compare(place, expected, actual, &mut found);
     found
 }
 
-fn compare(path: &str, expected: &Value, actual: &Value, found: &mut Vec<String>) {
+fn compare(place: &str, expected: &Value, actual: &Value, found: &mut Vec<Difference>) {
     match (expected, actual) {
         (Value::Object(expected), Value::Object(actual)) => {
             for (key, expected) in expected {
-                let path = format!("{path}.{key}");
+                let place = format!("{place}.{key}");
                 match actual.get(key) {
-                    Some(actual) => compare(&path, expected, actual, found),
-                    None => found.push(format!("  {path}: the contract has no such field")),
+                    Some(actual) => compare(&place, expected, actual, found),
+                    None => found.push(Difference {
+                        place,
+                        expected: expected.clone(),
+                        found: None,
+                    }),
                 }
             }
         }
         (Value::Array(expected), Value::Array(actual)) if expected.len() == actual.len() => {
             for (index, (expected, actual)) in expected.iter().zip(actual).enumerate() {
-                compare(&format!("{path}[{index}]"), expected, actual, found);
+                compare(&format!("{place}[{index}]"), expected, actual, found);
             }
         }
         _ if expected == actual => {}
-        _ => found.push(format!("  {path}: expected {expected}, found {actual}")),
+        _ => found.push(Difference {
+            place: place.into(),
+            expected: expected.clone(),
+            found: Some(actual.clone()),
+        }),
     }
 }

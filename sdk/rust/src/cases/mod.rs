@@ -46,6 +46,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use complete::complete;
+pub use matching::Difference;
 pub use serde_json::json;
 
 use crate::rule;
@@ -65,6 +66,11 @@ impl Case {
     /// The configurations of its steps, for checking them against the schema of a manifest.
     pub fn configurations(&self) -> impl Iterator<Item = &Value> {
         self.steps.iter().map(|step| &step.config)
+    }
+
+    /// How many questions it asks.
+    pub fn questions(&self) -> usize {
+        self.steps.len()
     }
 
     /// True if the case is about a configuration or an event that is refused.
@@ -132,20 +138,48 @@ pub enum Problem {
     #[error("the input is none: {0}")]
     Input(String),
     #[error("the answer differs:\n{}", Lines(.0))]
-    Differs(Vec<String>),
-    #[error("refused: {0:?}")]
-    Refused(Refusal),
+    Differs(Vec<Difference>),
+    #[error("{0}")]
+    NoAnswer(NoAnswer),
+    #[error("it was to be refused with other words; they were {0}")]
+    OtherWords(NoAnswer),
     #[error("it was to be refused, and the answer was {0}")]
     NotRefused(Value),
     #[error("the same question got two answers: {0} and {1}")]
     NotRepeatable(String, String),
 }
 
-struct Lines<'a>(&'a [String]);
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum NoAnswer {
+    #[error("{}", told(.0))]
+    Refusal(Refusal),
+    /// What no SDK can catch: a trap, a limit, an answer that the host refuses. Only a component
+    /// comes to that.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<Refusal> for NoAnswer {
+    fn from(refusal: Refusal) -> Self {
+        NoAnswer::Refusal(refusal)
+    }
+}
+
+fn told(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Rejected(reason) => format!("refused: {reason}"),
+        Refusal::Fault(fault) if fault.trace.is_empty() => format!("fault: {}", fault.message),
+        Refusal::Fault(fault) => format!("fault: {}\n{}", fault.message, fault.trace),
+    }
+}
+
+struct Lines<'a>(&'a [Difference]);
 
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
+        let lines: Vec<String> = self.0.iter().map(Difference::to_string).collect();
+        f.write_str(&lines.join("\n"))
     }
 }
 
@@ -198,10 +232,13 @@ pub fn ask<R: Plugin>(
 
 /// Runs one case. `ask` gets the role, the configuration as JSON, the shop and the input, and
 /// returns the role's answer record as serde writes it.
-pub fn run(
+pub fn run<E: Into<NoAnswer>>(
     case: &Case,
-    mut ask: impl FnMut(Role, &str, &Shop, &Input) -> Result<Value, Refusal>,
+    mut ask: impl FnMut(Role, &str, &Shop, &Input) -> Result<Value, E>,
 ) -> Result<(), Failure> {
+    let mut ask = |role: Role, configuration: &str, shop: &Shop, input: &Input| {
+        ask(role, configuration, shop, input).map_err(E::into)
+    };
     let mut before = Before::default();
     for (index, step) in case.steps.iter().enumerate() {
         run_step(step, &mut before, &mut ask).map_err(|problem| Failure {
@@ -224,7 +261,7 @@ struct Before {
 fn run_step(
     step: &Step,
     before: &mut Before,
-    ask: &mut impl FnMut(Role, &str, &Shop, &Input) -> Result<Value, Refusal>,
+    ask: &mut impl FnMut(Role, &str, &Shop, &Input) -> Result<Value, NoAnswer>,
 ) -> Result<(), Problem> {
     let mut input =
         complete::complete_after(&step.input, &step.shop, before.now).map_err(Problem::Input)?;
@@ -247,22 +284,26 @@ fn run_step(
     let mut differences = match (&step.expected, answer) {
         (Expected::Answer(expected), Ok(answer)) => {
             let expected = instants::resolved(expected, input.now).map_err(Problem::Input)?;
-            matching::differences(&expected, &answer)
+            matching::differences("", &expected, &answer)
         }
-        (Expected::Refused(words), Err(Refusal::Rejected(reason))) if reason.contains(words) => {
+        (Expected::Refused(words), Err(NoAnswer::Refusal(Refusal::Rejected(reason))))
+            if reason.contains(words) =>
+        {
             Vec::new()
         }
-        (Expected::Fault(words), Err(Refusal::Fault(fault))) if fault.message.contains(words) => {
+        (Expected::Fault(words), Err(NoAnswer::Refusal(Refusal::Fault(fault))))
+            if fault.message.contains(words) =>
+        {
             Vec::new()
         }
-        (_, Err(refusal)) => return Err(Problem::Refused(refusal)),
+        (Expected::Answer(_), Err(none)) => return Err(Problem::NoAnswer(none)),
+        (_, Err(none)) => return Err(Problem::OtherWords(none)),
         (_, Ok(answer)) => return Err(Problem::NotRefused(answer)),
     };
     if let Some(expected) = &step.remembers {
         let state = before.state.as_deref().unwrap_or(b"null");
         let state = serde_json::from_slice(state).unwrap_or(Value::from(state));
-        let found = matching::differences(expected, &state);
-        differences.extend(found.into_iter().map(|it| format!("  remembered{it}")));
+        differences.extend(matching::differences("remembered", expected, &state));
     }
     match differences.is_empty() {
         true => Ok(()),
@@ -277,9 +318,9 @@ fn remembered(answer: &Value, state: Option<Vec<u8>>) -> Result<Option<Vec<u8>>,
         Ok(Memory::Keep) => Ok(state),
         Ok(Memory::Replace(bytes)) => Ok(Some(bytes)),
         Ok(Memory::Forget) => Ok(None),
-        Err(error) => Err(Problem::Differs(vec![format!(
-            "  after.memory is not the contract's: {error}"
-        )])),
+        Err(error) => Err(Problem::NoAnswer(NoAnswer::Failed(format!(
+            "after.memory is not the contract's: {error}"
+        )))),
     }
 }
 

@@ -125,7 +125,7 @@ fn what_is_not_as_a_case_says_is_named() {
         ),
         (
             json!({"input": sale, "expect": {}, "remembers": null}),
-            "remembered  : expected null, found 1",
+            "remembered: expected null, found 1",
         ),
         (json!({"input": sale, "refused": ""}), "was to be refused"),
         (
@@ -176,7 +176,7 @@ fn an_answer_that_changes_from_call_to_call_is_a_failure() {
     let mut calls = 0;
     let failure = run(case, |_, _, _, _| {
         calls += 1;
-        Ok(json!({"after": {"memory": "Keep"}, "awards": [calls]}))
+        Ok::<_, Refusal>(json!({"after": {"memory": "Keep"}, "awards": [calls]}))
     });
     assert!(matches!(
         failure.unwrap_err().problem,

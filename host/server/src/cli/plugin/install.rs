@@ -1,7 +1,8 @@
 //! `stampcard plugin install`, `rollback` and `apply`: what is live changes by order.
 
 use super::super::{End, Run, say, say_json};
-use super::ReadError;
+use super::building::build_if_stale;
+use super::project::{Project, read, text};
 use crate::config::Folder;
 use crate::orders::{self, Order};
 use crate::table::{Side, number, table};
@@ -15,13 +16,14 @@ use std::path::{Path, PathBuf};
 /// changes. The shop may be open: the next event has it. The shop's folder stays as it is.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  stampcard plugin install shop double-weekend.wasm --reason 'the spring sale'\n  stampcard plugin install shop double-weekend.wasm --config spring.toml --json\n  stampcard plugin install shop double-weekend.wasm --preview"
+    after_help = "Examples:\n  stampcard plugin install shop double-weekend.wasm --reason 'the spring sale'\n  stampcard plugin install shop double-weekend.wasm --config spring.toml --json\n  stampcard plugin install shop double-weekend.wasm --preview\n  stampcard plugin install ../shop"
 )]
 pub struct Install {
     /// The shop's folder.
     dir: PathBuf,
-    /// The component; its manifest is the file beside it that ends in .toml.
-    file: PathBuf,
+    /// The component; its manifest is the file beside it that ends in .toml. The one of the project
+    /// in this folder if none is named.
+    file: Option<PathBuf>,
     /// Its configuration, as TOML or JSON, instead of [config] in the manifest.
     #[arg(long)]
     config: Option<PathBuf>,
@@ -98,8 +100,16 @@ enum BadFile {
 
 impl Install {
     pub fn run(self) -> Run {
-        let manifest_path = self.file.with_extension("toml");
-        let component = read(&self.file)?;
+        let component = match self.file {
+            Some(file) => file,
+            None => {
+                let project = Project::at(Path::new("."))?;
+                build_if_stale(&project)?;
+                project.component()
+            }
+        };
+        let manifest_path = component.with_extension("toml");
+        let component = read(&component)?;
         let mut manifest = read_table(&manifest_path)?;
         // As it is written, unless something in it is replaced.
         let mut file = text(&manifest_path)?;
@@ -264,17 +274,6 @@ fn login() -> String {
         .find_map(|variable| std::env::var(variable).ok())
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| "somebody at this machine".into())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
-    std::fs::read(path).map_err(|source| ReadError {
-        path: path.into(),
-        source,
-    })
-}
-
-fn text(path: &Path) -> Result<String, Box<dyn std::error::Error>> {
-    Ok(String::from_utf8(read(path)?)?)
 }
 
 fn read_table(path: &Path) -> Result<toml::Table, Box<dyn std::error::Error>> {
