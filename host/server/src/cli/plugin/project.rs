@@ -147,6 +147,7 @@ impl Project {
             component: Some(read(&self.component())?),
             schema: schema.map(|schema| text(&schema)).transpose()?,
             file,
+            was_live: false,
         })
     }
 
