@@ -501,6 +501,11 @@ impl Event {
         }
     }
 
+    /// Whether it may take points from what the customer has.
+    pub fn may_take_points(&self) -> bool {
+        self.points_taken() > 0 || self.speaks_of().is_some()
+    }
+
     /// The sale of which the event takes something back, or whose payment it is about.
     pub fn speaks_of(&self) -> Option<&SaleName> {
         match &self.body {

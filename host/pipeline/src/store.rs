@@ -196,10 +196,18 @@ pub struct SoldLot {
     pub expired: Points,
 }
 
-/// Whether the lots of a customer can be moved by an event that begins at this fold and ends then.
-pub fn moves_lots(event: &Event, start: &Fold, end: Instant) -> bool {
-    event.points_taken() > 0
-        || event.speaks_of().is_some()
+/// Whether lots from before the start can be moved by a walk that begins at this fold and ends then:
+/// the event, those that come after it, and what their steps took before.
+pub fn moves_lots(
+    event: &Event,
+    start: &Fold,
+    end: Instant,
+    later: &[Later],
+    takings: &[BookedTaking],
+) -> bool {
+    event.may_take_points()
+        || later.iter().any(|later| later.event.may_take_points())
+        || !takings.is_empty()
         || start.owed > 0
         || start.debt > 0
         || start.next_expiry.is_some_and(|at| at <= end)

@@ -298,7 +298,7 @@ impl Inner {
                 }),
             })
             .collect();
-        let is_open = !is_head || is_waited_for || moves_lots(&event.event, &start, end);
+
         let speak = later.iter().map(|later| &later.event);
         let names = speak
             .chain([&event.event])
@@ -314,6 +314,21 @@ impl Inner {
                 sold.push(customer.sold(row, sale, &self.journal, &start));
             }
         }
+        let takings: Vec<BookedTaking> = customer
+            .takings
+            .iter()
+            .filter(|(_, taken)| !is_head && after(&taken.step))
+            .map(|(id, taken)| BookedTaking {
+                id: *id,
+                step: taken.step.clone(),
+                kind: taken.kind,
+                lot: taken.lot,
+                points: taken.points,
+                reason: taken.reason.clone(),
+                journal: taken.journal,
+            })
+            .collect();
+        let is_open = is_waited_for || moves_lots(&event.event, &start, end, &later, &takings);
         CustomerCase {
             id: id.clone(),
             is_new: false,
@@ -338,20 +353,7 @@ impl Inner {
                     shares: customer.shares[lot].clone(),
                 })
                 .collect(),
-            takings: customer
-                .takings
-                .iter()
-                .filter(|(_, taken)| !is_head && after(&taken.step))
-                .map(|(id, taken)| BookedTaking {
-                    id: *id,
-                    step: taken.step.clone(),
-                    kind: taken.kind,
-                    lot: taken.lot,
-                    points: taken.points,
-                    reason: taken.reason.clone(),
-                    journal: taken.journal,
-                })
-                .collect(),
+            takings,
             purse: is_open.then(|| customer.purse(&start)),
             sold,
             recorded: if is_head {

@@ -71,7 +71,7 @@ pub(super) fn read_customer(
     // Timers were driven beyond the head that turned out not to be due: what they left is after it.
     if let Some(head) = head.clone().filter(|head| head.clock >= hot.clock) {
         let leaving = leaving(writer, hot.row, &head, end)?;
-        let is_open = is_waited_for || moves_lots(&event.event, &head, end);
+        let is_open = is_waited_for || moves_lots(&event.event, &head, end, &[], &[]);
         return Ok(Read {
             purse: match is_open {
                 true => Some(purse(writer, hot.row, &head, true)?),
@@ -93,11 +93,16 @@ pub(super) fn read_customer(
         None => checkpoint(writer, hot.row, can_start)?.unwrap_or_default(),
     };
     let later = later(writer, hot.row, &start.last)?;
+    let takings = takings(writer, hot.row, &start)?;
+    let is_open = is_waited_for || moves_lots(&event.event, &start, end, &later, &takings);
     Ok(Read {
         leaving: leaving(writer, hot.row, &start, end)?,
         lots: lots(writer, hot.row, &start)?,
-        takings: takings(writer, hot.row, &start)?,
-        purse: Some(purse(writer, hot.row, &start, false)?),
+        takings,
+        purse: match is_open {
+            true => Some(purse(writer, hot.row, &start, false)?),
+            false => None,
+        },
         sold: sold(writer, hot.row, &start, event, &later)?,
         later,
         planned_by,
