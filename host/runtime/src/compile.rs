@@ -99,7 +99,7 @@ fn hold_to(limits: &CompileLimits) -> io::Result<()> {
     setrlimit(Resource::Fsize, at_most(0))?;
     setrlimit(Resource::Core, at_most(0))?;
     // Tills come first. A system that does not let us be nice is no reason to fail.
-    let _ = rustix::process::nice(19);
+    let _ = rustix::process::nice(10);
     Ok(())
 }
 
