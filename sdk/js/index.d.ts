@@ -96,6 +96,23 @@ export function remembered<T>(input: Input, first: T): T;
 /** What this plugin kept with the sale that comes back (`keepWithEvent` of an answer), or `first`. */
 export function kept<T>(original: OriginalSale, first: T): T;
 
+/** A stamp card: buy so many, get one. */
+export class StampCard {
+  constructor(card?: { pieces?: number; spent?: number });
+  /** The customer's card as it was remembered; an answer with `remember: card` keeps it. */
+  static of(input: Input): StampCard;
+  /** Pieces bought less pieces brought back. */
+  pieces: number;
+  /** Stamps that were turned into rewards. */
+  spent: number;
+  /** Stamps on the card; below zero while the customer owes some after a return. */
+  readonly stamps: number;
+  /** Counts the pieces of the lines that `counts` names: bought ones are added, returned ones taken back. */
+  count(input: Input, counts: (line: Line) => boolean): void;
+  /** Rewards that are due now for full cards of `size` stamps. They are due once. */
+  full(size: number): number;
+}
+
 type More = Partial<Omit<Award, "amount" | "reason">>;
 /** So many points for the customer, for the whole event, taken back in proportion to returns. */
 export function base(points: Points, reason: string, more?: More): Award;

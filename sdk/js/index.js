@@ -83,6 +83,54 @@ export const kept = (original, first) => read(original.kept, first);
 
 const read = (bytes, first) => (bytes == null ? first : JSON.parse(fromUtf8(bytes)));
 
+/** A stamp card: buy so many, get one. */
+export class StampCard {
+  constructor({ pieces = 0, spent = 0 } = {}) {
+    /** Pieces bought less pieces brought back. */
+    this.pieces = pieces;
+    /** Stamps that were turned into rewards. */
+    this.spent = spent;
+  }
+
+  /** The customer's card as it was remembered; an answer with `remember: card` keeps it. */
+  static of(input) {
+    return new StampCard(remembered(input));
+  }
+
+  /** Counts the pieces of the lines that `counts` names: bought ones are added, returned ones taken back. */
+  count(input, counts) {
+    const bought = purchase(input);
+    if (bought) this.pieces += pieces(bought.lines.filter(counts));
+    const back = returned(input);
+    const original = back?.original;
+    for (const line of original?.sale.lines.filter(counts) ?? []) {
+      const before = broughtBack(original.returned, line);
+      const after = before + broughtBack(back.lines, line);
+      this.pieces -= gone(line, after) - gone(line, before);
+    }
+  }
+
+  /** Rewards that are due now for full cards of `size` stamps. They are due once. */
+  full(size) {
+    const full = Math.max(Math.trunc(this.stamps / size), 0);
+    this.spent += full * size;
+    return full;
+  }
+
+  /** Stamps on the card; below zero while the customer owes some after a return. */
+  get stamps() {
+    return this.pieces - this.spent;
+  }
+}
+
+/** Thousandths of this line among what was brought back. */
+const broughtBack = (back, line) =>
+  back.reduce((sum, it) => (it.line === line.number ? sum + it.quantity : sum), 0);
+
+/** Pieces of this line that are gone when so many thousandths were brought back. */
+const gone = (line, thousandths) =>
+  line.measured ? Number(thousandths >= line.quantity) : Math.trunc(thousandths / 1000);
+
 // QuickJS has no TextEncoder. What is remembered may have 4 KiB, and a loop over them would take most of
 // the fuel of a call, so these are made of what is there in native code.
 

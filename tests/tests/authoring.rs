@@ -55,12 +55,7 @@ impl Desk {
         ];
         self.run("", &new).ok();
         match language {
-            // The SDK's own dependencies are compiled once for all of our tests.
-            "rust" => {
-                let shared = target().join("authoring");
-                fs::create_dir_all(&shared).expect("a folder");
-                std::os::unix::fs::symlink(shared, self.path(name).join("target")).expect("a link");
-            }
+            "rust" => share_target(&self.path(name)),
             "python" => pip_install(&self.path(name)),
             _ => npm_install(&self.path(name)),
         }
@@ -74,8 +69,16 @@ impl Desk {
     }
 }
 
+/// What packages in Rust depend on is compiled once for all of our tests.
+fn share_target(dir: &Path) {
+    let shared = target().join("authoring");
+    fs::create_dir_all(&shared).expect("a folder");
+    std::os::unix::fs::symlink(shared, dir.join("target")).expect("a link");
+}
+
 fn finish(command: &mut Command) -> Ran {
-    let output = command.output().expect("the program starts");
+    let output = command.output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?} is needed: {error}"));
     Ran {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -186,6 +189,57 @@ fn a_new_project_builds_and_passes_its_cases_in_every_role_and_decides_a_season_
 #[test]
 fn a_new_project_in_typescript_builds_and_passes_its_cases_in_every_role() {
     every_role_passes("ts");
+}
+
+/// The example in one of its languages, with what it shares with the others, outside of the repository.
+fn stamp_card(desk: &Desk, language: &str) {
+    copy(
+        &root().join("examples/tenth-coffee"),
+        &desk.path("examples/tenth-coffee"),
+    );
+    let example = format!("examples/three-languages/{language}");
+    copy(&root().join(&example), &desk.path(&example));
+    copy(
+        &root().join("sdk").join(language),
+        &desk.path("sdk").join(language),
+    );
+    match language {
+        "python" => pip_install(&desk.path(&example)),
+        _ => npm_install(&desk.path(&example)),
+    }
+    let report = desk.tested(&example);
+    assert_eq!(
+        (&report["passed"], &report["failed"]),
+        (&json!(4), &json!(0))
+    );
+}
+
+#[test]
+fn the_stamp_card_in_javascript_decides_and_remembers_as_the_one_in_rust() {
+    stamp_card(&Desk::new(), "js");
+    // The one in Rust passes the same cases as a component, too.
+    let desk = Desk::new();
+    copy(
+        &root().join("examples/tenth-coffee"),
+        &desk.path("tenth-coffee"),
+    );
+    let manifest = desk.path("tenth-coffee/Cargo.toml");
+    let text = fs::read_to_string(&manifest).expect("a manifest");
+    let sdk = root().join("sdk/rust");
+    let text = text.replace("../../sdk/rust", sdk.to_str().expect("UTF-8"));
+    fs::write(&manifest, text).expect("a manifest");
+    share_target(&desk.path("tenth-coffee"));
+    let report = desk.tested("tenth-coffee");
+    assert_eq!(
+        (&report["passed"], &report["failed"]),
+        (&json!(4), &json!(0))
+    );
+}
+
+#[test]
+#[ignore = "cargo xtask soak"]
+fn the_stamp_card_in_python_decides_and_remembers_as_the_one_in_rust() {
+    stamp_card(&Desk::new(), "python");
 }
 
 /// Python's builder comes from PyPI, and a component of it has 18 MB: this takes minutes.
@@ -356,7 +410,9 @@ fn copy(from: &Path, to: &Path) {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name");
         if path.is_dir() {
-            if !["tests", "node_modules"].contains(&name.to_str().expect("UTF-8")) {
+            if !["tests", "node_modules", "target", ".venv"]
+                .contains(&name.to_str().expect("UTF-8"))
+            {
                 copy(&path, &to.join(name));
             }
         } else {

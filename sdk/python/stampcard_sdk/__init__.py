@@ -8,6 +8,7 @@ module asks the input and builds answers, and decides nothing.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, Callable, Iterable, NoReturn, Optional, TypeVar
 
 from . import types
@@ -59,6 +60,7 @@ from .types import (
     Purpose,
     Recipient,
     Return,
+    ReturnedLine,
     Review,
     Sale,
     SegmentAnswer,
@@ -195,11 +197,62 @@ def kept(original: OriginalSale, first: T) -> T:
 
 
 def _json(value: Any, most: int, what: str) -> bytes:
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=vars)
     data = text.encode()
     if len(data) > most:
         raise ValueError(f"{what}: {len(data)} bytes as JSON; at most {most} are kept")
     return data
+
+
+@dataclass
+class StampCard:
+    """A stamp card: buy so many, get one."""
+
+    #: Pieces bought less pieces brought back.
+    pieces: int = 0
+    #: Stamps that were turned into rewards.
+    spent: int = 0
+
+    @staticmethod
+    def of(input: Input) -> StampCard:
+        """The customer's card as it was remembered; an answer with `remember=card` keeps it."""
+        first: dict[str, int] = {}
+        return StampCard(**remembered(input, first))
+
+    def count(self, input: Input, counts: Callable[[Line], bool]) -> None:
+        """Counts the pieces of the lines that `counts` names: bought ones are added, returned ones taken
+        back."""
+        bought = purchase(input)
+        if bought is not None:
+            self.pieces += pieces(filter(counts, bought.lines))
+        back = returned(input)
+        if back is None or back.original is None:
+            return
+        for line in filter(counts, back.original.sale.lines):
+            before = _brought_back(back.original.returned, line)
+            after = before + _brought_back(back.lines, line)
+            self.pieces -= _gone(line, after) - _gone(line, before)
+
+    def full(self, size: int) -> int:
+        """Rewards that are due now for full cards of `size` stamps. They are due once."""
+        full = max(self.stamps // size, 0)
+        self.spent += full * size
+        return full
+
+    @property
+    def stamps(self) -> int:
+        """Stamps on the card; below zero while the customer owes some after a return."""
+        return self.pieces - self.spent
+
+
+def _brought_back(back: Iterable[ReturnedLine], line: Line) -> int:
+    """Thousandths of this line among what was brought back."""
+    return sum(it.quantity for it in back if it.line == line.number)
+
+
+def _gone(line: Line, thousandths: int) -> int:
+    """Pieces of this line that are gone when so many thousandths were brought back."""
+    return int(thousandths >= line.quantity) if line.measured else thousandths // 1_000
 
 
 # ---------------------------------------------------------------- answers

@@ -127,6 +127,7 @@ impl Bench {
 /// What a case asks, step by step, with what each step before remembered.
 fn questions_of(trial: &Trial, case: &Case) -> Vec<Kept> {
     let mut kept: Vec<Kept> = Vec::new();
+    let mut is_second = true;
     // Whether the answers are right is what `test` says.
     let _ = cases::run(case, |asked, configuration, shop, input| {
         let question = Kept {
@@ -137,7 +138,8 @@ fn questions_of(trial: &Trial, case: &Case) -> Vec<Kept> {
         };
         let tried = trial.ask(question.question());
         // Every question is asked twice, to see that it has one answer.
-        if kept.last().is_none_or(|last| last.input != question.input) {
+        is_second = !is_second;
+        if !is_second {
             kept.push(question);
         }
         match tried {

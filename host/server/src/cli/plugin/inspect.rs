@@ -4,6 +4,7 @@ use super::super::{End, Run, say, say_json};
 use super::ReadError;
 use super::building::build_if_stale;
 use super::project::{Project, text};
+use crate::pack;
 use crate::table::number;
 use clap::Args;
 use serde_json::json;
@@ -104,7 +105,7 @@ fn manifest(component: &Path) -> Result<Option<Result<PluginFile, String>>, Read
         return Ok(None);
     }
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let file = PluginFile::read(&name, &text(&path)?, &[]);
+    let file = PluginFile::read(&name, &text(&path)?, &pack::packs());
     Ok(Some(file.map_err(|error| error.to_string())))
 }
 

@@ -75,7 +75,10 @@ impl New {
         }
         let files = files(&name, self.role, self.language);
         for (path, text) in &files {
-            write(&self.name.join(path), text)?;
+            write(&self.name.join(path), text).inspect_err(|_| {
+                // Half a project is worse than none; what cannot be removed is as it was found.
+                let _ = fs::remove_dir_all(&self.name);
+            })?;
         }
         if self.json {
             let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
