@@ -97,7 +97,6 @@ fn a_bad_event_is_refused_by_name_and_place_and_changes_nothing() {
         ("/data/lines/0/colour", json!("red"), 400, "malformed", "/data/lines/0/colour"),
         ("/data/lines", Value::Null, 400, "malformed", "/data"),
         ("/data/balance", json!(5_000), 400, "malformed", "/data/balance"),
-        ("/data/payment_state", json!("pending"), 422, "not-yet-supported", "/type"),
         // The customer.
         ("/data/customer/email", json!("ana.example.com"), 422, "not-an-email", "/data/customer/email"),
         ("/data/customer/phone", json!("12"), 422, "not-a-phone", "/data/customer/phone"),
