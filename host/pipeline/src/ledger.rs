@@ -264,7 +264,7 @@ impl Book {
         for draw in draws {
             let taking = match &draw.taking {
                 TakingId::Known(id) => Some(TakingRef::Existing(*id)),
-                TakingId::Step(key) => taken.get(key).copied(),
+                TakingId::Step(key) => taken.get(key.as_ref()).copied(),
             };
             let (Some(taking), Some(lot)) = (taking, self.number(&draw.lot)) else {
                 continue;

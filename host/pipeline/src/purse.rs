@@ -23,7 +23,7 @@ pub enum LotId {
 pub enum TakingId {
     /// Of a step before the walk: the store's number.
     Known(i64),
-    Step(TakingKey),
+    Step(Box<TakingKey>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -188,6 +188,7 @@ fn rule(pack: &Pack) -> Value {
         facts_truncated: false,
         state: None,
         so_far: SoFar::default(),
+        returned: None,
     };
     let figures = bench::point_formula(&book, event, &input, 1, EACH);
     json!({"native_micros": native(), "fresh_micros": 1e6 / figures.fresh, "reused_micros": 1e6 / figures.reused})

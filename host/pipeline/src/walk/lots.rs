@@ -161,7 +161,7 @@ impl Walk<'_> {
         let sum = |drawn: &[Drawn]| drawn.iter().map(|drawn| drawn.points).sum::<Points>();
         drawn.extend(self.purse.take(taking.points - sum(&drawn)));
         let owed = taking.points - sum(&drawn);
-        let id = TakingId::Step(taking.key.clone());
+        let id = TakingId::Step(Box::new(taking.key.clone()));
         self.drawn(id.clone(), step, drawn);
         if owed > 0 {
             self.purse.owe(id, owed);
@@ -197,7 +197,7 @@ impl Walk<'_> {
             kind: TakingKind::Expiry,
             lot: None,
         };
-        self.drawn(TakingId::Step(key.clone()), step, drawn);
+        self.drawn(TakingId::Step(Box::new(key.clone())), step, drawn);
         self.fold.balance -= points;
         step.so_far.balance_after = self.fold.balance;
         step.causes.push(ReviewCause::PointsExpired(points));

@@ -369,10 +369,13 @@ fn as_event(told: &Told, all: &[Told]) -> Value {
     event(&told.id, kind, &time(told.hour), data)
 }
 
+/// A sale: its hour, pieces and price of each line, and whether its payment is pending.
+type Sale = (i64, Vec<(i64, i64)>, bool);
+
 /// What happens to sales: which sale, how many hours later, what, and a number to vary it.
 type Act = (prop::sample::Index, i64, u8, i64);
 
-fn history(sales: &[(i64, Vec<(i64, i64)>, bool)], acts: &[Act]) -> Vec<Told> {
+fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
     let mut all: Vec<Told> = sales
         .iter()
         .enumerate()
