@@ -14,6 +14,9 @@ pub struct Options {
     /// How many orders of arrival are tried, of a generated season and of a real month
     #[arg(long, default_value_t = 50)]
     shuffles: u64,
+    /// How many random histories of a customer are told in random orders, against models of them
+    #[arg(long, default_value_t = 5_000)]
+    histories: u64,
     /// How many minutes each fuzz target is fed
     #[arg(long, default_value_t = 60)]
     fuzz_minutes: u64,
@@ -39,6 +42,22 @@ fn fuzz(minutes: u64) -> Result<(), Failure> {
     must(command)
 }
 
+/// Histories against models that know nothing of folds.
+fn histories(count: u64) -> Result<(), Failure> {
+    let mut command = cargo(&[
+        "test",
+        "--release",
+        "--workspace",
+        "--",
+        "any_order_of_arrival_ends_the_same",
+        "the_ledger_is_what_a_bookkeeper_would_write",
+    ]);
+    command
+        .env("STAMPCARD_ORDERS", count.to_string())
+        .env("STAMPCARD_LEDGERS", count.to_string());
+    must(command)
+}
+
 pub fn run(options: &Options) -> Result<(), Failure> {
     setup::binary()?;
     // The busiest month of the Complete Journey, taken and compared by the example itself first.
@@ -54,6 +73,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
             text,
         ],
     ))?;
+    histories(options.histories)?;
     fuzz(options.fuzz_minutes)?;
     let tests = [
         "test",
