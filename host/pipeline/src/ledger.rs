@@ -3,6 +3,7 @@
 //! What is new becomes an entry; what differs becomes a correction, so that the ledger says what
 //! happened and nothing in it ever changes.
 
+use crate::admit::HOST_SOURCE;
 use crate::change::{
     Allocation, Decider, EntryKind, LotKey, LotKind, LotRef, NewEntry, NewLot, Reapportioned,
     TakingKind, TakingRef, TakingRow,
@@ -345,7 +346,7 @@ pub fn views(
         let (plugin, actor) = match &entry.by {
             Decider::Plugin(index) => (plugins.get(*index as usize), None),
             Decider::Staff(actor) => (None, Some(actor.clone())),
-            Decider::Host => (None, None),
+            Decider::Host => (None, Some(HOST_SOURCE.to_owned())),
         };
         EntryView {
             entry: 0,
