@@ -13,7 +13,7 @@ use crate::line::Context;
 use crate::offers;
 use crate::person::PersonField;
 use crate::returns::Returning;
-use crate::rules::{Fact, Rules, Tally};
+use crate::rules::{Fact, Rules, Tally, Totals};
 use crate::walk::{Step, Walk};
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, VecDeque};
@@ -131,15 +131,7 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
 pub fn count_earned(walk: &mut Walk, step: &mut Step, earned: Points) {
     step.moved.earned = earned;
     let totals = &mut walk.fold.totals;
-    totals.lifetime.earned += earned;
-    if let Some(channel) = step.event.channel {
-        totals.channels[channel as usize].earned += earned;
-    }
-    for tally in totals
-        .windows
-        .iter_mut()
-        .chain([&mut totals.this_month, &mut totals.this_year])
-    {
+    for tally in tallies(totals, step.event.channel) {
         tally.earned += earned;
     }
 }
@@ -161,16 +153,7 @@ fn count_sale(fold: &mut Fold, event: &Event, sale: &Sale, moved: &mut Moved) {
     moved.orders = 1;
     moved.spend = sale.total;
     fold.totals.previous_sale_at = fold.totals.lifetime.last_at;
-    add(&mut fold.totals.lifetime, moved);
-    if let Some(channel) = event.channel {
-        add(&mut fold.totals.channels[channel as usize], moved);
-    }
-    let totals = &mut fold.totals;
-    for tally in totals
-        .windows
-        .iter_mut()
-        .chain([&mut totals.this_month, &mut totals.this_year])
-    {
+    for tally in tallies(&mut fold.totals, event.channel) {
         add(tally, moved);
     }
     put_largest(fold, event, sale.total);
@@ -187,12 +170,7 @@ fn count_return(walk: &mut Walk, event: &Event, returning: &Returning, moved: &m
     moved.returned = returning.amount();
     let fold = &mut walk.fold;
     let totals = &mut fold.totals;
-    add(&mut totals.lifetime, moved);
-    if let Some(channel) = event.channel {
-        add(&mut totals.channels[channel as usize], moved);
-    }
-    let windows = totals.windows.iter_mut();
-    for tally in windows.chain([&mut totals.this_month, &mut totals.this_year]) {
+    for tally in tallies(totals, event.channel) {
         add(tally, moved);
     }
     if returning.is_whole {
@@ -272,6 +250,16 @@ fn turn_the_calendar(fold: &mut Fold, now: Instant, zone: &TimeZone) {
         };
     }
     fold.calendar = (today.year, today.month);
+}
+
+/// Every tally that an event of now moves, by channel if it has one.
+fn tallies(totals: &mut Totals, channel: Option<Channel>) -> impl Iterator<Item = &mut Tally> {
+    let of_channel = channel.map(|channel| &mut totals.channels[channel as usize]);
+    [&mut totals.lifetime]
+        .into_iter()
+        .chain(of_channel)
+        .chain(&mut totals.windows)
+        .chain([&mut totals.this_month, &mut totals.this_year])
 }
 
 fn add(tally: &mut Tally, moved: &Moved) {

@@ -54,10 +54,7 @@ pub fn process_admitted(
         match store.open(event, &Line { event, with })? {
             Opened::Seen(seen) => return answer_again(event, *seen),
             Opened::New(mut case) => {
-                check_named(event, &case)?;
-                check_identifiers(event, &case)?;
-                check_act(event, &case, with.shop)?;
-                check_return(event, &case)?;
+                check(event, &case, with.shop)?;
                 let change = decide(event, &mut case, with);
                 match debug_span!("commit").in_scope(|| store.commit(*case, change)) {
                     Err(StoreError::Conflict) => continue,
@@ -86,10 +83,7 @@ pub fn preview(
     )? {
         Opened::Seen(seen) => Ok(answer_again(&event, *seen)?.outcome),
         Opened::New(mut case) => {
-            check_named(&event, &case)?;
-            check_identifiers(&event, &case)?;
-            check_act(&event, &case, with.shop)?;
-            check_return(&event, &case)?;
+            check(&event, &case, with.shop)?;
             Ok(decide(&event, &mut case, with).outcome)
         }
     }
@@ -111,6 +105,14 @@ fn decide(event: &Admitted, case: &mut Case, with: Context) -> Change {
         walk.done(step);
     }
     walk.finish()
+}
+
+/// What only the case can say is wrong with an event.
+fn check(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> {
+    check_named(event, case)?;
+    check_identifiers(event, case)?;
+    check_act(event, case, shop)?;
+    check_return(event, case)
 }
 
 /// An event that names a customer whom nobody knows is refused: its points would be nobody's.

@@ -380,11 +380,7 @@ impl<'a> Walk<'a> {
         if !step.was_decided || self.case.lots.is_empty() {
             return Vec::new();
         }
-        let place = step.event.position();
-        let lots = self.case.lots.iter().filter(|lot| {
-            let plugin = &lot.key.plugin;
-            lot.key.origin == place && !plugin.is_empty() && self.live(plugin).is_none()
-        });
+        let lots = self.lots_of_the_gone(step.event.position());
         lots.map(|lot| (lot.key.clone(), lot.earned)).collect()
     }
 

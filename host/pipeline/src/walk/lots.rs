@@ -10,7 +10,7 @@ use crate::purse::{Drawn, Held, LotId, Purse, TakingId, TakingKey};
 use crate::returns::{Sold, SoldAward};
 use crate::rules::ReviewCause;
 use crate::shop::Shop;
-use crate::store::{PurseRows, SoldRows};
+use crate::store::{BookedLot, PurseRows, SoldRows};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -48,6 +48,9 @@ fn matures_at(key: &LotKey, sale: Option<&Provisional>, shop: &Shop) -> Option<I
 
 /// Nothing comes back before it was sold, whatever the clocks of two tills say.
 pub(super) fn come_after_their_sales(upcoming: &mut VecDeque<Upcoming>, sold: &[SoldRows]) {
+    if upcoming.iter().all(|it| it.event.speaks_of().is_none()) {
+        return;
+    }
     let sales: Vec<Arc<Event>> = upcoming
         .iter()
         .map(|upcoming| &upcoming.event)
@@ -70,6 +73,15 @@ pub(super) fn come_after_their_sales(upcoming: &mut VecDeque<Upcoming>, sold: &[
 }
 
 impl Walk<'_> {
+    /// The lots of a step that plugins gave which are live no more: nobody can be asked about them
+    /// again.
+    pub(super) fn lots_of_the_gone(&self, origin: Position) -> impl Iterator<Item = &BookedLot> {
+        self.case.lots.iter().filter(move |lot| {
+            let plugin = &lot.key.plugin;
+            lot.key.origin == origin && !plugin.is_empty() && self.live(plugin).is_none()
+        })
+    }
+
     /// The sale of that name, with what came of it until now.
     pub fn sold(&mut self, name: &SaleName) -> Option<usize> {
         if let Some(known) = self.sold.iter().position(|sold| sold.event.is_sale(name)) {
@@ -85,11 +97,7 @@ impl Walk<'_> {
         let awards = awarded
             .filter(|(_, award)| award.key.origin == origin)
             .map(|(_, award)| (&award.key, award.amount, &award.shares));
-        // Nobody can be asked again about what a plugin gave that is live no more.
-        let gone = self.case.lots.iter().filter(|lot| {
-            let plugin = &lot.key.plugin;
-            lot.key.origin == origin && !plugin.is_empty() && self.live(plugin).is_none()
-        });
+        let gone = self.lots_of_the_gone(origin.clone());
         let gone = gone.map(|lot| (&lot.key, lot.earned, &lot.shares));
         let awards = awards
             .chain(gone)
