@@ -136,6 +136,21 @@ impl Server {
             .unwrap_or_else(|error| panic!("POST {path}: {error}\n{}", self.log()))
     }
 
+    /// The same with a name of the caller's own for it.
+    pub fn post_once(&self, key: &str, path: &str, name: &str, body: &Value) -> Answer {
+        let headers = [("idempotency-key", name)];
+        ask(
+            &self.agent,
+            &self.address,
+            "POST",
+            key,
+            path,
+            Some(body),
+            &headers,
+        )
+        .unwrap_or_else(|error| panic!("POST {path}: {error}\n{}", self.log()))
+    }
+
     /// One request; an error is a connection that broke, whatever the server had done by then.
     pub fn ask(
         &self,
@@ -144,13 +159,13 @@ impl Server {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, ureq::Error> {
-        ask(&self.agent, &self.address, method, key, path, body)
+        ask(&self.agent, &self.address, method, key, path, body, &[])
     }
 
     /// Reads from the operations of a server of several shops, without a key.
     #[track_caller]
     pub fn operations(&self, path: &str) -> Value {
-        ask(&self.agent, &self.operations, "GET", "", path, None)
+        ask(&self.agent, &self.operations, "GET", "", path, None, &[])
             .unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()))
             .body
     }
@@ -247,6 +262,21 @@ impl Client {
             &self.key,
             "/v1/events",
             Some(event),
+            &[],
+        )
+    }
+
+    /// A request with a name of the caller's own for it.
+    pub fn post_once(&self, path: &str, name: &str, body: &Value) -> Result<Answer, ureq::Error> {
+        let headers = [("idempotency-key", name)];
+        ask(
+            &self.agent,
+            &self.address,
+            "POST",
+            &self.key,
+            path,
+            Some(body),
+            &headers,
         )
     }
 }
@@ -266,6 +296,7 @@ fn ask(
     key: &str,
     path: &str,
     body: Option<&Value>,
+    headers: &[(&str, &str)],
 ) -> Result<Answer, ureq::Error> {
     let uri = format!("{address}{path}");
     let bearer = format!("Bearer {key}");
@@ -280,6 +311,9 @@ fn ask(
                 "PUT" => agent.put(uri),
                 _ => agent.post(uri),
             };
+            let request = headers.iter().fold(request, |request, (name, value)| {
+                request.header(*name, *value)
+            });
             request
                 .header("authorization", bearer)
                 .content_type(content)

@@ -255,6 +255,8 @@ impl Play<'_> {
             (None, None, None) => return None,
             _ => panic!("step {}: one event at a time", index + 1),
         };
+        let mut data = data;
+        self.fill(&mut data);
         let id = step
             .id
             .clone()
@@ -267,6 +269,33 @@ impl Play<'_> {
         let event = json!({"specversion": "1.0", "source": source, "id": id, "type": kind, "time": time, "data": data});
         self.sent.insert(id, event.clone());
         Some(event)
+    }
+
+    /// `{redemption of ID}` and `{code of ID}` are what the step of that id was answered.
+    fn fill(&self, data: &mut Value) {
+        match data {
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.fill(field)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.fill(item)),
+            Value::String(text) => {
+                let asked = text.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+                let Some((what, id)) = asked.and_then(|asked| asked.split_once(" of ")) else {
+                    return;
+                };
+                let field = match what {
+                    "redemption" => "id",
+                    "code" => "code",
+                    other => panic!("{other:?} is nothing that a step is answered"),
+                };
+                let event = self.sent.get(id);
+                let event = event.unwrap_or_else(|| panic!("no step before has the id {id:?}"));
+                let told = &self.outcome(event)["redemptions"][0][field];
+                *text = told
+                    .as_str()
+                    .expect("the step began a redemption")
+                    .to_owned();
+            }
+            _ => {}
+        }
     }
 
     fn basket(&self, given: &Value) -> Value {

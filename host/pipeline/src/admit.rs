@@ -10,6 +10,7 @@ mod canonical;
 mod data;
 mod identifiers;
 mod products;
+mod redemptions;
 mod returns;
 mod said;
 mod sale;
@@ -25,7 +26,10 @@ pub use sender::{Sender, SenderKind};
 use crate::calendar;
 use crate::catalogue::{self, Support};
 use crate::change::{CustomerId, Sameness};
-use crate::event::{Body, Channel, Event, IdentifierKind, Instant, Personal, RulesChanged};
+use crate::event::{
+    Body, Channel, Event, IdentifierKind, Instant, Personal, RedemptionAct, RedemptionStep,
+    RulesChanged,
+};
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::Shop;
@@ -153,7 +157,7 @@ fn admit_told(
     };
     let mut common = Common::default();
     let by = By { sender: by, secret };
-    let body = data::read(&name.kind, data, &mut common, shop, by, name.at)?;
+    let body = data::read(&name, data, &mut common, shop, by)?;
     check_place(&name, &body, &common, shop)?;
     let (personal, named) = identifiers::read(&mut common, shop)?;
     let place = common.location.as_deref();
@@ -162,7 +166,11 @@ fn admit_told(
     | Body::Consent(_)
     | Body::Adjustment(_)
     | Body::Placement(_)
-    | Body::Note(_) = body
+    | Body::Note(_)
+    | Body::Redemption(RedemptionStep {
+        act: RedemptionAct::Reserve(_),
+        ..
+    }) = body
         && personal.identifiers.is_empty()
         && named.is_none()
     {

@@ -104,12 +104,16 @@ kinds! {
         r#"{"customer":{"email":"ana@example.com"},"points":50}"#;
     "tier.overridden", Processed, "staff", "Staff placed the customer in a tier, which no rule changes until then; null gives it back to the rules.",
         r#"{"customer":{"email":"ana@example.com"},"tier":"gold","until":"2024-12-31T23:59:59-05:00","actor":"staff-7","reason":"press"}"#;
-    "redemption.reserved", NotYet, "till, web store", "Points were set aside for a reward.",
-        r#"{"customer":{"email":"ana@example.com"},"reward":"5-off"}"#;
-    "redemption.confirmed", NotYet, "till, web store", "The reward was given.",
-        r#"{"redemption":"red_1"}"#;
-    "redemption.cancelled", NotYet, "till, web store", "The reward was not given.",
-        r#"{"redemption":"red_1"}"#;
+    "redemption.reserved", Processed, "till, web store", "Points were set aside, for a reward or at their general worth; the answer has the code that the customer shows.",
+        r#"{"customer":{"email":"ana@example.com"},"points":200,"channel":"online"}"#;
+    "redemption.confirmed", Processed, "till, web store", "What the points were set aside for was given: they are gone. A sale with the code among its discounts says the same.",
+        r#"{"redemption":"red_0r6h3m9c1w8k2f7d5t4b9n1q","channel":"pos","location":"soho","order":{"system":"till","id":"1001"}}"#;
+    "redemption.cancelled", Processed, "till, web store", "It was not given: the points are free again.",
+        r#"{"code":"7K3MQ-0P1XZ","reason":"changed their mind"}"#;
+    "redemption.approved", Processed, "staff", "A second person agreed to a large redemption.",
+        r#"{"redemption":"red_0r6h3m9c1w8k2f7d5t4b9n1q","actor":"staff-9"}"#;
+    "redemption.denied", Processed, "staff", "A second person did not agree to a large redemption: the points are free again.",
+        r#"{"redemption":"red_0r6h3m9c1w8k2f7d5t4b9n1q","actor":"staff-9","reason":"ask for a receipt first"}"#;
     "catalog.updated", Processed, "web store, merchandising", "Products were added to the catalogue, or are not as they were; it is kept for reference, and no rule reads it.",
         r#"{"currency":"USD","products":[{"product":"jacket","variant":"JKT-M","name":"Jacket, M","price":12900,"collections":["spring"],"flags":["new"]}]}"#;
     "visit.counted", Processed, "door counter", "People came in; nobody in particular.",

@@ -3,9 +3,9 @@
 //! The line builds it, the store writes it as it is. There is no other way to change a customer.
 
 use crate::event::{
-    Channel, Event, EventName, Identifier, Instant, OrderName, Personal, Points, Position,
+    Channel, Event, EventName, Identifier, Instant, OrderName, Personal, Points, Position, SaleName,
 };
-use crate::fold::{Fold, Moved};
+use crate::fold::{Fold, Moved, Reservation};
 use crate::outcome::{DiscountView, Outcome};
 use crate::rules::{
     AwardKind, Call, Coverage, Failure, FollowUpAnswer, OnReturn, PointAnswer, Purpose, Role,
@@ -83,6 +83,8 @@ pub struct CustomerChange {
     pub provisional: Vec<ProvisionalRow>,
     /// Sales whose points are certain from now on, one way or the other.
     pub settled: Vec<SettledRow>,
+    /// Redemptions as they are after the walk, each that it moved.
+    pub redemptions: Vec<RedemptionRow>,
     pub takings: Vec<TakingRow>,
     /// Of a refold all from its start on; those that were there after it are replaced.
     pub allocations: Vec<Allocation>,
@@ -223,27 +225,35 @@ pub enum LotKind {
     Bonus,
     /// Staff gave them.
     Adjustment,
+    /// They were redeemed, and what they were given for came back.
+    GivenBack,
 }
 
 impl LotKind {
-    pub const ALL: [LotKind; 3] = [LotKind::Base, LotKind::Bonus, LotKind::Adjustment];
+    pub const ALL: [LotKind; 4] = [
+        LotKind::Base,
+        LotKind::Bonus,
+        LotKind::Adjustment,
+        LotKind::GivenBack,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             LotKind::Base => "base",
             LotKind::Bonus => "bonus",
             LotKind::Adjustment => "adjustment",
+            LotKind::GivenBack => "given-back",
         }
     }
 }
 
 impl LotKind {
-    /// As rules call it; no rule gave what staff did.
+    /// As rules call it; no rule gave what staff and the host did.
     pub fn award(self) -> Option<AwardKind> {
         match self {
             LotKind::Base => Some(AwardKind::Base),
             LotKind::Bonus => Some(AwardKind::Bonus),
-            LotKind::Adjustment => None,
+            LotKind::Adjustment | LotKind::GivenBack => None,
         }
     }
 }
@@ -301,6 +311,67 @@ impl Settled {
     }
 }
 
+/// A redemption as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedemptionRow {
+    pub id: String,
+    pub held: Reservation,
+    pub state: RedemptionState,
+    /// When it came into this state.
+    pub at: Instant,
+    /// Where it was used, and by which sale, where that is known.
+    pub channel: Option<Channel>,
+    pub location: Option<String>,
+    pub sale: Option<SaleName>,
+    /// Who did it, and why, where somebody said so.
+    pub actor: Option<String>,
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RedemptionState {
+    /// A second person has to agree.
+    PendingApproval,
+    /// The points are set aside.
+    Reserved,
+    /// It was given, and the points are gone.
+    Confirmed,
+    Cancelled,
+    Denied,
+    /// Nobody said anything in time.
+    TimedOut,
+}
+
+impl RedemptionState {
+    pub const ALL: [RedemptionState; 6] = [
+        RedemptionState::PendingApproval,
+        RedemptionState::Reserved,
+        RedemptionState::Confirmed,
+        RedemptionState::Cancelled,
+        RedemptionState::Denied,
+        RedemptionState::TimedOut,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            RedemptionState::PendingApproval => "pending-approval",
+            RedemptionState::Reserved => "reserved",
+            RedemptionState::Confirmed => "confirmed",
+            RedemptionState::Cancelled => "cancelled",
+            RedemptionState::Denied => "denied",
+            RedemptionState::TimedOut => "timed-out",
+        }
+    }
+
+    pub fn is_open(self) -> bool {
+        matches!(
+            self,
+            RedemptionState::PendingApproval | RedemptionState::Reserved
+        )
+    }
+}
+
 /// A lot's points by line, where a step was decided again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reapportioned {
@@ -320,14 +391,17 @@ pub enum TakingKind {
     Expiry,
     /// They pay for what a return could not take.
     Recovery,
+    /// The customer gave them for something.
+    Redeem,
 }
 
 impl TakingKind {
-    pub const ALL: [TakingKind; 4] = [
+    pub const ALL: [TakingKind; 5] = [
         TakingKind::Adjustment,
         TakingKind::Reversal,
         TakingKind::Expiry,
         TakingKind::Recovery,
+        TakingKind::Redeem,
     ];
 
     pub fn name(self) -> &'static str {
@@ -340,6 +414,7 @@ impl TakingKind {
             TakingKind::Reversal => EntryKind::Reversal,
             TakingKind::Expiry => EntryKind::Expiry,
             TakingKind::Recovery => EntryKind::Recovery,
+            TakingKind::Redeem => EntryKind::Redeem,
         }
     }
 }
@@ -353,6 +428,8 @@ pub struct TakingRow {
     pub kind: TakingKind,
     /// The lot that is taken back.
     pub lot: Option<LotRef>,
+    /// The redemption that they were given for.
+    pub redemption: Option<String>,
     /// What its entries sum to, as a number of points above zero, or 0.
     pub points: Points,
     /// What should have been taken and was not there.
@@ -420,6 +497,10 @@ pub enum EntryKind {
     Reversal,
     Expiry,
     Recovery,
+    /// The customer gave points for something.
+    Redeem,
+    /// What they gave them for came back.
+    GivenBack,
 }
 
 impl EntryKind {
@@ -432,6 +513,8 @@ impl EntryKind {
             EntryKind::Reversal => "reversal",
             EntryKind::Expiry => "expiry",
             EntryKind::Recovery => "recovery",
+            EntryKind::Redeem => "redeem",
+            EntryKind::GivenBack => "given-back",
         }
     }
 }
@@ -518,4 +601,7 @@ pub enum ReviewItem {
     LateReported { points: Points },
     /// A payment failed when its points were final already, or had never been provisional.
     PaymentFailedLate { sale: EventName },
+    /// A code was used at a till that was not connected, and by the time that it told us its points
+    /// were spent: the balance is below zero by so many.
+    RedeemedTooMuch { redemption: String, points: Points },
 }

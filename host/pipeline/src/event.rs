@@ -113,6 +113,7 @@ pub enum Body {
     Visit(Visit),
     Return(Return),
     Payment(Payment),
+    Redemption(RedemptionStep),
     /// Something was due; each plugin is told why it is asked.
     Review,
     /// Other rules are live than when the customer was asked last.
@@ -275,6 +276,75 @@ pub struct ReturnedLine {
 pub struct Payment {
     pub of: SaleName,
     pub arrived: bool,
+}
+
+/// Points that a customer gives for something: what somebody did about one such redemption.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedemptionStep {
+    pub of: RedemptionName,
+    pub act: RedemptionAct,
+}
+
+/// A redemption, as the sender knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RedemptionName {
+    /// `red_…`.
+    Id(String),
+    /// The code that the customer shows, in capitals and without its dash.
+    Code(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RedemptionAct {
+    /// Points are set aside.
+    Reserve(Reserve),
+    /// It was given to the customer, with this sale where one is named.
+    Confirm(Option<SaleName>),
+    /// It was not given: the points are free again.
+    Cancel(String),
+    /// A second person agreed. It is held until then.
+    Approve(Instant),
+    /// A second person did not: the points are free again.
+    Deny(String),
+}
+
+/// What is set aside, and for what: as the shop had it when it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserve {
+    /// Above zero.
+    pub points: Points,
+    /// The key of the reward; `None` for points at their general worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward: Option<String>,
+    pub worth: Worth,
+    /// The least total of a basket with which it is given.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub minimum: Money,
+    /// The points are free again then, if nobody says anything before.
+    pub until: Instant,
+    /// A second person has to agree first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_approval: bool,
+    /// How often one customer may have it within so many days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<(u32, u32)>,
+    /// No other redemption may be open beside it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
+}
+
+/// What a redemption is worth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Worth {
+    /// Off the basket.
+    Amount(Money),
+    /// Off the basket, in basis points.
+    Share(u32),
+    /// A product for nothing.
+    Product(String),
 }
 
 /// The customer was created, identified, enrolled or edited. What was said about the person is in
@@ -489,8 +559,34 @@ impl Event {
     pub fn needs_a_known_customer(&self) -> bool {
         matches!(
             self.body,
-            Body::Adjustment(_) | Body::Placement(_) | Body::Note(_)
+            Body::Adjustment(_)
+                | Body::Placement(_)
+                | Body::Note(_)
+                | Body::Redemption(RedemptionStep {
+                    act: RedemptionAct::Reserve(_),
+                    ..
+                })
         )
+    }
+
+    /// What it does about a redemption.
+    pub fn redemption(&self) -> Option<&RedemptionStep> {
+        match &self.body {
+            Body::Redemption(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// The redemption that the event speaks of, if it is not the one that it begins.
+    pub fn speaks_of_redemption(&self) -> Option<&RedemptionName> {
+        match &self.body {
+            Body::Redemption(RedemptionStep {
+                act: RedemptionAct::Reserve(_),
+                ..
+            }) => None,
+            Body::Redemption(step) => Some(&step.of),
+            _ => None,
+        }
     }
 
     /// Points that the event takes from what the customer has; 0 for nearly all.
@@ -503,7 +599,7 @@ impl Event {
 
     /// Whether it may take points from what the customer has.
     pub fn may_take_points(&self) -> bool {
-        self.points_taken() > 0 || self.speaks_of().is_some()
+        self.points_taken() > 0 || self.speaks_of().is_some() || self.redemption().is_some()
     }
 
     /// The sale of which the event takes something back, or whose payment it is about.

@@ -107,6 +107,7 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         | Body::Visit(_)
         | Body::Return(_)
         | Body::Payment(_)
+        | Body::Redemption(_)
         | Body::Review
         | Body::RulesChanged(_)
         | Body::Other(_) => {}

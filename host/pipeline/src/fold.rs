@@ -3,7 +3,7 @@
 //! It can be thrown away and built again from the journal at any time. [`crate::walk`] moves it;
 //! the store keeps it as bytes, once as the customer's head and now and then as a checkpoint.
 
-use crate::event::{Channel, Consent, Instant, Money, MonthDay, Points, Position};
+use crate::event::{Channel, Consent, Instant, Money, MonthDay, Points, Position, Worth};
 use crate::person::PersonField;
 use crate::rules::{HeldOffer, NextTier, Role, Tally, Totals, WINDOW_DAYS};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// The layout of the stored bytes, their first byte. Whoever adds, moves or changes a field of the
 /// fold counts it up: bytes without field names would be read as something else.
-pub const FOLD_FORMAT: u8 = 5;
+pub const FOLD_FORMAT: u8 = 6;
 
 /// One customer at one place in their history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,10 @@ pub struct Fold {
     pub debt: Points,
     /// Sales whose payment is not certain yet, by their place.
     pub provisional: BTreeMap<Position, Provisional>,
+    /// Points that are set aside, by the id of the redemption that they are for.
+    pub reservations: BTreeMap<String, Reservation>,
+    /// When the customer had each reward of which they may not have any number, the newest last.
+    pub redeemed: BTreeMap<String, Vec<Instant>>,
     /// The largest totals of sales, the largest first, for as long as they were not returned.
     pub largest: Vec<Largest>,
     /// What rules awarded on the last days of the calendar, each written as a number such as 20240229,
@@ -119,6 +123,29 @@ pub struct Provisional {
     pub until: Instant,
     /// What is left of what it earned.
     pub points: Points,
+}
+
+/// Points that are set aside for something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// What the customer shows for it.
+    pub code: String,
+    pub points: Points,
+    /// The key of the reward; `None` for points at their general worth.
+    pub reward: Option<String>,
+    pub worth: Worth,
+    /// The least total of a basket with which it is given.
+    pub minimum: Money,
+    /// How often the customer may have it within so many days.
+    pub limit: Option<(u32, u32)>,
+    /// No other redemption may be open beside it.
+    pub alone: bool,
+    pub reserved_at: Instant,
+    pub until: Instant,
+    pub awaits_approval: bool,
+    pub channel: Option<Channel>,
+    /// Who asked for it; a second person is somebody else.
+    pub asked_by: String,
 }
 
 /// One of a customer's largest sales.
@@ -193,19 +220,28 @@ impl Fold {
         let placed = self.placed.iter().filter_map(|placed| placed.until);
         let tags = self.tag_ends.values().copied();
         let finals = self.provisional.values().map(|sale| sale.until);
+        let held = self.reservations.values().map(|held| held.until);
         reviews
             .chain(memberships)
             .chain(keep)
             .chain(placed)
             .chain(tags)
             .chain(finals)
+            .chain(held)
             .chain(self.next_expiry)
             .min()
+    }
+
+    /// Points that are set aside.
+    pub fn reserved(&self) -> Points {
+        let held = self.reservations.values();
+        held.map(|held| held.points).sum()
     }
 
     /// What can be spent at this instant.
     pub fn available(&self, at: Instant) -> Points {
         self.balance
+            - self.reserved()
             - self
                 .maturing
                 .range((std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded))

@@ -41,6 +41,10 @@ pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
     if let Some(sale) = &known.sale {
         return of_sale(sale);
     }
+    if event.event.speaks_of_redemption().is_some() {
+        let owner = known.redemption.as_ref().map(|it| it.customer.clone());
+        return named_by_event(owner.map_or(Whose::Nobody, Whose::Existing), false);
+    }
     let mut named: Vec<&CustomerId> = Vec::new();
     if let Some(customer) = &known.named {
         named.push(customer);
@@ -94,16 +98,22 @@ pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
 
 /// Whoever bought it brings it back, whoever comes to the till: a gift is returned by somebody else.
 fn of_sale(sale: &SaleKnown) -> Who {
+    let customer = match sale {
+        SaleKnown::Of(customer) => Whose::Existing(customer.clone()),
+        SaleKnown::Guest | SaleKnown::Not => Whose::Nobody,
+    };
+    named_by_event(customer, *sale == SaleKnown::Not)
+}
+
+/// What the event is about says whose it is.
+fn named_by_event(customer: Whose, waits_for_sale: bool) -> Who {
     Who {
-        customer: match sale {
-            SaleKnown::Of(customer) => Whose::Existing(customer.clone()),
-            SaleKnown::Guest | SaleKnown::Not => Whose::Nobody,
-        },
+        customer,
         by: None,
         links: Vec::new(),
         suggested: Vec::new(),
         shows_revoked_card: false,
-        waits_for_sale: *sale == SaleKnown::Not,
+        waits_for_sale,
     }
 }
 
@@ -120,6 +130,7 @@ pub fn log(event: &Admitted, who: &Who) -> Option<IdentityView> {
         (_, Some(kind)) => Some(kind.name()),
         (_, None) if has_token => Some("token"),
         (_, None) if event.event.speaks_of().is_some() => Some("sale"),
+        (_, None) if event.event.speaks_of_redemption().is_some() => Some("redemption"),
         (_, None) => Some("id"),
     };
     let mut linked: Vec<IdentifierKind> = who.links.iter().map(|it| it.kind).collect();

@@ -118,6 +118,7 @@ impl Book {
                 LotKind::Base => EntryKind::Base,
                 LotKind::Bonus => EntryKind::Bonus,
                 LotKind::Adjustment => EntryKind::Adjustment,
+                LotKind::GivenBack => EntryKind::GivenBack,
             };
             if kind == EntryKind::Correction && amount != 0 && !self.may_correct(amount) {
                 continue;
@@ -158,8 +159,11 @@ impl Book {
         // What was earned before and is not earned any more. Of a plugin that is live no more nobody
         // can say that, so it stays.
         for (key, lot) in old {
-            let Some(plugin) = plugins.iter().position(|it| it.name == key.plugin) else {
-                continue;
+            let plugin = plugins.iter().position(|it| it.name == key.plugin);
+            let by = match (plugin, key.kind) {
+                (Some(plugin), _) => Decider::Plugin(plugin as u32),
+                (None, LotKind::GivenBack) => Decider::Host,
+                (None, _) => continue,
             };
             if lot.earned != 0 && self.may_correct(-lot.earned) {
                 let entry = Entry {
@@ -168,7 +172,7 @@ impl Book {
                     kind: EntryKind::Correction,
                     amount: -lot.earned,
                     reason: key.reason,
-                    by: Decider::Plugin(plugin as u32),
+                    by,
                     at: key.origin.at,
                 };
                 self.enter(entry, None);
@@ -182,27 +186,39 @@ impl Book {
         takings: Vec<(StepOrigin, Taking)>,
         old: Vec<BookedTaking>,
     ) -> BTreeMap<TakingKey, TakingRef> {
-        let place = |step: &Position, kind: TakingKind, lot: Option<LotRef>| {
-            (step.clone(), kind, lot.map(number))
-        };
+        let place =
+            |step: &Position, kind: TakingKind, lot: Option<LotRef>, of: Option<&String>| {
+                (step.clone(), kind, lot.map(number), of.cloned())
+            };
         let mut old: BTreeMap<_, BookedTaking> = old
             .into_iter()
             .map(|taking| {
                 let lot = taking.lot.map(LotRef::Existing);
-                (place(&taking.step, taking.kind, lot), taking)
+                let of = taking.redemption.as_ref();
+                (place(&taking.step, taking.kind, lot, of), taking)
             })
             .collect();
         let mut kept = BTreeMap::new();
         for (origin, taking) in takings {
             let lot = taking.key.lot.as_ref().and_then(|lot| self.number(lot));
-            let known = old.remove(&place(&taking.key.step, taking.key.kind, lot));
+            let redemption = taking.key.redemption.clone();
+            let known = old.remove(&place(
+                &taking.key.step,
+                taking.key.kind,
+                lot,
+                redemption.as_ref(),
+            ));
             let mut points = taking.points;
             let amount = known.as_ref().map_or(0, |known| known.points) - points;
             let kind = match origin.was_decided {
                 true => EntryKind::Correction,
                 false => taking.key.kind.entry(),
             };
-            let may = amount == 0 || kind != EntryKind::Correction || self.may_correct(amount);
+            // What somebody was given for their points is a fact, whatever the shop does about what
+            // comes late.
+            let is_fact = taking.key.kind == TakingKind::Redeem;
+            let may =
+                amount == 0 || kind != EntryKind::Correction || is_fact || self.may_correct(amount);
             if !may {
                 points = known.as_ref().map_or(0, |known| known.points);
             }
@@ -213,6 +229,7 @@ impl Book {
                 step: taking.key.step.clone(),
                 kind: taking.key.kind,
                 lot,
+                redemption,
                 points,
                 debt: taking.debt,
                 reason: taking.reason.clone(),
@@ -240,6 +257,7 @@ impl Book {
                 step: known.step.clone(),
                 kind: known.kind,
                 lot: known.lot.map(LotRef::Existing),
+                redemption: known.redemption.clone(),
                 points: if gives_back { 0 } else { known.points },
                 debt: 0,
                 reason: known.reason.clone(),

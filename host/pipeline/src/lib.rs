@@ -25,6 +25,7 @@ pub mod person;
 pub mod points;
 pub mod products;
 pub mod purse;
+pub mod redemption;
 pub mod refusal;
 pub mod returns;
 pub mod rules;

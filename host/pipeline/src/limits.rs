@@ -73,3 +73,8 @@ pub const MOMENT_DAYS_MAX: u32 = 36_525;
 /// The fold leaves a checkpoint after this many events of a customer: a refold decides at most
 /// this many events again before the one that came late.
 pub const CHECKPOINT_EVENTS: u32 = 16;
+
+/// Redemptions that one customer may have open at once.
+pub const REDEMPTIONS_OPEN_MAX: usize = 16;
+/// How often a customer may have a reward whose number is limited, at most: so many are remembered.
+pub const REWARD_TIMES_MAX: u32 = 100;

@@ -6,7 +6,7 @@
 
 use crate::admit::{Admitted, Arrival, Secret, admit};
 use crate::change::Change;
-use crate::event::{EventName, Instant};
+use crate::event::{EventName, Instant, RedemptionName};
 use crate::fold::Fold;
 use crate::identity::{Who, Whose, identify};
 use crate::outcome::{Outcome, Status};
@@ -15,7 +15,7 @@ use crate::rules::Rules;
 use crate::shop::Shop;
 use crate::store::{Ask, Case, Committed, Durable, Known, Opened, Seen, SeenBy, Store, StoreError};
 use crate::walk::Walk;
-use crate::{facts, follow_ups, points, returns, segments, tiers};
+use crate::{facts, follow_ups, points, redemption, returns, segments, tiers};
 use tracing::debug_span;
 
 /// What one event is decided with.
@@ -55,7 +55,7 @@ pub fn process_admitted(
             Opened::Seen(seen) => return answer_again(event, *seen),
             Opened::New(mut case) => {
                 check(event, &case, with.shop)?;
-                let change = decide(event, &mut case, with);
+                let change = decide(event, &mut case, with)?;
                 match debug_span!("commit").in_scope(|| store.commit(*case, change)) {
                     Err(StoreError::Conflict) => continue,
                     committed => return Ok(committed?),
@@ -84,7 +84,7 @@ pub fn preview(
         Opened::Seen(seen) => Ok(answer_again(&event, *seen)?.outcome),
         Opened::New(mut case) => {
             check(&event, &case, with.shop)?;
-            Ok(decide(&event, &mut case, with).outcome)
+            Ok(decide(&event, &mut case, with)?.outcome)
         }
     }
 }
@@ -92,9 +92,9 @@ pub fn preview(
 /// The decisions: pure, in the order of the drawing, for each step of the walk. An event in its
 /// place is one step, after those of the timers that were due before it; for a late event the walk
 /// begins further back and takes the later events again. That is the refold.
-fn decide(event: &Admitted, case: &mut Case, with: Context) -> Change {
+fn decide(event: &Admitted, case: &mut Case, with: Context) -> Result<Change, Refusal> {
     let Some(mut walk) = Walk::begin(event, case, with) else {
-        return Change::of_nobody(event, &case.who, with);
+        return Ok(Change::of_nobody(event, &case.who, with));
     };
     while let Some(mut step) = walk.next_step() {
         debug_span!("facts").in_scope(|| facts::count(&mut walk, &mut step));
@@ -112,6 +112,7 @@ fn check(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> {
     check_named(event, case)?;
     check_identifiers(event, case)?;
     check_act(event, case, shop)?;
+    check_redemption(event, case)?;
     check_return(event, case)
 }
 
@@ -187,6 +188,26 @@ fn check_act(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> 
         );
     }
     Ok(())
+}
+
+/// What becomes of a redemption can be said once. What was said first stands, whatever the clocks of
+/// two tills say.
+fn check_redemption(event: &Admitted, case: &Case) -> Result<(), Refusal> {
+    let Some(name) = event.event.speaks_of_redemption() else {
+        return Ok(());
+    };
+    match &case.redemption {
+        Some(known) if known.state.is_open() => Ok(()),
+        Some(known) => Err(redemption::closed(name, known.state)),
+        None => invalid(
+            "unknown-redemption",
+            match name {
+                RedemptionName::Id(_) => "/data/redemption",
+                RedemptionName::Code(_) => "/data/code",
+            },
+            "there is no such redemption",
+        ),
+    }
 }
 
 /// What comes back must have been sold.

@@ -1,10 +1,11 @@
 //! The answer to the till, and what is read back for as long as the journal lives.
 
 use crate::calendar;
-use crate::change::EntryKind;
-use crate::event::{EventName, Instant, Money, Points};
+use crate::change::{EntryKind, RedemptionRow, RedemptionState};
+use crate::event::{EventName, Instant, Money, Points, Worth};
 use crate::limits;
 use crate::person::{self, PersonField};
+use crate::redemption;
 use crate::rules::{DiscountScope, DiscountValue, Value};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -32,6 +33,9 @@ pub struct Outcome {
     pub tier: Option<TierView>,
     #[serde(default, skip_serializing_if = "TagChanges::is_empty")]
     pub tags: TagChanges,
+    /// Redemptions that it began, confirmed or ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redemptions: Vec<RedemptionView>,
     #[serde(default)]
     pub follow_ups: Vec<FollowUpView>,
     #[serde(default)]
@@ -73,6 +77,21 @@ impl Outcome {
         }
         for follow_up in &mut self.follow_ups {
             fill_data(&mut follow_up.data, &value);
+        }
+    }
+}
+
+impl RedemptionView {
+    pub fn of(row: &RedemptionRow) -> RedemptionView {
+        RedemptionView {
+            id: row.id.clone(),
+            state: row.state,
+            points: row.held.points,
+            reward: row.held.reward.clone(),
+            worth: row.held.worth.clone(),
+            minimum: row.held.minimum,
+            code: redemption::shown(&row.held.code),
+            expires_at: Time(row.held.until),
         }
     }
 }
@@ -203,6 +222,24 @@ pub enum EntryState {
     Pending,
     /// The payment is not certain yet.
     Provisional,
+}
+
+/// A redemption after the event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedemptionView {
+    pub id: String,
+    pub state: RedemptionState,
+    pub points: Points,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward: Option<String>,
+    pub worth: Worth,
+    /// The least total of a basket with which it is given.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub minimum: Money,
+    /// What the customer shows for it.
+    pub code: String,
+    /// The points are free again then, if nobody says anything before.
+    pub expires_at: Time,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ use crate::facts;
 use crate::ledger::Taking;
 use crate::limits;
 use crate::purse::TakingKey;
+use crate::redemption;
 use crate::returns;
 use crate::rules::{
     self, Amount, Coverage, Earned, Failure, OnReturn, Plugin, PointAnswer, Recipient, Role,
@@ -25,6 +26,7 @@ pub struct Award {
 }
 
 pub fn decide(walk: &mut Walk, step: &mut Step) {
+    redemption::redeem(walk, step);
     let taken_back = returns::take_back(walk, step);
     walk.settle_payment(step);
     let mut asked: Vec<Asked> = Vec::new();
@@ -76,6 +78,7 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
     if let Body::Adjustment(adjustment) = &event.body {
         adjust(walk, step, &event, adjustment);
     }
+    redemption::give_back(walk, step);
 }
 
 /// What staff gave is a lot like any other, and what staff took is taken from the lots; neither
@@ -88,6 +91,7 @@ fn adjust(walk: &mut Walk, step: &mut Step, event: &Event, adjustment: &Adjustme
                 step: event.position(),
                 kind: TakingKind::Adjustment,
                 lot: None,
+                redemption: None,
             },
             points: -adjustment.points,
             debt: 0,
@@ -142,6 +146,7 @@ fn earn(
                 step: event.position(),
                 kind: TakingKind::Recovery,
                 lot: None,
+                redemption: None,
             },
             points: recovered,
             debt: 0,
@@ -193,7 +198,7 @@ fn as_earned(key: &LotKey, amount: Points) -> Option<Earned> {
         kind: match key.kind {
             LotKind::Base => rules::AwardKind::Base,
             LotKind::Bonus => rules::AwardKind::Bonus,
-            LotKind::Adjustment => return None,
+            LotKind::Adjustment | LotKind::GivenBack => return None,
         },
         amount,
         reason: key.reason.clone(),

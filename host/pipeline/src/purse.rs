@@ -33,6 +33,8 @@ pub struct TakingKey {
     pub kind: TakingKind,
     /// The lot whose points are taken back; `None` if any will do.
     pub lot: Option<LotId>,
+    /// The redemption that they are given for.
+    pub redemption: Option<String>,
 }
 
 /// A lot that may hold points.
@@ -54,6 +56,8 @@ pub struct Drawn {
     /// Above zero.
     pub points: Points,
     pub matures_at: Option<Instant>,
+    /// When they would have ended.
+    pub ends: Option<Instant>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,21 +122,45 @@ impl Purse {
         drawn
     }
 
+    /// The same, and what can be spent by now goes before what cannot.
+    pub fn take_spendable(&mut self, points: Points, now: Instant) -> Vec<Drawn> {
+        let mut left = points;
+        let mut drawn = Vec::new();
+        let spendable = |held: &&mut Held| held.is_spendable(now);
+        for held in self.held.iter_mut().filter(spendable) {
+            if left == 0 {
+                break;
+            }
+            let taken = held.draw(left);
+            left -= taken.as_ref().map_or(0, |drawn| drawn.points);
+            drawn.extend(taken);
+        }
+        drawn.extend(self.take(left));
+        drawn
+    }
+
     /// Takes points from one lot, at most what it has.
     pub fn take_from(&mut self, lot: &LotId, points: Points) -> Option<Drawn> {
         let held = self.held.iter_mut().find(|held| held.lot == *lot)?;
         held.draw(points)
     }
 
-    /// Takes all that is left in lots that end by now.
-    pub fn expire(&mut self, now: Instant) -> Vec<Drawn> {
+    /// Takes what is left in lots that end by now, except for points that are set aside: those are
+    /// the first that can be spent, and end when they are free again.
+    pub fn expire(&mut self, now: Instant, reserved: Points) -> Vec<Drawn> {
         let ended = self
             .held
             .iter_mut()
             .filter(|held| held.key.expires_at.is_some_and(|ends| ends <= now));
         let mut drawn = Vec::new();
+        let mut spared = reserved.max(0);
         for held in ended {
-            let taken = held.draw(held.remaining);
+            let kept = match held.is_spendable(now) {
+                true => spared.min(held.remaining),
+                false => 0,
+            };
+            spared -= kept;
+            let taken = held.draw(held.remaining - kept);
             held.expired += taken.as_ref().map_or(0, |drawn| drawn.points);
             drawn.extend(taken);
         }
@@ -145,9 +173,11 @@ impl Purse {
     }
 
     /// When the next points expire, of the lots that are here.
-    pub fn next_expiry(&self) -> Option<Instant> {
+    pub fn next_expiry(&self, now: Instant) -> Option<Instant> {
         let full = self.held.iter().filter(|held| held.remaining > 0);
-        full.filter_map(|held| held.key.expires_at).min()
+        full.filter_map(|held| held.key.expires_at)
+            .filter(|ends| *ends > now)
+            .min()
     }
 
     pub fn remaining_of(&self, lot: &LotId) -> Points {
@@ -182,6 +212,10 @@ impl Purse {
 }
 
 impl Held {
+    fn is_spendable(&self, now: Instant) -> bool {
+        self.matures_at.is_none_or(|matures| matures <= now)
+    }
+
     fn draw(&mut self, points: Points) -> Option<Drawn> {
         let points = points.min(self.remaining);
         if points <= 0 {
@@ -192,6 +226,7 @@ impl Held {
             lot: self.lot.clone(),
             points,
             matures_at: self.matures_at,
+            ends: self.key.expires_at,
         })
     }
 
@@ -257,18 +292,43 @@ mod tests {
         let mut purse = Purse::open(lots, []);
         assert_eq!(points(purse.take(35)), [(3, 10), (2, 10), (1, 10), (4, 5)]);
         assert_eq!(points(purse.take(35)), [(4, 5)]);
-        assert_eq!(purse.next_expiry(), None);
+        assert_eq!(purse.next_expiry(Instant(0)), None);
     }
 
     #[test]
     fn an_expiry_takes_only_what_is_left() {
         let mut purse = Purse::open(vec![lot(1, Some(50), 10), lot(2, Some(60), 10)], []);
-        assert_eq!(purse.next_expiry(), Some(Instant(50)));
+        assert_eq!(purse.next_expiry(Instant(0)), Some(Instant(50)));
         purse.take(4);
-        assert_eq!(points(purse.expire(Instant(50))), [(1, 6)]);
+        assert_eq!(points(purse.expire(Instant(50), 0)), [(1, 6)]);
         assert_eq!(purse.expired_of(&lot(1, Some(50), 0).lot), 6);
-        assert_eq!(points(purse.expire(Instant(55))), []);
-        assert_eq!(purse.next_expiry(), Some(Instant(60)));
+        assert_eq!(points(purse.expire(Instant(55), 0)), []);
+        assert_eq!(purse.next_expiry(Instant(55)), Some(Instant(60)));
+    }
+
+    #[test]
+    fn what_is_set_aside_does_not_end_until_it_is_free() {
+        let lots = vec![lot(1, Some(50), 10), lot(2, Some(50), 10), lot(3, None, 5)];
+        let mut purse = Purse::open(lots, []);
+        assert_eq!(points(purse.expire(Instant(50), 12)), [(2, 8)]);
+        assert_eq!(purse.next_expiry(Instant(50)), None);
+        assert_eq!(
+            points(purse.take_spendable(4, Instant(60))),
+            [(1, 4)],
+            "what has ended goes first"
+        );
+        assert_eq!(points(purse.expire(Instant(70), 0)), [(1, 6), (2, 2)]);
+    }
+
+    #[test]
+    fn what_can_be_spent_goes_before_what_cannot() {
+        let mut later = lot(1, Some(40), 10);
+        later.matures_at = Some(Instant(30));
+        let mut purse = Purse::open(vec![later, lot(2, None, 10)], []);
+        assert_eq!(
+            points(purse.take_spendable(12, Instant(20))),
+            [(2, 10), (1, 2)]
+        );
     }
 
     #[test]

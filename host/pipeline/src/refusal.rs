@@ -41,6 +41,13 @@ pub enum Refusal {
         at: String,
         problem: String,
     },
+    /// It could be, and things are not so that it can now: too few points, a code that was used.
+    #[error("{problem}")]
+    NotNow {
+        code: &'static str,
+        at: String,
+        problem: String,
+    },
     /// The name is taken by an event with another body.
     #[error(
         "the event {source_name}/{id} is known with another body; the first one stands. Send a new id if this is a new event"
@@ -60,6 +67,7 @@ impl Refusal {
             Refusal::NotYetSupported { .. } => "not-yet-supported",
             Refusal::Invalid { code, .. }
             | Refusal::Forbidden { code, .. }
+            | Refusal::NotNow { code, .. }
             | Refusal::Unauthorized { code, .. } => code,
             Refusal::Conflict { .. } => "conflict",
             Refusal::Store(_) => "store",
@@ -72,6 +80,7 @@ impl Refusal {
             Refusal::Malformed { at, .. }
             | Refusal::Invalid { at, .. }
             | Refusal::Forbidden { at, .. }
+            | Refusal::NotNow { at, .. }
             | Refusal::Unauthorized { at, .. } => at,
             Refusal::UnknownKind { .. } | Refusal::NotYetSupported { .. } => "/type",
             Refusal::Conflict { .. } => "/id",

@@ -12,7 +12,7 @@ use crate::ledger::Taking;
 use crate::purse::{LotId, TakingKey};
 use crate::rules::{OnReturn, OriginalSale, PastAward, Returned};
 use crate::shop::OfReturns;
-use crate::store::SoldRows;
+use crate::store::{Redeemed, SoldRows};
 use crate::walk::{Step, Walk};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub struct Sold {
     pub journal: Option<i64>,
     pub awards: Vec<SoldAward>,
     pub kept: Vec<(String, Vec<u8>)>,
+    /// Points that were given for a part of it before the walk.
+    pub redeemed: Vec<Redeemed>,
     pub came_back: CameBack,
 }
 
@@ -66,6 +68,8 @@ pub struct Returning {
     losses: Vec<(usize, Points)>,
     /// What each award had lost before, by right, debts among it.
     lost_before: Vec<Points>,
+    /// What had come back before.
+    before: CameBack,
     /// Nothing of the sale is left.
     pub is_whole: bool,
 }
@@ -105,6 +109,7 @@ impl Sold {
             journal: Some(rows.journal),
             awards,
             kept: rows.kept,
+            redeemed: rows.redeemed,
             came_back,
         }
     }
@@ -184,6 +189,15 @@ impl CameBack {
                     .sum()
             }
         }
+    }
+
+    /// What of a number that belongs to the sale as a whole is gone with its goods.
+    fn share_of(&self, sale: &Sale, whole: i64) -> i64 {
+        if self.is_whole(sale) {
+            return whole;
+        }
+        let goods: Money = sale.lines.iter().map(|line| line.net).sum();
+        part(whole, goods - self.left(sale), goods)
     }
 
     /// What is left of the goods, by their net.
@@ -277,6 +291,7 @@ pub fn begin(walk: &mut Walk, event: &Event) -> Option<Returning> {
         lost,
         losses,
         lost_before,
+        before,
         is_whole,
     })
 }
@@ -308,7 +323,8 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
         walk.sold[index].awards[at].reversed += points;
         let mut debt = 0;
         if walk.with.shop.file.policies.returns == OfReturns::Debt {
-            debt = (points - walk.fold.balance.max(0)).max(0);
+            let there = walk.fold.balance - walk.fold.reserved();
+            debt = (points - there.max(0)).max(0);
         }
         if debt > 0 {
             walk.fold.debt += debt;
@@ -324,6 +340,7 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
                 step: step.event.position(),
                 kind: TakingKind::Reversal,
                 lot: Some(lot),
+                redemption: None,
             },
             points: points - debt,
             debt,
@@ -360,6 +377,15 @@ impl Returning {
         let kept = sold.kept.iter().find(|(keeper, _)| keeper == plugin);
         told.original.kept = kept.map(|(_, bytes)| bytes.clone());
         told
+    }
+
+    /// What of a number that belongs to the sale was gone before, and what is now.
+    pub fn share_of(&self, sold: &Sold, whole: i64) -> (i64, i64) {
+        let Some(sale) = sold.event.sale() else {
+            return (0, 0);
+        };
+        let (before, after) = (&self.before, &sold.came_back);
+        (before.share_of(sale, whole), after.share_of(sale, whole))
     }
 
     /// What the customer got back.

@@ -3,10 +3,12 @@
 //! Reading files is the server's; this file says what the words mean and refuses what cannot be.
 
 mod fields;
+mod rewards;
 mod tags;
 mod tiers;
 
 pub use fields::{FieldKind, FieldRule};
+pub use rewards::{PointsWorth, RedemptionPolicy, Reward, RewardLimit};
 pub use tags::{Registry, SetBy, TagPolicy, TagRule};
 pub use tiers::{Benefit, TierCard, UNKNOWN, Words};
 
@@ -43,6 +45,12 @@ pub struct ShopFile {
     pub policies: Policies,
     #[serde(default)]
     pub caps: Caps,
+    /// How points are redeemed.
+    #[serde(default)]
+    pub redemption: RedemptionPolicy,
+    /// What customers can have for points.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rewards: Vec<Reward>,
     #[serde(default)]
     pub failures: FailurePolicy,
     #[serde(default)]
@@ -314,6 +322,10 @@ pub enum ShopError {
     Rate(String),
     #[error("kinds: {0:?} must begin with x. and have a sentence")]
     Kind(String),
+    #[error("redemption: {0}")]
+    Redemption(String),
+    #[error("rewards: {key:?}: {problem}")]
+    Reward { key: String, problem: String },
     #[error("caps.{0} must not be negative")]
     Cap(&'static str),
     #[error("failures.{0} must be at least 1; `then = \"nothing\"` lets a plugin fail for ever")]
@@ -352,6 +364,7 @@ impl Shop {
             return Err(ShopError::PluginTwice(twice));
         }
         tiers::check(&file)?;
+        rewards::check(&file.redemption, &file.rewards, &file.language)?;
         check_required("profile.required".into(), &file.profile.required)?;
         for location in &file.locations {
             let place = format!("location {:?}: required", location.id);
@@ -438,6 +451,11 @@ impl Shop {
         let found = location.and_then(|id| locations.find(|it| it.id == id));
         let own = found.and_then(|location| location.required.as_ref());
         own.unwrap_or(&self.file.profile.required)
+    }
+
+    /// A reward by its key.
+    pub fn reward(&self, key: &str) -> Option<&Reward> {
+        self.file.rewards.iter().find(|reward| reward.key == key)
     }
 
     /// A field that the shop has declared.

@@ -1,7 +1,7 @@
 //! The door to the store: every read an event needs, then its one commit.
 
 use crate::admit::Admitted;
-use crate::change::{Change, CustomerId, Explanation, LotKey, TakingKind};
+use crate::change::{Change, CustomerId, Explanation, LotKey, RedemptionState, TakingKind};
 use crate::event::{Event, EventName, Identifier, Instant, Points, Position};
 use crate::fold::{Fold, Moved};
 use crate::identity::Who;
@@ -71,6 +71,16 @@ pub struct Known {
     pub shows_revoked_card: bool,
     /// Of the sale that the event speaks of, if it does.
     pub sale: Option<SaleKnown>,
+    /// The redemption that the event speaks of, if there is one of that name.
+    pub redemption: Option<RedemptionKnown>,
+}
+
+/// What the store knows of the redemption that an event speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedemptionKnown {
+    pub id: String,
+    pub customer: CustomerId,
+    pub state: RedemptionState,
 }
 
 /// What the store knows of the sale that an event speaks of.
@@ -92,6 +102,8 @@ pub struct Case {
     pub claimed: Option<(i64, Arc<Event>)>,
     /// Events that spoke of this sale, or of the claimed one, before it was somebody's.
     pub waited: Vec<(i64, Arc<Event>)>,
+    /// The redemption that the event speaks of.
+    pub redemption: Option<RedemptionKnown>,
     /// Releases the customer when dropped.
     pub hold: Hold,
 }
@@ -148,6 +160,7 @@ pub struct BookedTaking {
     pub step: Position,
     pub kind: TakingKind,
     pub lot: Option<i64>,
+    pub redemption: Option<String>,
     pub points: Points,
     pub reason: String,
     pub journal: i64,
@@ -180,6 +193,19 @@ pub struct SoldRows {
     pub kept: Vec<(String, Vec<u8>)>,
     /// The events between it and the start that took something back of it, in the order of the fold.
     pub returns: Vec<Arc<Event>>,
+    /// Points that were given for a part of it.
+    pub redeemed: Vec<Redeemed>,
+}
+
+/// Points that a customer gave for a part of a sale.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redeemed {
+    /// The redemption.
+    pub id: String,
+    pub reward: Option<String>,
+    pub points: Points,
+    /// What lots paid: when the points end, and how many.
+    pub drawn: Vec<(Option<Instant>, Points)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,6 +237,7 @@ pub fn moves_lots(
         || start.owed > 0
         || start.debt > 0
         || start.next_expiry.is_some_and(|at| at <= end)
+        || !start.reservations.is_empty()
 }
 
 /// An event that is known already and comes after the late one.

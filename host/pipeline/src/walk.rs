@@ -8,9 +8,9 @@ use crate::admit::Admitted;
 use crate::calendar::{self, LocalTime};
 use crate::change::{
     Change, CustomerChange, Explanation, FollowUpRow, HistoryRow, KeptRow, LotKey, MembershipRow,
-    Planned, ProvisionalRow, ReviewItem, SettledRow, Start, TierRow,
+    Planned, ProvisionalRow, RedemptionRow, ReviewItem, SettledRow, Start, TierRow,
 };
-use crate::event::{Body, Consent, Event, EventName, Instant, Points, Position};
+use crate::event::{Body, Consent, Event, EventName, Instant, Points, Position, RedemptionAct};
 use crate::facts;
 use crate::fold::{DAY_MS, Fold, Moved};
 use crate::identity::{self, Who, Whose};
@@ -18,9 +18,11 @@ use crate::ledger::{self, Before, Moves};
 use crate::limits;
 use crate::line::Context;
 use crate::outcome::{
-    CustomerNow, FollowUpView, Outcome, SegmentChanges, Status, TagChanges, Time,
+    CustomerNow, FollowUpView, Outcome, RedemptionView, SegmentChanges, Status, TagChanges, Time,
 };
 use crate::purse::Purse;
+use crate::redemption::{self, Given};
+use crate::refusal::{Refusal, invalid};
 use crate::returns::{self, Returning, Sold};
 use crate::rules::{Birthday, Customer, Membership, Plugin, ReviewCause, Role, SoFar, Standing};
 use crate::shop::Late;
@@ -45,6 +47,12 @@ pub struct Walk<'a> {
     pub purse: Purse,
     /// Sales of which an event of the walk speaks.
     pub sold: Vec<Sold>,
+    /// Points that were given with sales along the walk.
+    pub given: Vec<Given>,
+    /// Redemptions whose codes came with a sale of this change.
+    pub used_by_sale: Vec<String>,
+    /// Why the event cannot be.
+    refused: Option<Refusal>,
     /// Sales of the walk so far, if an event may speak of them.
     passed: Vec<(Arc<Event>, Option<i64>)>,
     /// When the next lot ends that is not in the purse.
@@ -84,6 +92,7 @@ struct Gathered {
     kept: Vec<KeptRow>,
     provisional: Vec<ProvisionalRow>,
     settled: Vec<SettledRow>,
+    redemptions: Vec<RedemptionRow>,
     /// Journal rows of sales that were taken back as a whole.
     undone: Vec<i64>,
     explanations: Vec<Explanation>,
@@ -192,6 +201,9 @@ impl<'a> Walk<'a> {
                 .into_iter()
                 .map(Sold::of)
                 .collect(),
+            given: Vec::new(),
+            used_by_sale: Vec::new(),
+            refused: None,
             passed: Vec::new(),
             later_expiry: customer.start.next_expiry,
             end: until.max(last),
@@ -268,6 +280,7 @@ impl<'a> Walk<'a> {
             is_answered,
         );
         step.causes = causes;
+        redemption::time_out(self, &mut step);
         self.expire(&mut step);
         self.make_final(at);
         let placed = self.fold.placed.as_ref();
@@ -351,6 +364,7 @@ impl<'a> Walk<'a> {
             facts: HashMap::new(),
             awards: Vec::new(),
             takings: Vec::new(),
+            redemptions: Vec::new(),
             returning,
             calls: Vec::new(),
             reused: 0,
@@ -485,6 +499,7 @@ impl<'a> Walk<'a> {
             || !step.so_far.tags_cleared.is_empty()
             || !step.awards.is_empty()
             || !step.takings.is_empty()
+            || !step.redemptions.is_empty()
             || !step.tier_rows.is_empty()
             || !step.follow_ups.is_empty()
             || !step.prompts.is_empty()
@@ -531,6 +546,7 @@ impl<'a> Walk<'a> {
         moves
             .takings
             .extend(takings.map(|taking| (origin.clone(), taking)));
+        self.out.redemptions.append(&mut step.redemptions);
         self.out.memberships.append(&mut step.membership_rows);
         self.out.tiers.append(&mut step.tier_rows);
         for row in &mut step.follow_ups {
@@ -587,6 +603,8 @@ impl<'a> Walk<'a> {
             .cleared
             .extend(step.so_far.tags_cleared.iter().cloned());
         outcome.tier = step.tier.take().or(outcome.tier.take());
+        let redemptions = step.redemptions.iter().map(RedemptionView::of);
+        outcome.redemptions.extend(redemptions);
         outcome.prompts.append(&mut step.prompts);
         outcome.receipt.append(&mut step.receipt);
         outcome.plugins.append(&mut step.views);
@@ -630,8 +648,61 @@ impl<'a> Walk<'a> {
         !self.out.cancels.is_empty() || self.fold.decided() != self.case.start.decided()
     }
 
+    /// Nothing of this walk is to be kept.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        self.refused.get_or_insert(refusal);
+    }
+
+    /// Whoever takes or sets aside points must leave what was set aside before.
+    fn check_what_is_left(&mut self) -> Result<(), Refusal> {
+        let event = &self.admitted.event;
+        let available = self.fold.available(self.fold.clock);
+        if let Some(RedemptionAct::Reserve(what)) = event.redemption().map(|it| &it.act)
+            && available < 0
+        {
+            let problem = format!(
+                "{} points are wanted, and {} can be spent",
+                what.points,
+                (available + what.points).max(0)
+            );
+            let at = if what.reward.is_some() {
+                "/data/reward"
+            } else {
+                "/data/points"
+            };
+            return Err(Refusal::NotNow {
+                code: "insufficient-points",
+                at: at.into(),
+                problem,
+            });
+        }
+        let reserved = self.fold.reserved();
+        if reserved > 0
+            && event.points_taken() > 0
+            && self.fold.balance < reserved
+            && !self.with.shop.file.policies.adjust_below_zero
+        {
+            return invalid(
+                "not-enough-points",
+                "/data/points",
+                format!("{reserved} points are set aside for redemptions and cannot be taken"),
+            );
+        }
+        if self.fold.balance < 0 {
+            for redemption in std::mem::take(&mut self.used_by_sale) {
+                let points = -self.fold.balance;
+                let item = ReviewItem::RedeemedTooMuch { redemption, points };
+                self.out.review_items.push(item);
+            }
+        }
+        Ok(())
+    }
+
     /// Everything that the steps did, as one change.
-    pub fn finish(mut self) -> Change {
+    pub fn finish(mut self) -> Result<Change, Refusal> {
+        if let Some(refusal) = self.refused.take() {
+            return Err(refusal);
+        }
         let plugins = self.with.rules.plugins();
         let before = Before {
             lots: std::mem::take(&mut self.case.lots),
@@ -650,6 +721,7 @@ impl<'a> Walk<'a> {
         let taken: Points = booked.takings.iter().map(|taking| taking.points).sum();
         let paid: Points = booked.allocations.iter().map(|paid| paid.points).sum();
         self.fold.owed = self.case.start.owed + taken - paid;
+        self.check_what_is_left()?;
         let mut outcome = std::mem::take(&mut self.out.outcome);
         outcome.points = ledger::views(&booked, plugins, |lot| self.state_of(lot));
         outcome.customer = Some(CustomerNow {
@@ -684,7 +756,7 @@ impl<'a> Walk<'a> {
             self.out.explanations.clear();
             self.out.checkpoints.clear();
         }
-        Change {
+        Ok(Change {
             event: self.admitted.event.clone(),
             personal: self.admitted.personal.clone(),
             sameness: self.admitted.sameness,
@@ -714,13 +786,14 @@ impl<'a> Walk<'a> {
                 kept: self.out.kept,
                 provisional: self.out.provisional,
                 settled: self.out.settled,
+                redemptions: self.out.redemptions,
                 takings: booked.takings,
                 allocations: booked.allocations,
                 entries: booked.entries,
                 explanations: self.out.explanations,
                 checkpoints: self.out.checkpoints,
             }),
-        }
+        })
     }
 }
 
@@ -774,6 +847,7 @@ impl Outcome {
             points: Vec::new(),
             tier: None,
             tags: TagChanges::default(),
+            redemptions: Vec::new(),
             follow_ups: Vec::new(),
             prompts: Vec::new(),
             receipt: Vec::new(),

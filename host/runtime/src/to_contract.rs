@@ -107,6 +107,7 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::Adjustment(it) => other(json!({
             "points": it.points, "reason": it.reason, "expires_at": it.expires_at.map(calendar::text),
         })),
+        line::Body::Redemption(it) => other(redemption(it)),
         line::Body::Placement(it) => other(json!({
             "tier": it.tier, "until": it.until.map(calendar::text), "reason": it.reason,
         })),
@@ -115,6 +116,24 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         })),
         line::Body::Other(data) => wit::Body::Other(data.clone()),
     }
+}
+
+/// What somebody did about a redemption; nothing that a rule could use as a code.
+fn redemption(step: &line::RedemptionStep) -> serde_json::Value {
+    let mut data = match &step.act {
+        line::RedemptionAct::Reserve(what) => json!({
+            "points": what.points, "reward": what.reward, "worth": what.worth,
+        }),
+        line::RedemptionAct::Confirm(sale) => json!({ "of": sale }),
+        line::RedemptionAct::Cancel(reason) | line::RedemptionAct::Deny(reason) => {
+            json!({ "reason": reason })
+        }
+        line::RedemptionAct::Approve(_) => json!({}),
+    };
+    if let line::RedemptionName::Id(id) = &step.of {
+        data["redemption"] = id.as_str().into();
+    }
+    data
 }
 
 const NOTHING_BACK: wit::Return = wit::Return {

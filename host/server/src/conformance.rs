@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::event::Instant as Moment;
 use stampcard_pipeline::outcome::Time;
-use stampcard_pipeline::shop::Shop;
+use stampcard_pipeline::shop::{PointsWorth, Shop};
 use std::time::{Duration, Instant};
 use ureq::Agent;
 
@@ -77,6 +77,8 @@ pub struct Tried<'a> {
     currency: String,
     /// A hundred whole units of the currency, in minor units.
     total: i64,
+    /// The fewest points that are worth something.
+    redeemed: i64,
     now: Moment,
 }
 
@@ -94,6 +96,10 @@ impl<'a> Tried<'a> {
         let location = open
             .find(|location| location.opened.is_none() && location.closed.is_none())
             .ok_or(NoLocation)?;
+        let policy = &shop.file.redemption;
+        // Rounded up: a part of a minor unit is nothing.
+        let PointsWorth { points, amount } = policy.worth;
+        let redeemed = (points + amount - 1) / amount;
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(REQUEST_MAX))
@@ -105,6 +111,7 @@ impl<'a> Tried<'a> {
             location: location.id.clone(),
             currency: shop.file.currency.clone(),
             total: 100 * i64::from(shop.minor_units),
+            redeemed: redeemed.max(policy.minimum_points),
             now,
         })
     }
@@ -112,7 +119,7 @@ impl<'a> Tried<'a> {
     /// `problems` are the plugins that the shop's folder has and that could not be loaded.
     pub fn run(&self, shop: String, rule_book: i64, problems: &[String]) -> Report {
         let mut steps = Vec::new();
-        let (till, web) = (&self.keys.till, &self.keys.web);
+        let (till, web) = (self.keys.till.as_str(), self.keys.web.as_str());
         step(
             &mut steps,
             "every plugin of the shop's folder is live",
@@ -188,15 +195,33 @@ impl<'a> Tried<'a> {
         step(&mut steps, "the ledger sums to the balance", || {
             self.adds_up(late.ok_or_else(after_failure)?)
         });
-        for name in [
-            "points from the till are redeemed online",
-            "points from online are redeemed at the till",
+        let mut balance = late;
+        for (name, asked, used) in [
+            (
+                "points from the till are redeemed online",
+                (web, "online"),
+                (till, "pos"),
+            ),
+            (
+                "points from online are redeemed at the till",
+                (till, "pos"),
+                (web, "online"),
+            ),
         ] {
-            steps.push(Step {
-                name,
-                state: State::Skipped,
-                micros: 0,
-                says: "this version redeems nothing".into(),
+            if balance.is_some_and(|balance| balance < self.redeemed) {
+                steps.push(Step {
+                    name,
+                    state: State::Skipped,
+                    micros: 0,
+                    says: format!(
+                        "{} points are the least that can be redeemed",
+                        self.redeemed
+                    ),
+                });
+                continue;
+            }
+            balance = step(&mut steps, name, || {
+                self.redeems(asked, used, balance.ok_or_else(after_failure)?)
             });
         }
         let count = |state: State| steps.iter().filter(|step| step.state == state).count();
@@ -272,12 +297,7 @@ impl<'a> Tried<'a> {
     /// The very next read of the other channel has it.
     fn sees(&self, key: &str, by: &str, value: &str, balance: i64) -> Found<()> {
         let path = format!("/v1/customers?{by}={value}");
-        let found = self.ask(
-            self.agent
-                .get(self.uri(&path))
-                .header("authorization", bearer(key))
-                .call(),
-        )?;
+        let found = self.get(key, &path)?;
         let seen = found["items"][0]["balance"].as_i64();
         match seen == Some(balance) {
             true => Ok((format!("balance {balance}"), ())),
@@ -338,22 +358,75 @@ impl<'a> Tried<'a> {
         }
     }
 
-    fn adds_up(&self, balance: i64) -> Found<()> {
-        let key = bearer(&self.keys.operator);
-        let get = |path: &str| {
-            self.ask(
-                self.agent
-                    .get(self.uri(path))
-                    .header("authorization", &key)
-                    .call(),
-            )
+    /// Points are set aside in one channel: it is seen in the other one at once, and the code works there,
+    /// once.
+    fn redeems(
+        &self,
+        (asks, channel): (&str, &str),
+        (gives, elsewhere): (&str, &str),
+        balance: i64,
+    ) -> Found<i64> {
+        let mut asked =
+            json!({"customer": {"card": CARD}, "points": self.redeemed, "channel": channel});
+        let mut used = json!({"channel": elsewhere});
+        let at_till = if channel == "pos" {
+            &mut asked
+        } else {
+            &mut used
         };
-        let found = get(&format!("/v1/customers?card={CARD}"))?;
+        at_till["location"] = self.location.as_str().into();
+        let made = self.post_named(asks, "/v1/redemptions", channel, &asked)?;
+        let available = |key: &str| -> Result<Option<i64>, String> {
+            let found = self.get(key, &format!("/v1/customers?card={CARD}"))?;
+            Ok(found["items"][0]["available"].as_i64())
+        };
+        let left = available(gives)?;
+        if left != Some(balance - self.redeemed) {
+            return Err(format!(
+                "{} points were set aside, and {left:?} are seen to be left",
+                self.redeemed
+            ));
+        }
+        if made["state"] == "pending-approval" {
+            return Ok((
+                "set aside, and a second person has to agree".into(),
+                balance - self.redeemed,
+            ));
+        }
+        let code = made["code"].as_str().unwrap_or_default();
+        let path = format!("/v1/redemptions/{code}/confirm");
+        self.post_named(gives, &path, &format!("{elsewhere}-gives"), &used)?;
+        if self
+            .post_named(gives, &path, &format!("{elsewhere}-gives-again"), &used)
+            .is_ok()
+        {
+            return Err("the code worked twice".into());
+        }
+        let balance = balance - self.redeemed;
+        self.sees(asks, "card", CARD, balance)?;
+        Ok((
+            format!("{} redeemed, balance {balance}", self.redeemed),
+            balance,
+        ))
+    }
+
+    fn get(&self, key: &str, path: &str) -> Result<Value, String> {
+        self.ask(
+            self.agent
+                .get(self.uri(path))
+                .header("authorization", bearer(key))
+                .call(),
+        )
+    }
+
+    fn adds_up(&self, balance: i64) -> Found<()> {
+        let key = &self.keys.operator;
+        let found = self.get(key, &format!("/v1/customers?card={CARD}"))?;
         let id = found["items"][0]["id"]
             .as_str()
             .unwrap_or_default()
             .to_owned();
-        let ledger = get(&format!("/v1/customers/{id}/ledger?limit=500"))?;
+        let ledger = self.get(key, &format!("/v1/customers/{id}/ledger?limit=500"))?;
         let entries = ledger["items"].as_array().cloned().unwrap_or_default();
         let amounts = entries.iter().filter_map(|entry| entry["amount"].as_i64());
         let sum: i64 = amounts.sum();
@@ -384,6 +457,18 @@ impl<'a> Tried<'a> {
         json!({
             "specversion": "1.0", "source": source, "id": id, "type": kind, "time": calendar::text(at), "data": data,
         })
+    }
+
+    /// A request that does nothing twice, however often it is sent.
+    fn post_named(&self, key: &str, path: &str, name: &str, body: &Value) -> Result<Value, String> {
+        self.ask(
+            self.agent
+                .post(self.uri(path))
+                .header("authorization", bearer(key))
+                .header("idempotency-key", name)
+                .content_type("application/json")
+                .send(body.to_string()),
+        )
     }
 
     fn post(&self, key: &str, path: &str, event: &Value) -> Result<Value, String> {

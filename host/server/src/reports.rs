@@ -1,8 +1,10 @@
-//! Reports on segments and tags: how large they are, what moves, who uses them, and what nobody would
-//! miss. They are for tidying up, and change nothing.
+//! Reports: how large segments and tags are, what moves, who uses them and what nobody would miss,
+//! what was sold at other prices, and what the shop owes in points. They change nothing.
 
+mod liability;
 mod prices;
 
+pub use liability::{LiabilityReport, LiabilitySpan, liability};
 pub use prices::{MispricedProduct, PricesReport, prices};
 
 use serde::Serialize;

@@ -5,6 +5,7 @@
 mod customer;
 mod missed;
 mod products;
+mod redemptions;
 
 use crate::error::Trouble;
 use crate::reads::Reads;

@@ -4,6 +4,7 @@ mod fold;
 mod ledger;
 mod outbox;
 mod products;
+mod redemptions;
 
 use crate::cache::Hot;
 use crate::error::Trouble;
@@ -115,6 +116,7 @@ fn check(change: &Change, hot: Option<&Hot>) -> Result<(), StoreError> {
         || !customer.undone.is_empty()
         || !customer.takings.is_empty()
         || !customer.allocations.is_empty()
+        || !customer.redemptions.is_empty()
         || !customer.history.is_empty();
     if !change.in_journal && needs_journal {
         return wrong(
@@ -215,6 +217,7 @@ impl Writing<'_> {
         self.explanations(row, seq, customer)?;
         self.checkpoints(row, customer)?;
         self.review_items(row, seq)?;
+        self.redemptions(row, customer)?;
         if let Some(seq) = seq {
             self.outbox(row, seq, customer)?;
             self.ledger(row, seq, customer)?;

@@ -94,6 +94,9 @@ struct EntryLine {
     device: Option<String>,
     available_from: Option<Time>,
     expires_at: Option<Time>,
+    /// The redemption that the points were given for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redemption: Option<String>,
 }
 
 fn entries(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
@@ -103,8 +106,8 @@ fn entries(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
                 e.actor,
                 EXISTS (SELECT 1 FROM provisional p WHERE p.customer = l.customer AND p.at = l.at AND p.source = l.source
                         AND p.event = l.event AND p.until > ?1 AND (p.how IS NULL OR p.settled_at > ?1)),
-                l.available_from > ?1
-         FROM entries e JOIN customers c ON c.id = e.customer
+                l.available_from > ?1, t.redemption
+         FROM entries e JOIN customers c ON c.id = e.customer LEFT JOIN takings t ON t.id = e.taking
          JOIN journal j ON j.seq = e.journal JOIN journal b ON b.seq = e.caused_by LEFT JOIN lots l ON l.id = e.lot
          LEFT JOIN plugin_versions v
              ON v.id = CASE WHEN e.taking IS NULL THEN e.plugin_version ELSE l.plugin_version END
@@ -137,6 +140,7 @@ fn entries(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
                 available_from: some_instant(row, 18)?.map(Time),
                 expires_at: some_instant(row, 19)?.map(Time),
                 actor: row.get(20)?,
+                redemption: row.get(23)?,
             };
             line(out, &entry)
         },

@@ -13,11 +13,14 @@ use customer::{Read, hot, read_customer, unpack_recorded};
 use parking_lot::MutexGuard;
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::{Event, EventName, IdentifierKind, Instant, SaleName};
+use stampcard_pipeline::event::{
+    Event, EventName, IdentifierKind, Instant, RedemptionName, SaleName,
+};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
 use stampcard_pipeline::store::{
-    Ask, Case, CustomerCase, Hold, Known, Opened, PurseRows, SaleKnown, Seen, SeenBy, StoreError,
+    Ask, Case, CustomerCase, Hold, Known, Opened, PurseRows, RedemptionKnown, SaleKnown, Seen,
+    SeenBy, StoreError,
 };
 use std::sync::Arc;
 
@@ -64,6 +67,7 @@ impl Shared {
             }
             let known = known(&mut writer, event)?;
             let who = ask.identify(&known);
+            let redemption = known.redemption;
             let customer = match &who.customer {
                 Whose::Nobody => None,
                 Whose::Existing(id) | Whose::New(id) => Some(id.clone()),
@@ -92,7 +96,8 @@ impl Shared {
             keys.push(held_customer);
             let token = Token::take(&self.holds, keys, work);
             drop(writer);
-            return finish(id, who, read, claimed, waited, token, &self.books);
+            let case = finish(id, who, read, claimed, waited, token, &self.books)?;
+            return Ok(Opened::New(Box::new(Case { redemption, ..case })));
         }
     }
 
@@ -220,7 +225,37 @@ fn known(writer: &mut Writer, event: &Admitted) -> Result<Known, Trouble> {
         named,
         shows_revoked_card,
         sale,
+        redemption: redemption(writer, event)?,
     })
+}
+
+/// The redemption that the event speaks of.
+fn redemption(writer: &Writer, event: &Admitted) -> Result<Option<RedemptionKnown>, Trouble> {
+    let read = |row: &rusqlite::Row| {
+        let known: (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(known)
+    };
+    let found = match event.event.speaks_of_redemption() {
+        None => None,
+        Some(RedemptionName::Id(id)) => writer.sql.first(
+            "SELECT r.id, c.public, r.state FROM redemptions r JOIN customers c ON c.id = r.customer WHERE r.id = ?1",
+            &[id],
+            read,
+        )?,
+        Some(RedemptionName::Code(code)) => writer.sql.first(
+            "SELECT r.id, c.public, r.state FROM redemptions r JOIN customers c ON c.id = r.customer WHERE r.code = ?1",
+            &[code],
+            read,
+        )?,
+    };
+    let known = found.map(|(id, customer, state)| {
+        Ok(RedemptionKnown {
+            id,
+            customer: CustomerId(customer),
+            state: row::redemption_state(&state)?,
+        })
+    });
+    known.transpose()
 }
 
 /// A sale of the journal.
@@ -323,6 +358,7 @@ fn nobody(who: Who, token: Token) -> Opened {
         who,
         claimed: None,
         waited: Vec::new(),
+        redemption: None,
         hold: Hold(Box::new(token)),
     }))
 }
@@ -336,7 +372,7 @@ fn finish(
     waited: Vec<(i64, Arc<Event>)>,
     mut token: Token,
     books: &Books,
-) -> Result<Opened, StoreError> {
+) -> Result<Case, StoreError> {
     token.claimed = claimed.as_ref().map(|claimed| claimed.seq);
     token.waited = waited.iter().map(|(journal, _)| *journal).collect();
     let customer = match read {
@@ -383,11 +419,12 @@ fn finish(
             customer
         }
     };
-    Ok(Opened::New(Box::new(Case {
+    Ok(Case {
         customer: Some(customer),
         who,
         claimed: claimed.map(|claimed| (claimed.seq, claimed.event)),
         waited,
+        redemption: None,
         hold: Hold(Box::new(token)),
-    })))
+    })
 }

@@ -9,9 +9,11 @@ mod again;
 mod condition;
 mod customers;
 mod effects;
+mod liability;
 mod movements;
 mod orders;
 mod products;
+mod redemptions;
 mod shop;
 mod staff;
 
@@ -21,9 +23,11 @@ pub use customers::{
     TierRecord, TimelineRow,
 };
 pub use effects::{MessageEffect, PointsEffect, SegmentEffect, TierEffect, VersionEffect};
+pub use liability::{OpenPoints, SPANS_DAYS, Standing};
 pub use movements::{Movement, SegmentMoves};
 pub use orders::OrderRow;
 pub use products::{Mispriced, PriceCheck, ProductRow};
+pub use redemptions::{RedemptionRow, Redemptions};
 pub use shop::{Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};
 pub use staff::{Note, NoteVersion};
 

@@ -4,7 +4,7 @@ use crate::codec::{pack, unpack};
 use crate::error::Trouble;
 use rusqlite::Row;
 use serde::Serialize;
-use stampcard_pipeline::change::{Explanation, LotKey, LotKind, TakingKind};
+use stampcard_pipeline::change::{Explanation, LotKey, LotKind, RedemptionState, TakingKind};
 use stampcard_pipeline::event::{Channel, Event, Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved};
 use stampcard_pipeline::outcome::Outcome;
@@ -131,6 +131,12 @@ fn lot_kind(text: &str) -> Result<LotKind, Trouble> {
 pub(crate) fn taking_kind(text: &str) -> Result<TakingKind, Trouble> {
     let found = TakingKind::ALL.into_iter().find(|kind| kind.name() == text);
     found.ok_or_else(|| unknown("reason to take points", text))
+}
+
+pub(crate) fn redemption_state(text: &str) -> Result<RedemptionState, Trouble> {
+    let mut states = RedemptionState::ALL.into_iter();
+    let found = states.find(|state| state.name() == text);
+    found.ok_or_else(|| unknown("state of a redemption", text))
 }
 
 pub(crate) fn on_return_column(on_return: OnReturn) -> String {

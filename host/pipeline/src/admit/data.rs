@@ -2,10 +2,11 @@
 
 use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
 use super::products::CatalogueEvent;
+use super::redemptions::{AboutRedemption, ReserveEvent};
 use super::returns::{AboutSale, ReturnEvent};
 use super::sale::SaleData;
 use super::tags::{AssignedEvent, TagEvent, tag};
-use super::{Address, By, Secret, addresses, identifiers, malformed};
+use super::{Address, By, Envelope, Secret, addresses, identifiers, malformed};
 use crate::calendar;
 use crate::catalogue::distance;
 use crate::change::CustomerId;
@@ -196,14 +197,13 @@ struct OtherEvent {
 }
 
 pub(super) fn read(
-    kind: &str,
+    name: &Envelope,
     data: Map<String, Value>,
     common: &mut Common,
     shop: &Shop,
     with: By,
-    at: Instant,
 ) -> Result<Body, Refusal> {
-    let by = with.sender;
+    let (by, kind, at) = (with.sender, name.kind.as_str(), name.at);
     match kind {
         "sale.completed" => Ok(Body::Sale(
             typed::<SaleData>(data)?.check(common, shop, by)?,
@@ -237,6 +237,11 @@ pub(super) fn read(
         "payment.settled" | "payment.failed" => {
             typed::<AboutSale>(data)?.payment(kind == "payment.settled", common)
         }
+        "redemption.reserved" => typed::<ReserveEvent>(data)?.check(common, shop, with, name),
+        "redemption.confirmed" => typed::<AboutRedemption>(data)?.confirmed(common, by),
+        "redemption.cancelled" => typed::<AboutRedemption>(data)?.cancelled(common, by),
+        "redemption.approved" => typed::<AboutRedemption>(data)?.approved(common, shop, by, at),
+        "redemption.denied" => typed::<AboutRedemption>(data)?.denied(common, by),
         "points.adjusted" => typed::<AdjustmentEvent>(data)?.check(common, by, at),
         "tier.overridden" => typed::<PlacementEvent>(data)?.check(common, shop, by, at),
         "note.added" => typed::<NoteEvent>(data)?.check(common, by),

@@ -200,7 +200,10 @@ impl LineBack {
     }
 }
 
-fn sale_name(sale: Option<EventName>, order: Option<OrderName>) -> Result<SaleName, Refusal> {
+pub(super) fn sale_name(
+    sale: Option<EventName>,
+    order: Option<OrderName>,
+) -> Result<SaleName, Refusal> {
     match (sale, order) {
         (Some(sale), None) => {
             short(sale.source.clone(), "/data/sale/source")?;

@@ -71,7 +71,7 @@ impl Words {
         })
     }
 
-    fn check(&self, shops: &str) -> Result<(), String> {
+    pub(super) fn check(&self, shops: &str) -> Result<(), String> {
         match self {
             Words::One(words) if words.trim().is_empty() => Err("has no words".into()),
             Words::One(_) => Ok(()),

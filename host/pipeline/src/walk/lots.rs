@@ -118,6 +118,7 @@ impl Walk<'_> {
             journal,
             awards,
             kept,
+            redeemed: Vec::new(),
             came_back: Default::default(),
         });
         Some(self.sold.len() - 1)
@@ -153,22 +154,33 @@ impl Walk<'_> {
                 lot: lot.clone(),
                 points,
                 matures_at,
+                ends: key.expires_at,
             };
             self.drawn(taking, step, vec![drawn]);
         }
     }
 
     /// Takes points: of the lot that it is about first, then of whatever lots have them. What none has
-    /// is owed.
-    pub(crate) fn take(&mut self, step: &mut Step, taking: Taking) {
+    /// is owed. Says when what was drawn would have ended.
+    pub(crate) fn take(
+        &mut self,
+        step: &mut Step,
+        taking: Taking,
+    ) -> Vec<(Option<Instant>, Points)> {
         let lot = taking.key.lot.as_ref();
         let mut drawn: Vec<Drawn> = lot
             .and_then(|lot| self.purse.take_from(lot, taking.points))
             .into_iter()
             .collect();
         let sum = |drawn: &[Drawn]| drawn.iter().map(|drawn| drawn.points).sum::<Points>();
-        drawn.extend(self.purse.take(taking.points - sum(&drawn)));
+        let left = taking.points - sum(&drawn);
+        drawn.extend(match taking.key.kind {
+            TakingKind::Redeem => self.purse.take_spendable(left, step.event.at),
+            _ => self.purse.take(left),
+        });
         let owed = taking.points - sum(&drawn);
+        let ends = drawn.iter().map(|drawn| (drawn.ends, drawn.points));
+        let ends = ends.collect();
         let id = TakingId::Step(Box::new(taking.key.clone()));
         self.drawn(id.clone(), step, drawn);
         if owed > 0 {
@@ -177,6 +189,7 @@ impl Walk<'_> {
         }
         self.fold.balance -= taking.points;
         step.takings.push(taking);
+        ends
     }
 
     fn drawn(&mut self, taking: TakingId, step: &Step, drawn: Vec<Drawn>) {
@@ -194,8 +207,9 @@ impl Walk<'_> {
     }
 
     /// Takes what was not used in time.
-    pub(super) fn expire(&mut self, step: &mut Step) {
-        let drawn = self.purse.expire(step.event.at);
+    pub(crate) fn expire(&mut self, step: &mut Step) {
+        let reserved = self.fold.reserved();
+        let drawn = self.purse.expire(step.event.at, reserved);
         let points: Points = drawn.iter().map(|drawn| drawn.points).sum();
         if points == 0 {
             return;
@@ -204,6 +218,7 @@ impl Walk<'_> {
             step: step.event.position(),
             kind: TakingKind::Expiry,
             lot: None,
+            redemption: None,
         };
         self.drawn(TakingId::Step(Box::new(key.clone())), step, drawn);
         self.fold.balance -= points;
@@ -222,7 +237,7 @@ impl Walk<'_> {
     /// When the next points end, now that a step is done.
     pub(super) fn see_next_expiry(&mut self) {
         let elsewhere = self.later_expiry.filter(|_| !self.purse.is_open());
-        let known = [self.purse.next_expiry(), elsewhere];
+        let known = [self.purse.next_expiry(self.fold.clock), elsewhere];
         self.fold.next_expiry = known.into_iter().flatten().min();
     }
 

@@ -2,7 +2,7 @@
 
 use super::Walk;
 use crate::calendar::{self, LocalTime};
-use crate::change::{FollowUpRow, MembershipRow, RecordedCall, TierRow};
+use crate::change::{FollowUpRow, MembershipRow, RecordedCall, RedemptionRow, TierRow};
 use crate::event::{Event, Instant};
 use crate::fold::Moved;
 use crate::ledger::Taking;
@@ -39,6 +39,8 @@ pub struct Step {
     pub awards: Vec<Award>,
     /// Points that the event takes.
     pub takings: Vec<Taking>,
+    /// Redemptions that it moves.
+    pub redemptions: Vec<RedemptionRow>,
     /// What of a sale it takes back.
     pub returning: Option<Returning>,
     pub calls: Vec<RecordedCall>,
@@ -59,6 +61,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether it was decided before: what it did is done.
+    pub fn was_decided(&self) -> bool {
+        self.was_decided
+    }
+
     /// The facts of the scopes that a plugin asks for, at most [`limits::FACTS_MAX`].
     pub(super) fn facts_for(&self, scopes: &[String]) -> (Vec<Fact>, bool) {
         let mut wanted: Vec<Fact> = scopes

@@ -50,6 +50,8 @@ impl Bench {
             tier: Default::default(),
             plugins: Vec::new(),
             policies: Default::default(),
+            redemption: Default::default(),
+            rewards: Vec::new(),
             caps: Default::default(),
             failures: Default::default(),
             profile: Default::default(),

@@ -3,10 +3,10 @@
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::{
     Allocation, Change, CustomerId, Explanation, FollowUpRow, KeptRow, LotKey, LotRef,
-    MembershipRow, Planned, ReviewItem, TakingKind, TakingRef,
+    MembershipRow, Planned, RedemptionRow, ReviewItem, TakingKind, TakingRef,
 };
 use stampcard_pipeline::event::{
-    Event, EventName, Identifier, Instant, Points, Position, SaleName,
+    Event, EventName, Identifier, Instant, Points, Position, RedemptionName, SaleName,
 };
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::identity::Whose;
@@ -14,8 +14,8 @@ use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::rules::Plugin;
 use stampcard_pipeline::store::{
     Ask, BookedLot, BookedTaking, Case, Committed, CustomerCase, Durable, Hold, Known, Later,
-    OpenLot, Opened, PurseRows, Recorded, SaleKnown, Seen, SeenBy, SoldLot, SoldRows, Store,
-    StoreError, moves_lots,
+    OpenLot, Opened, PurseRows, Recorded, Redeemed, RedemptionKnown, SaleKnown, Seen, SeenBy,
+    SoldLot, SoldRows, Store, StoreError, moves_lots,
 };
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -36,6 +36,8 @@ pub struct Inner {
     /// All entries of the merchant: customer, lot (none for a debit), amount, balance after.
     pub entries: Vec<(CustomerId, Option<i64>, Points, Points)>,
     pub review_items: Vec<ReviewItem>,
+    /// Redemptions as they stand, and whose they are.
+    pub redemptions: BTreeMap<String, (CustomerId, RedemptionRow)>,
     /// Events of the journal that wait for their sale.
     waiting: Vec<i64>,
     lots: i64,
@@ -48,6 +50,7 @@ pub struct Taken {
     pub step: Position,
     pub kind: TakingKind,
     pub lot: Option<i64>,
+    redemption: Option<String>,
     pub points: Points,
     pub debt: Points,
     reason: String,
@@ -169,6 +172,10 @@ impl Store for MemoryStore {
                 });
                 owner.map_or(SaleKnown::Guest, |(id, _)| SaleKnown::Of(id.clone()))
             }),
+            redemption: event
+                .event
+                .speaks_of_redemption()
+                .and_then(|name| inner.redemption(name)),
         };
         let who = ask.identify(&known);
         let waited = inner.waiting.iter().filter(|journal| {
@@ -188,6 +195,7 @@ impl Store for MemoryStore {
             who,
             claimed: None,
             waited,
+            redemption: known.redemption,
             hold: Hold(Box::new(())),
         })))
     }
@@ -259,6 +267,19 @@ impl Inner {
         found.map(|row| row as i64)
     }
 
+    fn redemption(&self, name: &RedemptionName) -> Option<RedemptionKnown> {
+        let mut all = self.redemptions.iter();
+        let (id, (customer, row)) = all.find(|(id, (_, row))| match name {
+            RedemptionName::Id(name) => *id == name,
+            RedemptionName::Code(code) => row.held.code == *code,
+        })?;
+        Some(RedemptionKnown {
+            id: id.clone(),
+            customer: customer.clone(),
+            state: row.state,
+        })
+    }
+
     fn case(
         &self,
         id: &CustomerId,
@@ -311,7 +332,8 @@ impl Inner {
             }
             let sale = self.journal[row as usize].0.clone();
             if !after(&sale.position()) {
-                sold.push(customer.sold(row, sale, &self.journal, &start));
+                let redeemed = self.redemptions.values().map(|(_, row)| row);
+                sold.push(customer.sold(row, sale, &self.journal, redeemed, &start));
             }
         }
         let takings: Vec<BookedTaking> = customer
@@ -323,6 +345,7 @@ impl Inner {
                 step: taken.step.clone(),
                 kind: taken.kind,
                 lot: taken.lot,
+                redemption: taken.redemption.clone(),
                 points: taken.points,
                 reason: taken.reason.clone(),
                 journal: taken.journal,
@@ -510,6 +533,7 @@ impl Inner {
                 step: row.step,
                 kind: row.kind,
                 lot: row.lot.map(number),
+                redemption: row.redemption,
                 points: row.points,
                 debt: row.debt,
                 reason: row.reason,
@@ -550,6 +574,12 @@ impl Inner {
             self.entries
                 .push((change.id.clone(), of_lot, entry.amount, entry.balance_after));
         }
+        for row in change.redemptions {
+            let known = (change.id.clone(), row);
+            self.redemptions.insert(known.1.id.clone(), known);
+        }
+        let kept = Fold::from_bytes(&change.head.to_bytes());
+        assert_eq!(kept.as_ref(), Some(&change.head), "it can be kept");
         customer.checkpoints.extend(change.checkpoints);
         (customer.head, customer.clock) = (change.head, change.clock);
     }
@@ -602,11 +632,36 @@ impl Customer {
         }
     }
 
-    fn sold(
+    /// What lots had paid by the start for a redemption that was given with the sale.
+    fn redeemed(&self, sale: &Event, row: &RedemptionRow, start: &Fold) -> Option<Redeemed> {
+        row.sale.as_ref().filter(|name| sale.is_sale(name))?;
+        let mut takings = self.takings.iter();
+        let (taking, taken) =
+            takings.find(|(_, taken)| taken.redemption.as_ref() == Some(&row.id))?;
+        if is_after(&taken.step, start) {
+            return None;
+        }
+        let paid = self.paid.iter().filter(|paid| paid.taking == *taking);
+        let ends = |lot: i64| self.lots.iter().find(|(_, (id, _))| *id == lot);
+        let drawn = paid
+            .filter(|paid| paid.step == taken.step)
+            .filter_map(|paid| Some((ends(paid.lot)?.0, paid.points)));
+        Some(Redeemed {
+            id: row.id.clone(),
+            reward: row.held.reward.clone(),
+            points: row.held.points,
+            drawn: drawn
+                .map(|(lot, points)| (lot.expires_at, points))
+                .collect(),
+        })
+    }
+
+    fn sold<'a>(
         &self,
         journal: i64,
         event: Arc<Event>,
         all: &[(Arc<Event>, [u8; 32], Outcome)],
+        redemptions: impl Iterator<Item = &'a RedemptionRow>,
         start: &Fold,
     ) -> SoldRows {
         let origin = event.position();
@@ -638,6 +693,9 @@ impl Customer {
                 .collect(),
             returns: returns
                 .map(|(_, (row, _))| all[*row as usize].0.clone())
+                .collect(),
+            redeemed: redemptions
+                .filter_map(|row| self.redeemed(&event, row, start))
                 .collect(),
             event,
         }

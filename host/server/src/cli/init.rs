@@ -320,6 +320,27 @@ pos_may = []
 # discount_amount = 10000
 # discount_share = 5000
 
+# How points are redeemed. worth is what they are worth without a reward; points that are set aside
+# are free again after hold_minutes, and from approval_from on a second person has to agree.
+[redemption]
+worth = { points = 1, amount = 1 }
+minimum_points = 1
+hold_minutes = 30
+# approval_from = 5000
+approval_hours = 72
+
+# What customers can have for points: one of amount (minor units), share (basis points) and product
+# (a SKU), from a basket of some size, in some channels, so often.
+# [[rewards]]
+# key = "5-off"
+# name = { en = "$5 off", es = "$5 menos" }
+# points = 450
+# amount = 500
+# minimum_basket = 2500
+# channels = ["pos", "online"]
+# limit = { times = 1, days = 30 }
+# stacks = false
+
 # What customers are shown of a tier: its name and benefits, in the languages that they speak, and
 # its picture. A benefit may be for some channels only.
 # [tier.gold]

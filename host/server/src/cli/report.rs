@@ -1,25 +1,30 @@
-//! `stampcard report`: what moves, how large it is, and what nobody would miss.
+//! `stampcard report`: what moves, how large it is, what nobody would miss, and what is owed.
 
 use super::{End, Run, say, say_json, time};
 use crate::clock;
 use crate::config::Folder;
 use crate::http::tags::{self, Tags};
-use crate::reports::{self, DAYS_DEFAULT, DAYS_MAX, MovementsReport, PricesReport, SegmentsReport};
+use crate::reports::{
+    self, DAYS_DEFAULT, DAYS_MAX, LiabilityReport, LiabilitySpan, MovementsReport, PricesReport,
+    SegmentsReport,
+};
 use crate::table::{Side, money, number, table};
 use clap::{Args, Subcommand};
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::shop::Shop;
+use stampcard_store::reads::SPANS_DAYS;
 use stampcard_store::{Reads, RuleBook};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Report on segments, tags and prices, also while the shop is open.
+/// Report on segments, tags, prices and points that are owed, also while the shop is open.
 #[derive(Subcommand)]
 pub enum Report {
     Segments(Segments),
     Movements(Movements),
     Tags(TagsOf),
     Prices(Prices),
+    Liability(Liability),
 }
 
 /// Every segment: its size, what moved, which rules look at it, and what may want tidying up.
@@ -82,6 +87,19 @@ pub struct Prices {
     json: bool,
 }
 
+/// What the shop owes in points: what is left, by when it was earned and when it ends.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  stampcard report liability shop\n  stampcard report liability shop --json"
+)]
+pub struct Liability {
+    /// The shop's folder.
+    dir: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error(
     "no rules were ever live in this shop; `stampcard serve` and `stampcard ingest` bring them live"
@@ -96,6 +114,7 @@ impl Report {
             Report::Movements(movements) => movements.run(),
             Report::Tags(tags) => tags.run(),
             Report::Prices(prices) => prices.run(),
+            Report::Liability(liability) => liability.run(),
         }
     }
 }
@@ -303,4 +322,78 @@ fn tell_prices(report: &PricesReport, minor_units: u32) -> String {
     ];
     let rows: Vec<_> = report.products.iter().map(row).collect();
     format!("{}\n\n{looked_at}", table(&heads, &rows))
+}
+
+impl Liability {
+    fn run(self) -> Run {
+        let (reads, _, shop) = open(&self.dir)?;
+        let report = reports::liability(&reads, &shop, clock::now())?;
+        match self.json {
+            true => say_json(&report)?,
+            false => say(tell_liability(&report, shop.minor_units))?,
+        }
+        Ok(End::Done)
+    }
+}
+
+/// Ages down, ends across.
+fn tell_liability(report: &LiabilityReport, minor_units: u32) -> String {
+    let ends: [(Option<i64>, bool, String); 6] = [
+        (SPANS_DAYS[0], false),
+        (SPANS_DAYS[1], false),
+        (SPANS_DAYS[2], false),
+        (SPANS_DAYS[3], false),
+        (0, false),
+        (0, true),
+    ]
+    .map(|(days, never)| match (days, never) {
+        (0, false) => (None, false, "ends later".to_owned()),
+        (0, true) => (None, true, "never ends".to_owned()),
+        (days, _) => (Some(days), false, format!("in {days} days")),
+    });
+    let ages = SPANS_DAYS.map(Some).into_iter().chain([None]);
+    let cell = |age: Option<i64>, ends: &(Option<i64>, bool, String)| -> i64 {
+        let is_it = |span: &&LiabilitySpan| {
+            span.at_most_days == age && (span.ends_within_days, span.never_ends) == (ends.0, ends.1)
+        };
+        let spans = report.spans.iter().filter(is_it);
+        spans.map(|span| span.points).sum()
+    };
+    let mut rows: Vec<Vec<String>> = ages
+        .clone()
+        .map(|age| {
+            let name = match age {
+                Some(days) => format!("at most {days} days"),
+                None => "older".into(),
+            };
+            let cells: Vec<i64> = ends.iter().map(|ends| cell(age, ends)).collect();
+            let sum = cells.iter().sum();
+            let numbers = cells.into_iter().chain([sum]).map(number);
+            [name].into_iter().chain(numbers).collect()
+        })
+        .collect();
+    let sums = ends
+        .iter()
+        .map(|ends| number(ages.clone().map(|age| cell(age, ends)).sum()));
+    let sums = ["all".to_owned()]
+        .into_iter()
+        .chain(sums)
+        .chain([number(report.points)]);
+    rows.push(sums.collect());
+    let heads: Vec<(&str, Side)> = [("earned", Side::Left)]
+        .into_iter()
+        .chain(ends.iter().map(|(_, _, name)| (name.as_str(), Side::Right)))
+        .chain([("all", Side::Right)])
+        .collect();
+    format!(
+        "{}\n\n{} points are open, worth {} {}. Customers with points: {}. Set aside for redemptions: {}. Of sales whose payment is not certain: {}. Owed by customers: {}.",
+        table(&heads, &rows),
+        number(report.points),
+        money(report.worth, minor_units),
+        report.currency,
+        number(report.customers as i64),
+        number(report.reserved),
+        number(report.provisional),
+        number(report.below_zero),
+    )
 }

@@ -64,6 +64,8 @@ pub const MERCHANT_KEYS: &Keys = &[
             "plugins",
             "policies",
             "caps",
+            "redemption",
+            "rewards",
             "failures",
             "profile",
             "kinds",
@@ -99,6 +101,33 @@ pub const MERCHANT_KEYS: &Keys = &[
             "discount_share",
         ],
     ),
+    (
+        "redemption",
+        &[
+            "worth",
+            "minimum_points",
+            "hold_minutes",
+            "approval_from",
+            "approval_hours",
+        ],
+    ),
+    ("worth", &["points", "amount"]),
+    (
+        "rewards",
+        &[
+            "key",
+            "name",
+            "points",
+            "amount",
+            "share",
+            "product",
+            "minimum_basket",
+            "channels",
+            "limit",
+            "stacks",
+        ],
+    ),
+    ("limit", &["times", "days"]),
     ("failures", &["customers", "minutes", "then"]),
     ("profile", &["required", "mode", "fields"]),
     (
@@ -272,6 +301,8 @@ mod tests {
             "{GOOD}{text}[caps]\npoints_per_event = 1\npoints_per_day = 1\ndiscount_amount = 1\ndiscount_share = 1\n\
              [[tags]]\nkey = \"A\"\nmeans = \"A.\"\nexpires_after_days = 1\n\
              [[locations]]\nid = \"a\"\nname = \"A\"\ncountry = \"US\"\ntime_zone = \"UTC\"\nopened = \"2024-01-01\"\nclosed = \"2024-01-02\"\nrequired = []\n\
+             [redemption]\napproval_from = 1\n\
+             [[rewards]]\nkey = \"a\"\nname = \"A\"\npoints = 1\namount = 1\nshare = 1\nproduct = \"A\"\nminimum_basket = 1\nchannels = [\"pos\"]\nlimit = {{ times = 1, days = 1 }}\n\
              [tier.gold]\nname = \"Gold\"\n"
         ))
         .unwrap();

@@ -221,7 +221,21 @@ pub async fn object(
 ) -> Result<Map<String, Value>, Problem> {
     ContentType::read(headers, taken)?;
     let bytes = body(headers, given, limits::BODY_BYTES_MAX).await?;
-    match serde_json::from_slice(&bytes) {
+    object_in(&bytes)
+}
+
+/// A JSON object, or no body at all, which says nothing.
+pub async fn some_object(headers: &HeaderMap, given: Body) -> Result<Map<String, Value>, Problem> {
+    let bytes = body(headers, given, limits::BODY_BYTES_MAX).await?;
+    if bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    ContentType::read(headers, &[ContentType::Json])?;
+    object_in(&bytes)
+}
+
+fn object_in(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    match serde_json::from_slice(bytes) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(bad_request("malformed", "the body must be a JSON object")),
         Err(error) => Err(bad_request("malformed", format!("not JSON: {error}"))),

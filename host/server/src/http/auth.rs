@@ -90,6 +90,7 @@ pub fn hash(key: &str) -> [u8; 32] {
 /// Sends events and asks what they would do.
 pub const SENDS: &[Role] = &[Pos, Staff, Operator];
 /// Sees customers.
+pub const APPROVES: &[Role] = &[Staff, Operator];
 pub const SEES_CUSTOMERS: &[Role] = &[Pos, Staff, Operator, Read];
 /// Makes customers by hand.
 pub const MAKES_CUSTOMERS: &[Role] = &[Pos, Staff, Operator];

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::event::{
-    Back, Body, Channel, Consent, Edit, Event, EventName, ProfileChange, Return, Sale, SaleName,
+    Back, Body, Channel, Consent, Edit, Event, EventName, ProfileChange, RedemptionAct,
+    RedemptionName, RedemptionStep, Return, Sale, SaleName,
 };
 use stampcard_pipeline::outcome::Time;
 use std::collections::BTreeMap;
@@ -102,6 +103,7 @@ fn data(body: &Body, currency: &str) -> Value {
         }
         Body::Return(it) => of_return(it, currency),
         Body::Payment(it) => of(&it.of),
+        Body::Redemption(it) => of_redemption(it),
         Body::Visit(visit) => json!({"count": visit.count}),
         Body::Review => json!({}),
         Body::RulesChanged(change) => {
@@ -111,6 +113,24 @@ fn data(body: &Body, currency: &str) -> Value {
         }
         Body::Other(text) => serde_json::from_str(text).unwrap_or_else(|_| json!({})),
     }
+}
+
+/// What was said of a redemption. Its code is a bearer's, and is not repeated.
+fn of_redemption(step: &RedemptionStep) -> Value {
+    let mut data = match &step.act {
+        RedemptionAct::Reserve(what) => json!({
+            "points": what.points, "reward": what.reward, "worth": what.worth, "until": calendar::text(what.until),
+            "needs_approval": what.needs_approval,
+        }),
+        RedemptionAct::Confirm(Some(sale)) => of(sale),
+        RedemptionAct::Confirm(None) => json!({}),
+        RedemptionAct::Cancel(reason) | RedemptionAct::Deny(reason) => json!({ "reason": reason }),
+        RedemptionAct::Approve(until) => json!({"until": calendar::text(*until)}),
+    };
+    if let RedemptionName::Id(id) = &step.of {
+        data["redemption"] = id.as_str().into();
+    }
+    data
 }
 
 /// A sale in the words in which it was sent.

@@ -83,6 +83,7 @@ fn sort_of(event: &Event) -> &'static str {
         Body::Note(_) => "note",
         Body::Return(_) => "return",
         Body::Payment(_) => "payment",
+        Body::Redemption(_) => "redemption",
         Body::Other(_) if event.kind.starts_with("ticket.") => "service",
         Body::RulesChanged(_) => "rules",
         Body::Visit(_) | Body::Review | Body::Other(_) => "other",
@@ -95,7 +96,8 @@ pub struct LedgerEntry {
     /// Its number, without gaps over all customers of the shop.
     pub entry: i64,
     pub amount: Points,
-    /// `base`, `bonus`, `correction`, `adjustment`, `reversal`, `expiry` or `recovery`.
+    /// `base`, `bonus`, `correction`, `adjustment`, `reversal`, `expiry`, `recovery`, `redeem` or
+    /// `given-back`.
     pub kind: String,
     /// `provisional` while the payment of its sale is not certain, else `final`.
     pub state: &'static str,
@@ -117,6 +119,9 @@ pub struct LedgerEntry {
     pub device: Option<String>,
     /// Points that were earned together have the same lot.
     pub lot: Option<i64>,
+    /// The redemption that the points were given for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redemption: Option<String>,
 }
 
 /// The plugin that decided something, exactly as it was then.
@@ -172,6 +177,7 @@ fn ledger_entry(row: LedgerRow) -> LedgerEntry {
         location: row.location,
         device: row.device,
         lot: row.lot,
+        redemption: row.redemption,
     }
 }
 

@@ -32,6 +32,7 @@ mod products;
 mod profile;
 mod profile_rules;
 mod quota;
+mod redemptions;
 mod reports;
 mod routes;
 mod rules;

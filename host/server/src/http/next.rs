@@ -7,6 +7,7 @@ use super::limits;
 use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::profile::{ConsentView, consents, record};
+use super::redemptions::{RewardView, Spendable, rewards, spendable};
 use super::schema;
 use super::tier::{Benefit, benefits_of, language_asked, languages, tier_of};
 use crate::clock;
@@ -314,6 +315,9 @@ pub struct OffersAsked {
     /// Only what is to be had there; all of it, if it is not given.
     #[param(value_type = Option<String>, pattern = "^(pos|online|phone|other)$", example = "pos")]
     pub channel: Option<Channel>,
+    /// `1` gives only rewards that the customer can have now.
+    #[param(value_type = Option<String>, pattern = "^(0|1|true|false)$", example = "1")]
+    pub redeemable: Option<Flag>,
     /// In which language, if not in the customer's (BCP 47).
     #[param(example = "fr", pattern = "^[A-Za-z0-9-]{2,35}$")]
     pub language: Option<String>,
@@ -331,6 +335,10 @@ pub struct Offers {
     pub benefits: Vec<Benefit>,
     /// What runs now for everybody.
     pub campaigns: Vec<CampaignView>,
+    /// What the shop has for points, the cheapest first.
+    pub rewards: Vec<RewardView>,
+    /// What the points are worth without a reward.
+    pub spendable: Spendable,
 }
 
 /// A time in which a rule gives more.
@@ -360,6 +368,7 @@ pub async fn offers(
 ) -> Result<Json<Offers>, Problem> {
     let language = language_asked(asked.language)?;
     let channel = asked.channel;
+    let only_redeemable = asked.redeemable.unwrap_or_default().0;
     let now = clock::now();
     let id = CustomerId(id);
     let live = door.merchant.live();
@@ -367,12 +376,16 @@ pub async fn offers(
         .read(move |reads| {
             let head = record(reads, &id)?.head;
             let spoken = languages(&head, &live.shop, language.as_deref());
+            let mut rewards = rewards(&head, &live, channel, language.as_deref(), now);
+            rewards.retain(|reward| reward.redeemable || !only_redeemable);
             Ok(Offers {
                 as_of: Time(now),
                 offers: all_offers(&head, now).collect(),
                 tier: tier_of(&head, &live, language.as_deref(), now).key,
                 benefits: benefits_of(&head, &live, channel, &spoken),
                 campaigns: campaigns(&live, channel, now),
+                rewards,
+                spendable: spendable(&head, &live, now),
             })
         })
         .await?;

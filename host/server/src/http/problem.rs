@@ -106,7 +106,6 @@ impl Problem {
         self.0.status == StatusCode::SERVICE_UNAVAILABLE.as_u16()
     }
 
-    #[cfg(test)]
     pub fn code(&self) -> &str {
         &self.0.code
     }
@@ -276,17 +275,20 @@ impl From<Refusal> for Problem {
         let status = match &refusal {
             Refusal::Malformed { .. } => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-
             Refusal::Invalid {
                 code: "identifier-taken",
                 ..
             } => StatusCode::CONFLICT,
+            Refusal::Invalid {
+                code: "unknown-redemption",
+                ..
+            } => StatusCode::NOT_FOUND,
             Refusal::UnknownKind { .. }
             | Refusal::NotYetSupported { .. }
             | Refusal::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Forbidden { .. } => StatusCode::FORBIDDEN,
             Refusal::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
-            Refusal::Conflict { .. } => StatusCode::CONFLICT,
+            Refusal::NotNow { .. } | Refusal::Conflict { .. } => StatusCode::CONFLICT,
             Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let pointer = refusal.pointer().to_owned();
@@ -343,6 +345,8 @@ mod tests {
             (Refusal::NotYetSupported { kind: text() }.into(), 422, "not-yet-supported", None),
             (Refusal::Invalid { code: "sum", at: at(), problem: text() }.into(), 422, "sum", None),
             (Refusal::Unauthorized { code: "token-used", at: at(), problem: text() }.into(), 401, "token-used", None),
+            (Refusal::NotNow { code: "insufficient-points", at: at(), problem: text() }.into(), 409, "insufficient-points", None),
+            (Refusal::Invalid { code: "unknown-redemption", at: at(), problem: text() }.into(), 404, "unknown-redemption", None),
             (Refusal::Conflict { source_name: text(), id: text() }.into(), 409, "conflict", None),
             (store(StoreError::Full), 503, "storage-full", Some("30")),
             (store(StoreError::Conflict), 503, "busy", Some("1")),

@@ -49,6 +49,8 @@ pub struct Customer {
     pub balance: Points,
     /// What can be spent now.
     pub available: Points,
+    /// Points that are set aside for redemptions; they are in the balance.
+    pub reserved: Points,
     /// Points of sales whose payment is not certain yet; they are in the balance.
     pub provisional: Points,
     /// Points that a return should have taken and that were not there: the next that are earned pay
@@ -210,6 +212,7 @@ pub fn view(
         standing: standing(&head),
         balance,
         available: head.available(now),
+        reserved: head.reserved(),
         provisional: head.provisional.values().map(|sale| sale.points).sum(),
         debt: head.debt,
         earned: head.earned,

@@ -4,7 +4,9 @@ use super::Door;
 use super::ask::{At, Query};
 use super::problem::{Problem, bad_request};
 use crate::clock;
-use crate::reports::{self, DAYS_DEFAULT, DAYS_MAX, MovementsReport, PricesReport, SegmentsReport};
+use crate::reports::{
+    self, DAYS_DEFAULT, DAYS_MAX, LiabilityReport, MovementsReport, PricesReport, SegmentsReport,
+};
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -88,4 +90,13 @@ pub(super) fn window(from: Option<At>, to: Option<At>) -> Result<(Instant, Insta
 fn too_long() -> Problem {
     let detail = format!("a report is about a time from 1 to {DAYS_MAX} days; narrow it");
     bad_request("bad-query", detail)
+}
+
+/// What the shop owes in points.
+pub async fn liability(State(door): State<Arc<Door>>) -> Result<Json<LiabilityReport>, Problem> {
+    let live = door.merchant.live();
+    let report = door
+        .read(move |reads| Ok(reports::liability(reads, &live.shop, clock::now())?))
+        .await?;
+    Ok(Json(report))
 }

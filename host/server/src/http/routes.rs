@@ -5,14 +5,14 @@
 
 use super::ask::Nothing;
 use super::auth::{
-    EDITS, MAKES_CUSTOMERS, ORDERS_RULES, Role, SEES_CUSTOMERS, SEES_DECISIONS, SEES_OUTBOX,
-    SEES_RULES, SENDS,
+    APPROVES, EDITS, MAKES_CUSTOMERS, ORDERS_RULES, Role, SEES_CUSTOMERS, SEES_DECISIONS,
+    SEES_OUTBOX, SEES_RULES, SENDS,
 };
 use super::page::Paging;
 use super::{
     Door, customers, devices, effect, events, health, history, installing, membership, metrics,
-    next, notes, openapi, orders, plugins, products, profile, profile_rules, reports, rules,
-    schema, segments, stream, tag_jobs, tag_list, tags, tier, till, tokens,
+    next, notes, openapi, orders, plugins, products, profile, profile_rules, redemptions, reports,
+    rules, schema, segments, stream, tag_jobs, tag_list, tags, tier, till, tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -63,6 +63,7 @@ pub struct SentHeader {
 }
 
 const JSON: &str = "application/json";
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 #[rustfmt::skip]
 pub fn all() -> Vec<Route> {
@@ -116,6 +117,9 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/customers/{id}/offers", "readOffers", next::offers).may(SEES_CUSTOMERS)
             .about("What there is for the customer: discounts that were promised (open, used and expired), what their tier is worth, and campaigns that run, each with its end.")
             .of_customer().asks::<next::OffersAsked>().answers::<next::Offers>(),
+        Route::get("/v1/customers/{id}/redemptions", "readRedemptionsOf", redemptions::of_customer).may(SEES_CUSTOMERS)
+            .about("What the customer gave points for, or has set them aside for, the newest first.")
+            .of_customer().asks::<Paging>().answers_pages_of::<redemptions::Redemption>(),
         Route::get("/v1/customers/{id}/consents", "readConsents", next::consents_of).may(SEES_CUSTOMERS)
             .about("What the customer agreed to, and since when.")
             .of_customer().answers::<next::Consents>(),
@@ -141,6 +145,29 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/customers/{id}/notes", "readNotes", notes::notes).may(SEES_CUSTOMERS)
             .about("What staff wrote about the customer, and what each note said before.")
             .of_customer().asks::<notes::NotesAsked>().answers::<notes::Notes>(),
+
+        Route::post("/v1/redemptions", "reservePoints", redemptions::reserve).may(SENDS)
+            .about("Sets points aside for a customer and answers the code that they show. The points are gone when it is confirmed, and free again when it is cancelled or nobody says anything in time. Sent again with the same key it sets nothing aside twice.")
+            .header(IDEMPOTENCY_KEY, "The caller's own name for this redemption, new for each.", true, "^[ -~]{1,255}$")
+            .body::<schema::NewRedemption>()
+            .answers::<redemptions::Redemption>().at_its_place().problems(&[409, 413, 415, 422]),
+        Route::get("/v1/redemptions", "listRedemptionsToApprove", redemptions::to_approve).may(SEES_CUSTOMERS)
+            .about("Redemptions that wait for a second person, the oldest first.")
+            .asks::<Paging>().answers_pages_of::<redemptions::Redemption>(),
+        Route::get("/v1/redemptions/{id}", "readRedemption", redemptions::one).may(SEES_CUSTOMERS)
+            .about("One redemption.").of_redemption().answers::<redemptions::Redemption>(),
+        Route::post("/v1/redemptions/{id}/confirm", "confirmRedemption", redemptions::confirm).may(SENDS)
+            .about("It was given: the points are gone. With its sale or order they come back when the goods do. By its id it can be said again; a code that is shown again was used (409).")
+            .of_redemption().acts_on_redemption(),
+        Route::post("/v1/redemptions/{id}/cancel", "cancelRedemption", redemptions::cancel).may(SENDS)
+            .about("It was not given: the points are free again.")
+            .of_redemption().acts_on_redemption(),
+        Route::post("/v1/redemptions/{id}/approve", "approveRedemption", redemptions::approve).may(APPROVES)
+            .about("A second person agrees to a large redemption.")
+            .of_redemption().acts_on_redemption(),
+        Route::post("/v1/redemptions/{id}/deny", "denyRedemption", redemptions::deny).may(APPROVES)
+            .about("A second person does not agree: the points are free again.")
+            .of_redemption().acts_on_redemption(),
 
         Route::get("/v1/profile-rules", "readProfileRules", profile_rules::profile_rules).may(SEES_DECISIONS)
             .about("What a profile must and may have at a location, with the sentences for staff to say, and how often it was not so.")
@@ -184,6 +211,9 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/reports/prices", "reportPrices", reports::prices).may(SEES_DECISIONS)
             .about("Lines of the newest sales that were sold at another price than the catalogue has.")
             .answers::<crate::reports::PricesReport>(),
+        Route::get("/v1/reports/liability", "reportLiability", reports::liability).may(SEES_DECISIONS)
+            .about("What the shop owes in points: what is left, by when it was earned and when it ends.")
+            .answers::<crate::reports::LiabilityReport>(),
         Route::get("/v1/plugins", "listPlugins", plugins::plugins).may(SEES_RULES)
             .about("The plugins that are live, their health and what they use of their limits, and what could not be loaded.")
             .answers::<plugins::Plugins>(),
@@ -325,6 +355,24 @@ impl Route {
             .problems(&[404])
     }
 
+    fn of_redemption(self) -> Route {
+        self.in_path("id", "The redemption's id (red_…), or its code.")
+            .problems(&[404])
+    }
+
+    /// Says what becomes of a redemption.
+    fn acts_on_redemption(self) -> Route {
+        self.header(
+            IDEMPOTENCY_KEY,
+            "The caller's own name for this request; a code that is shown once can be sent again with it.",
+            false,
+            "^[ -~]{1,255}$",
+        )
+        .body::<schema::RedemptionAct>()
+        .answers::<redemptions::Redemption>()
+        .problems(&[409, 413, 415, 422])
+    }
+
     fn header(
         mut self,
         name: &'static str,
@@ -383,12 +431,15 @@ impl Route {
         self.answers_text("text/event-stream")
     }
 
-    fn created(mut self) -> Route {
+    fn created(self) -> Route {
+        self.at_its_place().with_etag()
+    }
+
+    fn at_its_place(mut self) -> Route {
         self.answer.status = 201;
-        self.answer
-            .headers
-            .push(("Location", "The path of what was made."));
-        self.with_etag()
+        let location = ("Location", "The path of what was made.");
+        self.answer.headers.push(location);
+        self
     }
 
     fn with_etag(mut self) -> Route {

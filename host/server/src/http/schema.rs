@@ -42,7 +42,9 @@ macro_rules! named {
     )* };
 }
 
-named! { Event NewCustomer CustomerEdit Outcome SegmentChanges Prompt Discount TemplateValue }
+named! {
+    Event NewCustomer CustomerEdit NewRedemption RedemptionAct Outcome SegmentChanges Prompt Discount TemplateValue Worth
+}
 
 /// The name of the schema of a kind's `data`.
 pub fn name_of_data(kind: &str) -> &'static str {
@@ -56,6 +58,11 @@ pub fn name_of_data(kind: &str) -> &'static str {
         "tags.assigned" => "TagsAssignedData",
         "sale.voided" | "payment.settled" | "payment.failed" => "AboutSaleData",
         "return.completed" => "ReturnData",
+        "redemption.reserved" => "ReserveData",
+        "redemption.confirmed"
+        | "redemption.cancelled"
+        | "redemption.approved"
+        | "redemption.denied" => "AboutRedemptionData",
         "points.adjusted" => "AdjustmentData",
         "tier.overridden" => "PlacementData",
         "note.added" => "NoteData",

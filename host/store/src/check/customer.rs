@@ -1,6 +1,6 @@
 //! One customer: the ledger against its sums, the fold against the history and the journal.
 
-use super::{Findings, number};
+use super::{Findings, number, redemptions};
 use crate::error::Trouble;
 use crate::row::{self, instant, position, some_instant};
 use crate::sql::Sql;
@@ -93,6 +93,7 @@ fn check(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), T
     };
     columns(customer, &head, findings);
     purse(sql, customer, &head, findings)?;
+    redemptions::check(sql, customer.row, &customer.id, &head, findings)?;
     history(sql, customer, &head, findings)?;
     memberships(sql, customer, &head, findings)?;
     tier(sql, customer, &head, findings)?;
@@ -205,13 +206,17 @@ fn purse(
         customer.balance + head.owed,
         left,
     );
+    // What has ended and is still there is set aside, and ends when it is free again.
+    let next_expiry = sql.first(
+        "SELECT min(expires_at) FROM lots WHERE customer = ?1 AND remaining > 0 AND expires_at > ?2",
+        &[&customer.row, &head.clock.0],
+        |row| row.get::<_, Option<i64>>(0),
+    )?;
     let text = |at: Option<i64>| at.map_or("nothing".to_owned(), |at| at.to_string());
     findings.compare(
         id,
         || "next expiry".into(),
-        text(one(
-            "SELECT min(expires_at) FROM lots WHERE customer = ?1 AND remaining > 0",
-        )?),
+        text(next_expiry.flatten()),
         text(head.next_expiry.map(|at| at.0)),
     );
     findings.compare(

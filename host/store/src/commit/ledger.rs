@@ -98,8 +98,8 @@ impl Writing<'_> {
         }
         let step = &taking.step;
         self.writer.sql.run(
-            "INSERT INTO takings (customer, at, source, event, kind, lot, points, debt, reason, journal)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO takings (customer, at, source, event, kind, lot, points, debt, reason, journal, redemption)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             &[
                 &row,
                 &step.at.0,
@@ -111,6 +111,7 @@ impl Writing<'_> {
                 &taking.debt,
                 &taking.reason,
                 &taking.journal.unwrap_or(seq),
+                &taking.redemption,
             ],
         )?;
         Ok(self.writer.sql.raw().last_insert_rowid())

@@ -4,16 +4,17 @@ use super::Claimed;
 use crate::cache::{Hot, Plan};
 use crate::codec::unpack;
 use crate::error::Trouble;
-use crate::row::{self, instant};
+use crate::row::{self, instant, some_instant};
 use crate::rule_books::Books;
+use crate::sql::Sql;
 use crate::writer::Writer;
 use rusqlite::{Row, ToSql};
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::{CustomerId, Explanation};
-use stampcard_pipeline::event::{Instant, Position};
+use stampcard_pipeline::event::{Event, Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::store::{
-    Ask, BookedLot, BookedTaking, Later, OpenLot, PurseRows, Recorded, SoldLot, SoldRows,
+    Ask, BookedLot, BookedTaking, Later, OpenLot, PurseRows, Recorded, Redeemed, SoldLot, SoldRows,
     StoreError, moves_lots,
 };
 use std::collections::VecDeque;
@@ -240,7 +241,7 @@ fn takings(writer: &Writer, customer: i64, start: &Fold) -> Result<Vec<BookedTak
     let mut takings = Vec::new();
     let last = &start.last;
     writer.sql.each::<Trouble>(
-        "SELECT id, at, source, event, kind, lot, points, reason, journal
+        "SELECT id, at, source, event, kind, lot, points, reason, journal, redemption
          FROM takings WHERE customer = ?1 AND (at, source, event) > (?2, ?3, ?4) AND NOT (source = '' AND at <= ?5)
          ORDER BY id",
         &[&customer, &last.at.0, &last.source, &last.id, &start.clock.0],
@@ -253,6 +254,7 @@ fn takings(writer: &Writer, customer: i64, start: &Fold) -> Result<Vec<BookedTak
                 points: row.get(6)?,
                 reason: row.get(7)?,
                 journal: row.get(8)?,
+                redemption: row.get(9)?,
             });
             Ok(())
         },
@@ -415,12 +417,55 @@ fn one_sold(
         },
     )?;
     Ok(SoldRows {
+        redeemed: redeemed(sql, customer, start, &sale.event)?,
         journal: sale.seq,
         event: sale.event,
         lots,
         kept,
         returns,
     })
+}
+
+/// Points that were given for a part of the sale by the start, and what lots paid for them.
+fn redeemed(
+    sql: &Sql,
+    customer: i64,
+    start: &Fold,
+    sale: &Event,
+) -> Result<Vec<Redeemed>, Trouble> {
+    let order = sale.sale().and_then(|sale| sale.order.as_ref());
+    let (last, none) = (&start.last, String::new());
+    let (system, id) = order.map_or((&none, &none), |order| (&order.system, &order.id));
+    let mut redeemed: Vec<Redeemed> = Vec::new();
+    sql.each::<Trouble>(
+        "SELECT r.id, r.points, l.expires_at, a.amount, r.reward
+         FROM redemptions r JOIN takings t ON t.redemption = r.id
+         LEFT JOIN allocations a ON a.taking = t.id AND (a.at, a.source, a.event) = (t.at, t.source, t.event)
+         LEFT JOIN lots l ON l.id = a.lot
+         WHERE r.customer = ?1 AND t.points > 0
+         AND (r.sale_source = ?6 AND r.sale_event = ?7 OR r.sale_system = ?8 AND r.sale_order = ?9)
+         AND NOT ((t.at, t.source, t.event) > (?2, ?3, ?4) AND NOT (t.source = '' AND t.at <= ?5))
+         ORDER BY r.id",
+        &[
+            &customer, &last.at.0, &last.source, &last.id, &start.clock.0, &sale.source, &sale.id, system, id,
+        ],
+        |row| {
+            let of: String = row.get(0)?;
+            if redeemed.last().is_none_or(|it| it.id != of) {
+                redeemed.push(Redeemed {
+                    id: of,
+                    reward: row.get(4)?,
+                    points: row.get(1)?,
+                    drawn: Vec::new(),
+                });
+            }
+            if let (Some(it), Some(points)) = (redeemed.last_mut(), row.get::<_, Option<i64>>(3)?) {
+                it.drawn.push((some_instant(row, 2)?, points));
+            }
+            Ok(())
+        },
+    )?;
+    Ok(redeemed)
 }
 
 fn recorded(writer: &Writer, customer: i64, start: &Fold) -> Result<Vec<RecordedRow>, Trouble> {

@@ -114,6 +114,8 @@ pub struct LedgerRow {
     pub location: Option<String>,
     pub device: Option<String>,
     pub lot: Option<i64>,
+    /// The redemption that the points were given for.
+    pub redemption: Option<String>,
     /// The payment of its sale is not certain.
     pub is_provisional: bool,
 }
@@ -291,8 +293,9 @@ impl Reads {
                 "SELECT e.number, e.kind, e.amount, e.balance_after, e.reason, v.name, v.version, v.digest, v.configuration,
                         j.source, j.id, e.occurred_at, c.source, c.id, e.channel, e.location, e.device, e.lot, e.actor,
                         EXISTS (SELECT 1 FROM provisional p WHERE p.customer = l.customer AND p.at = l.at
-                                AND p.source = l.source AND p.event = l.event AND p.how IS NULL)
-                 FROM entries e LEFT JOIN lots l ON l.id = e.lot
+                                AND p.source = l.source AND p.event = l.event AND p.how IS NULL),
+                        t.redemption
+                 FROM entries e LEFT JOIN lots l ON l.id = e.lot LEFT JOIN takings t ON t.id = e.taking
                  LEFT JOIN plugin_versions v
                      ON v.id = CASE WHEN e.taking IS NULL THEN e.plugin_version ELSE l.plugin_version END
                  JOIN journal j ON j.seq = e.journal JOIN journal c ON c.seq = e.caused_by
@@ -324,6 +327,7 @@ impl Reads {
                         device: row.get(16)?,
                         lot: row.get(17)?,
                         is_provisional: row.get(19)?,
+                        redemption: row.get(20)?,
                     })
                 },
             )?)

@@ -1,0 +1,535 @@
+//! Redemption: points that a customer gives for something.
+//!
+//! They are set aside first and can be spent on nothing else; they are gone when somebody confirms,
+//! and free again when somebody cancels, a second person says no, or nobody says anything in time.
+//! That somebody had the points when they asked is checked when the event arrives. From then on it is
+//! a fact, which no refold decides again.
+
+use crate::admit::{Secret, base32, mac};
+use crate::change::{Decider, LotKey, LotKind, RedemptionRow, RedemptionState, TakingKind};
+use crate::event::{
+    Event, EventName, Instant, Points, RedemptionAct, RedemptionName, RedemptionStep, Reserve,
+    SaleName,
+};
+use crate::fold::{DAY_MS, Fold, Reservation};
+use crate::ledger::Taking;
+use crate::limits;
+use crate::points::Award;
+use crate::purse::TakingKey;
+use crate::refusal::Refusal;
+use crate::rules::{Coverage, OnReturn};
+use crate::shop::Reward;
+use crate::store::Redeemed;
+use crate::walk::{Step, Walk};
+use std::collections::BTreeMap;
+
+/// Letters of a code: 50 bits, which nobody guesses.
+const CODE_LETTERS: usize = 10;
+
+/// The id of the redemption that an event begins. It depends on nothing but the event's name and the
+/// merchant's secret, so that a replay makes the same ones.
+pub fn id_of(source: &str, id: &str, secret: &Secret) -> String {
+    let hash = mac(secret, "redemption", &[source.as_bytes(), id.as_bytes()]);
+    format!("red_{}", base32(&hash[..15]))
+}
+
+/// What the customer shows for it: capitals and figures that nobody confuses.
+fn code_of(event: &Event, secret: &Secret) -> String {
+    let name = [event.source.as_bytes(), event.id.as_bytes()];
+    let hash = mac(secret, "redemption-code", &name);
+    let mut code = base32(&hash[..7]).to_uppercase();
+    code.truncate(CODE_LETTERS);
+    code
+}
+
+/// A code as people read it.
+pub fn shown(code: &str) -> String {
+    let (front, back) = code.split_at(code.len() / 2);
+    format!("{front}-{back}")
+}
+
+/// A code as it was typed or read aloud, in the form in which it is kept; `None` if it is none.
+pub fn normal_code(text: &str) -> Option<String> {
+    let letters = text.chars().filter(|it| !it.is_whitespace() && *it != '-');
+    let letters = letters.map(|letter| match letter.to_ascii_uppercase() {
+        'O' => '0',
+        'I' | 'L' => '1',
+        letter => letter,
+    });
+    let code: String = letters.take(CODE_LETTERS + 1).collect();
+    let is_code = code.len() == CODE_LETTERS
+        && code
+            .chars()
+            .all(|it| it.is_ascii_digit() || it.is_ascii_uppercase() && it != 'U');
+    is_code.then_some(code)
+}
+
+/// Points that were given with a sale of this walk.
+pub struct Given {
+    sale: SaleName,
+    redeemed: Redeemed,
+}
+
+/// What the event does about redemptions, before rules are asked what it earns.
+pub fn redeem(walk: &mut Walk, step: &mut Step) {
+    let event = step.event.clone();
+    if let Some(redemption) = event.redemption() {
+        match &redemption.act {
+            RedemptionAct::Reserve(what) => reserve(walk, step, &redemption.of, what),
+            _ => go_on(walk, step, redemption),
+        }
+        return;
+    }
+    let Some(sale) = event.sale() else {
+        return;
+    };
+    if walk.fold.reservations.is_empty() {
+        return;
+    }
+    let codes = sale.discounts.iter().filter_map(|it| it.code.as_deref());
+    for code in codes.filter_map(normal_code) {
+        let Some(id) = find(walk, &RedemptionName::Code(code)) else {
+            continue;
+        };
+        if walk.fold.reservations[&id].awaits_approval {
+            step.note(format!("{id} is not approved, and its code was used"));
+            continue;
+        }
+        let name = SaleName::Sale(EventName {
+            source: event.source.clone(),
+            id: event.id.clone(),
+        });
+        confirm(walk, step, id.clone(), Some(name));
+        if !step.was_decided() {
+            walk.used_by_sale.push(id);
+        }
+    }
+}
+
+/// What nobody confirmed in time is free again.
+pub fn time_out(walk: &mut Walk, step: &mut Step) {
+    let now = step.event.at;
+    let over = walk.fold.reservations.iter();
+    let over: Vec<String> = over
+        .filter(|(_, held)| held.until <= now)
+        .map(|(id, _)| id.clone())
+        .collect();
+    for id in over {
+        close(walk, step, id, RedemptionState::TimedOut, None);
+    }
+}
+
+fn find(walk: &Walk, name: &RedemptionName) -> Option<String> {
+    let held = &walk.fold.reservations;
+    match name {
+        RedemptionName::Id(id) => held.contains_key(id).then(|| id.clone()),
+        RedemptionName::Code(code) => {
+            let found = held.iter().find(|(_, held)| held.code == *code);
+            found.map(|(id, _)| id.clone())
+        }
+    }
+}
+
+fn reserve(walk: &mut Walk, step: &mut Step, name: &RedemptionName, what: &Reserve) {
+    let RedemptionName::Id(id) = name else {
+        return;
+    };
+    if !step.was_decided()
+        && let Err(refusal) = check_reward(walk, step, what)
+    {
+        walk.refuse(refusal);
+        return;
+    }
+    let held = Reservation {
+        code: code_of(&step.event, walk.with.secret),
+        points: what.points,
+        reward: what.reward.clone(),
+        worth: what.worth.clone(),
+        minimum: what.minimum,
+        limit: what.limit,
+        alone: what.alone,
+        reserved_at: step.event.at,
+        until: what.until,
+        awaits_approval: what.needs_approval,
+        channel: step.event.channel,
+        asked_by: step.event.actor(),
+    };
+    let state = match held.awaits_approval {
+        true => RedemptionState::PendingApproval,
+        false => RedemptionState::Reserved,
+    };
+    step.redemptions.push(RedemptionRow {
+        actor: Some(held.asked_by.clone()),
+        ..row(step, id.clone(), held.clone(), state)
+    });
+    walk.fold.reservations.insert(id.clone(), held);
+}
+
+/// Whether the customer may have it, apart from the points.
+fn check_reward(walk: &Walk, step: &Step, what: &Reserve) -> Result<(), Refusal> {
+    let refuse = |code, at: &str, problem: String| {
+        Err(Refusal::NotNow {
+            code,
+            at: at.into(),
+            problem,
+        })
+    };
+    let open = &walk.fold.reservations;
+    if open.len() >= limits::REDEMPTIONS_OPEN_MAX {
+        return refuse(
+            "too-many-redemptions",
+            "/data/customer",
+            format!(
+                "{} redemptions of this customer are open; confirm or cancel some",
+                open.len()
+            ),
+        );
+    }
+    if let Some(id) = in_the_way(&walk.fold, what.alone) {
+        return refuse(
+            "reward-alone",
+            "/data/reward",
+            format!("it cannot be had beside {id}, which is open; confirm or cancel that first"),
+        );
+    }
+    if let (Some(reward), Some((times, days))) = (&what.reward, what.limit) {
+        if had_within(&walk.fold, reward, days, step.event.at) >= times {
+            return refuse(
+                "reward-limit",
+                "/data/reward",
+                format!("the customer has had {reward} {times} times within {days} days"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// How often a customer has had a reward within so many days, those among it that are open.
+fn had_within(fold: &Fold, reward: &str, days: u32, now: Instant) -> u32 {
+    let since = Instant(now.0 - i64::from(days) * DAY_MS);
+    let had = fold.redeemed.get(reward);
+    let had = had.map_or(0, |had| had.iter().filter(|at| **at > since).count());
+    let held = fold.reservations.values();
+    let held = held.filter(|held| held.reward.as_deref() == Some(reward));
+    (had + held.count()) as u32
+}
+
+/// How often a customer may still have a reward; `None` where there is no limit.
+pub fn left(fold: &Fold, reward: &Reward, now: Instant) -> Option<u32> {
+    let limit = reward.limit?;
+    let had = had_within(fold, &reward.key, limit.days, now);
+    Some(limit.times.saturating_sub(had))
+}
+
+/// An open redemption beside which another one cannot be had.
+pub fn in_the_way(fold: &Fold, alone: bool) -> Option<&str> {
+    let mut open = fold.reservations.iter();
+    let found = open.find(|(_, other)| alone || other.alone);
+    found.map(|(id, _)| id.as_str())
+}
+
+/// Somebody said what becomes of a redemption that is open.
+fn go_on(walk: &mut Walk, step: &mut Step, redemption: &RedemptionStep) {
+    let Some(id) = find(walk, &redemption.of) else {
+        // It was open when this arrived, or it would have been refused then.
+        if !step.was_decided() {
+            walk.refuse(closed(&redemption.of, RedemptionState::TimedOut));
+        }
+        return;
+    };
+    let held = &walk.fold.reservations[&id];
+    let actor = step.event.actor();
+    if !step.was_decided()
+        && let Err(refusal) = check_act(&redemption.act, &id, held, &actor)
+    {
+        walk.refuse(refusal);
+        return;
+    }
+    match &redemption.act {
+        RedemptionAct::Reserve(_) => {}
+        RedemptionAct::Confirm(sale) => confirm(walk, step, id, sale.clone()),
+        RedemptionAct::Cancel(reason) => {
+            close(
+                walk,
+                step,
+                id,
+                RedemptionState::Cancelled,
+                Some(reason.clone()),
+            );
+            walk.expire(step);
+        }
+        RedemptionAct::Deny(reason) => {
+            close(
+                walk,
+                step,
+                id,
+                RedemptionState::Denied,
+                Some(reason.clone()),
+            );
+            walk.expire(step);
+        }
+        RedemptionAct::Approve(until) => {
+            let Some(held) = walk.fold.reservations.get_mut(&id) else {
+                return;
+            };
+            held.awaits_approval = false;
+            held.until = *until;
+            let held = held.clone();
+            step.redemptions.push(RedemptionRow {
+                actor: Some(actor),
+                ..row(step, id, held, RedemptionState::Reserved)
+            });
+        }
+    }
+}
+
+fn check_act(
+    act: &RedemptionAct,
+    id: &str,
+    held: &Reservation,
+    actor: &str,
+) -> Result<(), Refusal> {
+    let not_now = |code, problem: String| {
+        Err(Refusal::NotNow {
+            code,
+            at: "/data/redemption".into(),
+            problem,
+        })
+    };
+    match (act, held.awaits_approval) {
+        (RedemptionAct::Confirm(_), true) => not_now(
+            "approval-required",
+            format!("a second person has to approve {id} before it can be confirmed"),
+        ),
+        (RedemptionAct::Approve(_) | RedemptionAct::Deny(_), false) => {
+            not_now("not-waiting", format!("{id} waits for nobody's approval"))
+        }
+        (RedemptionAct::Approve(_) | RedemptionAct::Deny(_), true) if held.asked_by == actor => {
+            Err(Refusal::Forbidden {
+                code: "same-person",
+                at: "/data/actor".into(),
+                problem: format!("{actor} asked for {id}; somebody else has to approve it"),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A redemption that is open no more.
+pub fn closed(name: &RedemptionName, state: RedemptionState) -> Refusal {
+    let (at, name) = match name {
+        RedemptionName::Id(id) => ("/data/redemption", id.clone()),
+        RedemptionName::Code(code) => ("/data/code", format!("the code {}", shown(code))),
+    };
+    Refusal::NotNow {
+        code: "redemption-closed",
+        at: at.into(),
+        problem: format!("{name} is {}; it works once", state.name()),
+    }
+}
+
+fn confirm(walk: &mut Walk, step: &mut Step, id: String, sale: Option<SaleName>) {
+    let Some(held) = walk.fold.reservations.remove(&id) else {
+        return;
+    };
+    if let (Some(reward), Some((times, _))) = (&held.reward, held.limit) {
+        let had = walk.fold.redeemed.entry(reward.clone()).or_default();
+        had.push(step.event.at);
+        let spare = had.len().saturating_sub(times as usize);
+        had.drain(..spare);
+    }
+    let taking = Taking {
+        key: TakingKey {
+            step: step.event.position(),
+            kind: TakingKind::Redeem,
+            lot: None,
+            redemption: Some(id.clone()),
+        },
+        points: held.points,
+        debt: 0,
+        reason: held.reward.clone().unwrap_or_else(|| "redeemed".into()),
+        by: Decider::Staff(step.event.actor()),
+    };
+    let drawn = walk.take(step, taking);
+    step.so_far.balance_after = walk.fold.balance;
+    if let Some(sale) = &sale {
+        walk.given.push(Given {
+            sale: sale.clone(),
+            redeemed: Redeemed {
+                id: id.clone(),
+                reward: held.reward.clone(),
+                points: held.points,
+                drawn,
+            },
+        });
+    }
+    step.redemptions.push(RedemptionRow {
+        sale,
+        channel: step.event.channel,
+        location: step.event.location.clone(),
+        actor: step.event.staff.clone(),
+        ..row(step, id, held, RedemptionState::Confirmed)
+    });
+    walk.expire(step);
+}
+
+fn close(
+    walk: &mut Walk,
+    step: &mut Step,
+    id: String,
+    state: RedemptionState,
+    reason: Option<String>,
+) {
+    let Some(held) = walk.fold.reservations.remove(&id) else {
+        return;
+    };
+    if state == RedemptionState::TimedOut {
+        step.note(format!(
+            "{id} was not confirmed in time: its {} points are free again",
+            held.points
+        ));
+    }
+    step.redemptions.push(RedemptionRow {
+        reason: reason.filter(|reason| !reason.is_empty()),
+        actor: step.event.staff.clone(),
+        ..row(step, id, held, state)
+    });
+}
+
+fn row(step: &Step, id: String, held: Reservation, state: RedemptionState) -> RedemptionRow {
+    RedemptionRow {
+        id,
+        held,
+        state,
+        at: step.event.at,
+        channel: None,
+        location: None,
+        sale: None,
+        actor: None,
+        reason: None,
+    }
+}
+
+/// Whoever brings back what they paid for with points gets points, for as much of it as comes back:
+/// those with the longest life first, and each ends when it would have ended.
+pub fn give_back(walk: &mut Walk, step: &mut Step) {
+    let Some(returning) = &step.returning else {
+        return;
+    };
+    let sold = &walk.sold[returning.sale()];
+    let in_walk = walk.given.iter();
+    let in_walk = in_walk.filter(|given| sold.event.is_sale(&given.sale));
+    let mut of_sale: Vec<(Redeemed, Points, Points)> = sold
+        .redeemed
+        .iter()
+        .chain(in_walk.map(|given| &given.redeemed))
+        .map(|redeemed| {
+            let (before, after) = returning.share_of(sold, redeemed.points);
+            (redeemed.clone(), before, after)
+        })
+        .collect();
+    of_sale.sort_by(|(one, ..), (other, ..)| one.id.cmp(&other.id));
+    let mut alike: BTreeMap<(String, Option<Instant>), u32> = BTreeMap::new();
+    for (redeemed, from, to) in of_sale {
+        let reward = redeemed.reward.as_deref().unwrap_or("redeemed");
+        let reason = format!("{reward}, came back");
+        let mut ended = 0;
+        for (ends, points) in slice(&redeemed, from, to) {
+            if ends.is_some_and(|ends| ends <= step.event.at) {
+                ended += points;
+                continue;
+            }
+            let ordinal = alike.entry((reason.clone(), ends)).or_default();
+            let award = Award {
+                by: Decider::Host,
+                key: LotKey {
+                    origin: step.event.position(),
+                    plugin: String::new(),
+                    kind: LotKind::GivenBack,
+                    reason: reason.clone(),
+                    covers: Coverage::Whole,
+                    available_from: None,
+                    expires_at: ends,
+                    on_return: OnReturn::Keep,
+                    ordinal: *ordinal,
+                },
+                amount: points,
+                shares: Vec::new(),
+            };
+            *ordinal += 1;
+            walk.give(step, &award.key, award.amount);
+            step.awards.push(award);
+        }
+        if ended > 0 {
+            step.note(format!(
+                "{}: {ended} points would have ended by now and do not come back",
+                redeemed.id
+            ));
+        }
+    }
+    step.so_far.balance_after = walk.fold.balance;
+}
+
+/// The points from one place to another, counted from those with the longest life, by their end.
+fn slice(redeemed: &Redeemed, from: Points, to: Points) -> Vec<(Option<Instant>, Points)> {
+    let drawn: Points = redeemed.drawn.iter().map(|(_, points)| points).sum();
+    // What no lot had paid for has no end.
+    let mut by_life = redeemed.drawn.clone();
+    by_life.push((None, redeemed.points - drawn));
+    by_life.sort_by_key(|(ends, _)| ends.map(std::cmp::Reverse));
+    let mut pieces: Vec<(Option<Instant>, Points)> = Vec::new();
+    let mut place = 0;
+    for (ends, points) in by_life {
+        let begins = place.max(from);
+        place += points;
+        let taken = place.min(to) - begins;
+        if taken <= 0 {
+            continue;
+        }
+        match pieces.last_mut() {
+            Some((last, sum)) if *last == ends => *sum += taken,
+            _ => pieces.push((ends, taken)),
+        }
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_read_however_it_is_said() {
+        for (text, code) in [
+            ("7K3MQ-0P1XZ", Some("7K3MQ0P1XZ")),
+            ("7k3mq 0p1xz", Some("7K3MQ0P1XZ")),
+            ("7k3mqopixz", Some("7K3MQ0P1XZ")),
+            ("7k3mqoplxz", Some("7K3MQ0P1XZ")),
+            ("7k3mq0p1x", None),
+            ("7k3mq0p1xzz", None),
+            ("7k3mq0p1xü", None),
+            ("SPRING-10", None),
+            ("", None),
+        ] {
+            assert_eq!(normal_code(text).as_deref(), code, "{text:?}");
+        }
+        assert_eq!(shown("7K3MQ0P1XZ"), "7K3MQ-0P1XZ");
+    }
+
+    #[test]
+    fn what_lives_longest_comes_back_first_and_all_of_it_once() {
+        let ends = |at| Some(Instant(at));
+        let redeemed = Redeemed {
+            id: "red_1".into(),
+            reward: None,
+            points: 12,
+            drawn: vec![(ends(50), 5), (ends(60), 4), (None, 2)],
+        };
+        let pieces = |from, to| slice(&redeemed, from, to);
+        assert_eq!(pieces(0, 3), [(None, 3)]);
+        assert_eq!(pieces(3, 8), [(ends(60), 4), (ends(50), 1)]);
+        assert_eq!(pieces(8, 12), [(ends(50), 4)]);
+        assert_eq!(pieces(0, 12), [(None, 3), (ends(60), 4), (ends(50), 5)]);
+        assert_eq!(pieces(4, 4), []);
+    }
+}
