@@ -112,6 +112,8 @@ pub enum Body {
     Note(NoteChange),
     Visit(Visit),
     Return(Return),
+    Exchange(Exchange),
+    Edit(Exchange),
     Payment(Payment),
     /// Something was due; each plugin is told why it is asked.
     Review,
@@ -158,6 +160,16 @@ pub struct Sale {
     pub fields: BTreeMap<String, Edit<String>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+}
+
+impl Sale {
+    /// Lines that an edit adds stand after those that there are.
+    pub fn add(&mut self, more: &Sale) {
+        self.lines.extend(more.lines.iter().cloned());
+        self.shipping += more.shipping;
+        self.tip += more.tip;
+        self.total += more.total;
+    }
 }
 
 /// An order's own name in the system that took it: a business key, unique for ever.
@@ -268,6 +280,17 @@ pub struct ReturnedLine {
     pub quantity: i64,
     /// What was given back for it, at least 0.
     pub amount: Money,
+}
+
+/// Goods of a sale for other goods; or lines of an order that is not what it was for other lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    pub of: SaleName,
+    /// What came back, and what it counted for.
+    pub back: Refund,
+    /// What there is instead. Of an exchange this is a sale like any other: it can come back, too. What
+    /// an edit adds are more lines of its order, numbered after those that the order had.
+    pub bought: Sale,
 }
 
 /// The payment of a sale that was pending arrived, or failed.
@@ -462,14 +485,29 @@ impl Event {
     pub fn sale(&self) -> Option<&Sale> {
         match &self.body {
             Body::Sale(sale) => Some(sale),
+            Body::Exchange(it) => Some(&it.bought),
             _ => None,
         }
     }
 
-    /// A sale, or a basket that may become one.
+    /// A sale, a basket that may become one, or what was added to one.
     pub fn basket(&self) -> Option<&Sale> {
         match &self.body {
-            Body::Sale(sale) | Body::Checkout(sale) => Some(sale),
+            Body::Checkout(sale) => Some(sale),
+            Body::Edit(it) => Some(&it.bought),
+            _ => self.sale(),
+        }
+    }
+
+    /// What comes back with it by its lines, and the field of its `data` that says so.
+    pub fn brings_back(&self) -> Option<(&'static str, &Refund)> {
+        match &self.body {
+            Body::Return(Return {
+                back: Back::Goods(refund),
+                ..
+            }) => Some(("lines", refund)),
+            Body::Exchange(it) => Some(("returned", &it.back)),
+            Body::Edit(it) => Some(("removed", &it.back)),
             _ => None,
         }
     }
@@ -478,9 +516,8 @@ impl Event {
     /// that a customer showed.
     pub fn business_key(&self) -> Option<&OrderName> {
         match &self.body {
-            Body::Sale(sale) => sale.order.as_ref(),
             Body::Profile(change) => change.token.as_ref(),
-            _ => None,
+            _ => self.sale()?.order.as_ref(),
         }
     }
 
@@ -510,7 +547,16 @@ impl Event {
     pub fn speaks_of(&self) -> Option<&SaleName> {
         match &self.body {
             Body::Return(it) => Some(&it.of),
+            Body::Exchange(it) | Body::Edit(it) => Some(&it.of),
             Body::Payment(it) => Some(&it.of),
+            _ => None,
+        }
+    }
+
+    /// The sale to which it adds lines.
+    pub fn edits(&self) -> Option<&SaleName> {
+        match &self.body {
+            Body::Edit(it) => Some(&it.of),
             _ => None,
         }
     }

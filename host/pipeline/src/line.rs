@@ -6,7 +6,7 @@
 
 use crate::admit::{Admitted, Arrival, Secret, admit};
 use crate::change::Change;
-use crate::event::{EventName, Instant};
+use crate::event::{EventName, Instant, SaleName};
 use crate::fold::Fold;
 use crate::identity::{Who, Whose, identify};
 use crate::outcome::{Outcome, Status};
@@ -15,7 +15,7 @@ use crate::rules::Rules;
 use crate::shop::Shop;
 use crate::store::{Ask, Case, Committed, Durable, Known, Opened, Seen, SeenBy, Store, StoreError};
 use crate::walk::Walk;
-use crate::{facts, follow_ups, points, returns, segments, tiers};
+use crate::{facts, follow_ups, points, segments, tiers};
 use tracing::debug_span;
 
 /// What one event is decided with.
@@ -196,18 +196,29 @@ fn check_return(event: &Admitted, case: &Case) -> Result<(), Refusal> {
     };
     let before = customer.sold.iter().map(|sold| &sold.event);
     let later = customer.later.iter().map(|later| &later.event);
-    let sale = before.chain(later).find(|sale| sale.is_sale(name));
-    let Some(sale) = sale.and_then(|sale| sale.sale()) else {
+    let sold = before.chain(later).find(|sale| sale.is_sale(name));
+    let Some((sold, sale)) = sold.and_then(|sold| Some((sold, sold.sale()?))) else {
         return Ok(());
     };
-    match returns::unknown_line(&event.event, sale) {
+    let is_sale = |name: &SaleName| sold.is_sale(name);
+    // What edits have added are lines of the sale as well.
+    let edits = customer.sold.iter().flat_map(|sold| &sold.returns);
+    let edits = edits.chain(customer.later.iter().map(|later| &later.event));
+    let added = edits.filter(|edit| edit.edits().is_some_and(|of| is_sale(of)));
+    let added = added.filter_map(|edit| Some(edit.basket()?.lines.len()));
+    let lines = sale.lines.len() + added.sum::<usize>();
+    let Some((field, refund)) = event.event.brings_back() else {
+        return Ok(());
+    };
+    let mut numbers = refund.lines.iter().map(|line| line.line as usize);
+    match numbers.position(|number| !(1..=lines).contains(&number)) {
         None => Ok(()),
-        Some((index, number)) => invalid(
+        Some(index) => invalid(
             "unknown-line",
-            format!("/data/lines/{index}/line"),
+            format!("/data/{field}/{index}/line"),
             format!(
-                "the sale has {} lines; {number} is none of them",
-                sale.lines.len()
+                "the sale has {lines} lines; {} is none of them",
+                refund.lines[index].line
             ),
         ),
     }

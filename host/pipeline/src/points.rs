@@ -51,14 +51,16 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
     if walk.with.shop.file.policies.awards == Combine::Best {
         keep_best(&mut awards, plugins, step);
     }
-    cap(&mut awards, walk, step);
+    let lost: Points = taken_back.iter().map(|(_, points)| points).sum();
+    // What an exchange takes back makes room for what it gives.
+    let room = step.event.basket().map_or(0, |_| lost);
+    cap(&mut awards, room, walk, step);
     let gone = walk.earned_by_the_gone(step);
     let awarded = awards.iter().map(|award| (&award.key, award.amount));
     let earned: Vec<_> = awarded
         .chain(gone.iter().map(|(key, amount)| (key, *amount)))
         .collect();
     let given: Points = earned.iter().map(|(_, amount)| amount).sum();
-    let lost: Points = taken_back.iter().map(|(_, points)| points).sum();
     step.so_far.awards = taken_back
         .iter()
         .map(|(key, points)| (key, -points))
@@ -127,10 +129,9 @@ fn earn(
     lost: Points,
 ) {
     let event = step.event.clone();
-    if let Some(sale) = event.sale() {
-        walk.hold_back(&event, sale, given);
-    }
-    count_for_the_day(walk, step, given);
+    walk.hold_back(step, given);
+    let room = event.basket().map_or(0, |_| lost);
+    count_for_the_day(walk, step, (given - room).max(0));
     for (key, amount) in earned {
         walk.give(step, key, *amount);
     }
@@ -153,7 +154,7 @@ fn earn(
     }
     let net = given - lost;
     walk.fold.earned += net;
-    if let Some(channel) = event.channel {
+    if let Some(channel) = step.moved.channel {
         walk.fold.earned_by_channel[channel as usize] += net;
     }
     facts::count_earned(walk, step, net);
@@ -422,16 +423,17 @@ fn keep_best(awards: &mut Vec<Award>, plugins: &[Plugin], step: &mut Step) {
     awards.retain(|award| index(award) == Some(best));
 }
 
-/// What no formula gets past: so many points for one event, and for one customer within a day.
-fn cap(awards: &mut Vec<Award>, walk: &Walk, step: &mut Step) {
+/// What no formula gets past: so many points for one event, and for one customer within a day; and as
+/// many more as the event takes back.
+fn cap(awards: &mut Vec<Award>, room: Points, walk: &Walk, step: &mut Step) {
     let caps = &walk.with.shop.file.caps;
     if let Some(most) = caps.points_per_event {
-        cap_to(most, "points_per_event", awards, step);
+        cap_to(most + room, "points_per_event", awards, step);
     }
     if let Some(most) = caps.points_per_day {
         let today = walk.fold.earned_on.get(&day_of(step));
         let left = most - today.copied().unwrap_or(0);
-        cap_to(left.max(0), "points_per_day", awards, step);
+        cap_to(left.max(0) + room, "points_per_day", awards, step);
     }
 }
 

@@ -7,12 +7,14 @@
 
 use crate::calendar::LocalTime;
 use crate::change::{Decider, LotKey, TakingKind};
-use crate::event::{Back, Body, Event, Line, Money, Points, ReturnedLine, Sale, SaleName};
+use crate::event::{
+    Back, Body, Event, Line, Money, Points, Position, ReturnedLine, Sale, SaleName,
+};
 use crate::ledger::Taking;
 use crate::purse::{LotId, TakingKey};
-use crate::rules::{OnReturn, OriginalSale, PastAward, Returned};
+use crate::rules::{Coverage, OnReturn, OriginalSale, PastAward, Returned};
 use crate::shop::OfReturns;
-use crate::store::SoldRows;
+use crate::store::{SoldLot, SoldRows};
 use crate::walk::{Step, Walk};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ pub struct Sold {
     pub event: Arc<Event>,
     /// `None` for the event of this change.
     pub journal: Option<i64>,
+    /// All that was ever sold with it: what edits have added stands after its own lines.
+    sale: Sale,
     pub awards: Vec<SoldAward>,
     pub kept: Vec<(String, Vec<u8>)>,
     pub came_back: CameBack,
@@ -35,6 +39,9 @@ pub struct SoldAward {
     pub shares: Vec<(u32, Points)>,
     /// What returns have taken, or were to take and left as a debt.
     pub reversed: Points,
+    /// What it has lost by right, expired points among it. It never becomes less: nothing that comes
+    /// later gives back what was taken.
+    pub lost: Points,
 }
 
 /// What came back of one sale.
@@ -45,13 +52,23 @@ pub struct CameBack {
     /// Money by line, for goods that the customer kept.
     amounts: BTreeMap<u32, Money>,
     /// Money for nothing in particular.
-    loose: Money,
+    loose: Vec<Loose>,
     /// Money for goods, all of it.
     refunded: Money,
     /// All money.
     amount: Money,
     /// As if nothing had been sold.
     everything: bool,
+}
+
+/// Money for all of what a sale was at that time: what edits add later has no part in it.
+#[derive(Clone, Debug)]
+struct Loose {
+    amount: Money,
+    /// What was paid for goods until then.
+    goods: Money,
+    /// How many lines these were.
+    lines: u32,
 }
 
 /// What a step takes back of a sale.
@@ -72,42 +89,121 @@ pub struct Returning {
 
 impl Sold {
     pub fn of(rows: SoldRows) -> Sold {
-        let mut came_back = CameBack::default();
-        let awards: Vec<SoldAward> = rows
-            .lots
-            .into_iter()
-            .map(|lot| SoldAward {
-                lot: LotId::Known(lot.id),
-                key: lot.key,
-                earned: lot.earned,
-                shares: lot.shares,
-                reversed: lot.reversed,
-            })
-            .collect();
-        let sale = rows.event.sale();
+        let mut lots = rows.lots;
+        let mut sold = Sold {
+            sale: rows.event.sale().cloned().unwrap_or_default(),
+            event: rows.event,
+            journal: Some(rows.journal),
+            awards: Vec::new(),
+            kept: rows.kept,
+            came_back: CameBack::default(),
+        };
+        sold.award(&mut lots, &sold.event.position(), 0);
         for event in rows.returns {
             let back = match &event.body {
                 Body::Return(it) => it.back.clone(),
+                Body::Exchange(it) | Body::Edit(it) => Back::Goods(it.back.clone()),
                 // It took everything, or it came too late and took nothing.
                 Body::Payment(it)
-                    if !it.arrived && awards.iter().all(|award| award.reversed >= award.earned) =>
+                    if !it.arrived
+                        && sold
+                            .awards
+                            .iter()
+                            .all(|award| award.reversed >= award.earned) =>
                 {
                     Back::Everything
                 }
                 _ => continue,
             };
-            if let Some(sale) = sale {
-                came_back.add(&back, sale);
-            }
+            let lines = sold.sale.lines.len() as u32;
+            sold.take(&back, &event);
+            sold.award(&mut lots, &event.position(), lines);
         }
+        sold
+    }
+
+    /// A sale of this walk of which nothing has come back yet.
+    pub fn fresh(event: Arc<Event>, journal: Option<i64>, kept: Vec<(String, Vec<u8>)>) -> Sold {
         Sold {
-            event: rows.event,
-            journal: Some(rows.journal),
-            awards,
-            kept: rows.kept,
-            came_back,
+            sale: event.sale().cloned().unwrap_or_default(),
+            event,
+            journal,
+            awards: Vec::new(),
+            kept,
+            came_back: CameBack::default(),
         }
     }
+
+    /// Adds what its own step was awarded, or one that edited it and whose lines stand after so many
+    /// others.
+    pub fn earn(&mut self, key: LotKey, earned: Points, shares: &[(u32, Points)], after: u32) {
+        self.awards.push(SoldAward {
+            lot: LotId::Step(key.clone()),
+            shares: numbered_after(after, shares),
+            key: covering_after(after, key),
+            earned,
+            reversed: 0,
+            lost: 0,
+        });
+    }
+
+    /// The steps that earned something with it: its own first, then those that edited it.
+    pub fn origins(&self) -> Vec<Position> {
+        let mut origins = vec![self.event.position()];
+        for award in &self.awards {
+            if !origins.contains(&award.key.origin) {
+                origins.push(award.key.origin.clone());
+            }
+        }
+        origins
+    }
+
+    fn award(&mut self, lots: &mut Vec<SoldLot>, origin: &Position, after: u32) {
+        let earned = lots.extract_if(.., |lot| lot.key.origin == *origin);
+        self.awards.extend(earned.map(|lot| SoldAward {
+            lot: LotId::Known(lot.id),
+            shares: numbered_after(after, &lot.shares),
+            key: covering_after(after, lot.key),
+            earned: lot.earned,
+            reversed: lot.reversed,
+            lost: 0,
+        }));
+    }
+
+    /// Something comes back, and an edit may add something instead. Says what each award loses by it,
+    /// by its place.
+    fn take(&mut self, back: &Back, by: &Event) -> Vec<(usize, Points)> {
+        self.came_back.add(back, &self.sale);
+        if let (Some(_), Some(added)) = (by.edits(), by.basket()) {
+            self.sale.add(added);
+        }
+        let mut losses = Vec::new();
+        for at in 0..self.awards.len() {
+            let loss = self.came_back.loss(&self.sale, &self.awards[at]);
+            let award = &mut self.awards[at];
+            if loss > award.lost {
+                losses.push((at, loss - award.lost));
+                award.lost = loss;
+            }
+        }
+        losses
+    }
+}
+
+/// Numbers of lines as the sale has them that was edited.
+fn numbered_after(after: u32, shares: &[(u32, Points)]) -> Vec<(u32, Points)> {
+    let shares = shares.iter();
+    shares
+        .map(|(line, points)| (line + after, *points))
+        .collect()
+}
+
+fn covering_after(after: u32, key: LotKey) -> LotKey {
+    let covers = match key.covers {
+        Coverage::Lines(lines) => Coverage::Lines(lines.iter().map(|line| line + after).collect()),
+        whole => whole,
+    };
+    LotKey { covers, ..key }
 }
 
 impl CameBack {
@@ -131,8 +227,16 @@ impl CameBack {
                 *self.amounts.entry(line.line).or_default() += line.amount;
             }
         }
-        if refund.lines.is_empty() {
-            self.loose += goods;
+        if refund.lines.is_empty() && goods > 0 {
+            let lines = sale.lines.len() as u32;
+            match self.loose.last_mut().filter(|it| it.lines == lines) {
+                Some(loose) => loose.amount += goods,
+                None => self.loose.push(Loose {
+                    amount: goods,
+                    goods: goods_of(sale),
+                    lines,
+                }),
+            }
         }
     }
 
@@ -158,9 +262,10 @@ impl CameBack {
         };
         let pieces = self.quantities.get(&number).copied().unwrap_or(0);
         let amount = self.amounts.get(&number).copied().unwrap_or(0);
-        let gone = part(whole, pieces, line.quantity)
-            + part(whole, amount, line.net)
-            + part(whole, self.loose, goods_of(sale));
+        let loose = self.loose.iter().filter(|loose| number <= loose.lines);
+        let loose = loose.map(|loose| part(whole, loose.amount, loose.goods));
+        let gone =
+            part(whole, pieces, line.quantity) + part(whole, amount, line.net) + loose.sum::<i64>();
         gone.min(whole)
     }
 
@@ -217,67 +322,53 @@ fn part(whole: i64, some: i64, all: i64) -> i64 {
 pub fn begin(walk: &mut Walk, event: &Event) -> Option<Returning> {
     let (name, back) = match &event.body {
         Body::Return(it) => (&it.of, it.back.clone()),
+        Body::Exchange(it) | Body::Edit(it) => (&it.of, Back::Goods(it.back.clone())),
         Body::Payment(it) if !it.arrived => (&it.of, Back::Everything),
         _ => return None,
     };
     let index = walk.sold(name)?;
-    let sold = &walk.sold[index];
+    let shop = walk.with.shop;
+    let sold = &mut walk.sold[index];
     if matches!(event.body, Body::Payment(_))
         && !walk.fold.provisional.contains_key(&sold.event.position())
     {
         return None;
     }
-    let sale_event = sold.event.clone();
-    let sale = sale_event.sale()?;
-    let before = sold.came_back.clone();
-    let mut after = before.clone();
-    after.add(&back, sale);
-    let zone = walk.with.shop.zone_at(sale_event.location.as_deref());
-    let place = sale_event.location.as_deref();
-    let told = Returned {
-        original: OriginalSale {
-            source: sale_event.source.clone(),
-            id: sale_event.id.clone(),
-            at: sale_event.at,
-            local: LocalTime::at(sale_event.at, zone),
-            channel: sale_event.channel,
-            place: place
-                .and_then(|id| walk.with.shop.place(id))
-                .map(|place| place.place.clone()),
-            sale: sale.clone(),
-            returned: lines_of(&before, sale),
-            returned_amount: before.amount,
-            awards: Vec::new(),
-            kept: None,
-        },
-        amount: after.amount - before.amount,
-        lines: difference(&before, &after, sale),
-    };
+    let (before, sale) = (sold.came_back.clone(), sold.sale.clone());
+    let lost_before = sold.awards.iter().map(|award| award.lost).collect();
+    let losses = sold.take(&back, event);
+    let (after, edited) = (&sold.came_back, &sold.sale);
     let lost = (1..).zip(&sale.lines).filter_map(|(number, line)| {
         let net = line.net.max(0);
-        let gone = after.gone(sale, number, net) - before.gone(sale, number, net);
-        (gone != 0).then(|| (line.clone(), gone))
+        let gone = after.gone(edited, number, net) - before.gone(&sale, number, net);
+        (gone > 0).then(|| (line.clone(), gone))
     });
-    let lost = lost.collect();
-    let lost_before: Vec<Points> = sold
-        .awards
-        .iter()
-        .map(|award| before.loss(sale, award))
-        .collect();
-    let losses = sold.awards.iter().zip(&lost_before).enumerate();
-    let losses = losses
-        .map(|(at, (award, before))| (at, after.loss(sale, award) - before))
-        .filter(|(_, points)| *points > 0)
-        .collect();
-    let is_whole = after.is_whole(sale) && !before.is_whole(sale);
-    walk.sold[index].came_back = after;
+    let place = sold.event.location.as_deref();
     Some(Returning {
         sold: index,
-        told,
-        lost,
+        lost: lost.collect(),
         losses,
         lost_before,
-        is_whole,
+        is_whole: after.is_whole(edited) && !before.is_whole(&sale),
+        told: Returned {
+            amount: after.amount - before.amount,
+            lines: difference((&before, &sale), (after, edited)),
+            original: OriginalSale {
+                source: sold.event.source.clone(),
+                id: sold.event.id.clone(),
+                at: sold.event.at,
+                local: LocalTime::at(sold.event.at, shop.zone_at(place)),
+                channel: sold.event.channel,
+                place: place
+                    .and_then(|id| shop.place(id))
+                    .map(|place| place.place.clone()),
+                returned: difference((&CameBack::default(), &sale), (&before, &sale)),
+                returned_amount: before.amount,
+                awards: Vec::new(),
+                kept: None,
+                sale,
+            },
+        },
     })
 }
 
@@ -286,7 +377,6 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
     let Some(returning) = &step.returning else {
         return Vec::new();
     };
-    let sale = walk.sold[returning.sold].event.position();
     let (losses, before) = (returning.losses.clone(), returning.lost_before.clone());
     let index = returning.sold;
     let mut taken_back = Vec::new();
@@ -331,7 +421,7 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
             by: Decider::Host,
         };
         walk.take(step, taking);
-        if let Some(provisional) = walk.fold.provisional.get_mut(&sale) {
+        if let Some(provisional) = walk.fold.provisional.get_mut(&key.origin) {
             provisional.points -= points;
         }
         taken_back.push((key, points));
@@ -370,47 +460,41 @@ impl Returning {
     pub fn sale(&self) -> usize {
         self.sold
     }
+
+    /// How many lines the sale had before the step.
+    pub fn lines(&self) -> u32 {
+        self.told.original.sale.lines.len() as u32
+    }
+
+    /// Whether the sale had goods like these among what is left of it, by one of their keys.
+    pub fn sale_had(&self, has: impl Fn(&Line) -> bool) -> bool {
+        self.told.original.sale.lines.iter().any(has)
+    }
 }
 
-/// What has come back line by line.
-fn lines_of(back: &CameBack, sale: &Sale) -> Vec<ReturnedLine> {
-    difference(&CameBack::default(), back, sale)
-}
-
-/// What came back since, line by line. Of a sale that is gone as a whole every line is back.
-fn difference(before: &CameBack, after: &CameBack, sale: &Sale) -> Vec<ReturnedLine> {
-    let pieces = |back: &CameBack, number: u32, line: &Line| match back.is_whole(sale) {
-        true => line.quantity,
-        false => {
-            let pieces = back.quantities.get(&number).copied().unwrap_or(0);
-            pieces.min(line.quantity)
+/// What came back since of the lines that there were, line by line. Of a sale that is gone as a whole
+/// every line is back.
+fn difference(before: (&CameBack, &Sale), after: (&CameBack, &Sale)) -> Vec<ReturnedLine> {
+    let pieces = |(back, sale): (&CameBack, &Sale), number: u32, line: &Line| {
+        if back.is_whole(sale) {
+            return line.quantity;
         }
+        let pieces = back.quantities.get(&number).copied().unwrap_or(0);
+        pieces.min(line.quantity)
     };
-    let lines = (1..).zip(&sale.lines).map(|(number, line)| {
-        let net = line.net.max(0);
-        ReturnedLine {
+    let gone = |(back, sale): (&CameBack, &Sale), number: u32, line: &Line| {
+        back.gone(sale, number, line.net.max(0))
+    };
+    let lines = (1..)
+        .zip(&before.1.lines)
+        .map(|(number, line)| ReturnedLine {
             line: number,
-            quantity: pieces(after, number, line) - pieces(before, number, line),
-            amount: after.gone(sale, number, net) - before.gone(sale, number, net),
-        }
-    });
+            quantity: (pieces(after, number, line) - pieces(before, number, line)).max(0),
+            amount: (gone(after, number, line) - gone(before, number, line)).max(0),
+        });
     lines
         .filter(|line| line.quantity != 0 || line.amount != 0)
         .collect()
-}
-
-/// What is wrong with a return of a sale that is known: the first line that the sale does not have.
-pub fn unknown_line(event: &Event, sale: &Sale) -> Option<(usize, u32)> {
-    let Body::Return(it) = &event.body else {
-        return None;
-    };
-    let Back::Goods(refund) = &it.back else {
-        return None;
-    };
-    let lines = refund.lines.iter().enumerate();
-    lines
-        .map(|(index, line)| (index, line.line))
-        .find(|(_, number)| line_of(sale, *number).is_none())
 }
 
 /// The sale, as a person would look for it.

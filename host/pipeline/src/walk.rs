@@ -522,6 +522,7 @@ impl<'a> Walk<'a> {
             event: step.event.clone(),
             was_decided: step.was_decided,
         };
+        self.add_to_its_sale(&step);
         let moves = &mut self.out.moves;
         let awards = step.awards.into_iter();
         moves

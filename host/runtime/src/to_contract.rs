@@ -97,6 +97,11 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::Visit(it) => wit::Body::Visit(wit::Visit { count: it.count }),
         // What comes back, and of what sale, the input says; without it nothing did.
         line::Body::Return(_) => wit::Body::Return(NOTHING_BACK),
+        // Lines for other lines are what an exchange is: the kind of the event says which it was.
+        line::Body::Exchange(it) | line::Body::Edit(it) => wit::Body::Exchange(wit::Exchange {
+            returned: NOTHING_BACK,
+            bought: sale(&it.bought, currency, n),
+        }),
         line::Body::Payment(it) if !it.arrived => wit::Body::Return(NOTHING_BACK),
         line::Body::Payment(it) => other(json!(it.of)),
         // Why it is asked is each plugin's own, so `input` says it.
@@ -232,7 +237,12 @@ pub(crate) fn input(
     if let wit::Body::Review(review) = &mut event.body {
         review.causes = given.review.iter().map(review_cause).collect();
     }
-    if let wit::Body::Return(body) = &mut event.body {
+    let returned_of = match &mut event.body {
+        wit::Body::Return(it) => Some(it),
+        wit::Body::Exchange(it) => Some(&mut it.returned),
+        _ => None,
+    };
+    if let Some(body) = returned_of {
         *body = match &given.returned {
             Some(it) => returned(it, currency, n),
             None => NOTHING_BACK,

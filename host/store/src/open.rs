@@ -62,7 +62,11 @@ impl Shared {
                 drop(writer);
                 return Ok(Opened::Seen(Box::new(first.seen()?)));
             }
-            let known = known(&mut writer, event)?;
+            let sale = match event.event.speaks_of() {
+                Some(name) => sale_of(&writer, name)?,
+                None => None,
+            };
+            let known = known(&mut writer, event, sale.as_ref())?;
             let who = ask.identify(&known);
             let customer = match &who.customer {
                 Whose::Nobody => None,
@@ -86,6 +90,7 @@ impl Shared {
                     event,
                     ask,
                     claimed.as_ref(),
+                    sale,
                     !waited.is_empty(),
                 )?),
             };
@@ -185,7 +190,7 @@ fn first_of(writer: &Writer, event: &Admitted) -> Result<Option<First>, Trouble>
     Ok(None)
 }
 
-fn known(writer: &mut Writer, event: &Admitted) -> Result<Known, Trouble> {
+fn known(writer: &mut Writer, event: &Admitted, sale: Option<&Sale>) -> Result<Known, Trouble> {
     let mut identifiers = Vec::with_capacity(event.personal.identifiers.len());
     let mut shows_revoked_card = false;
     for identifier in &event.personal.identifiers {
@@ -205,14 +210,13 @@ fn known(writer: &mut Writer, event: &Admitted) -> Result<Known, Trouble> {
         Some(id) if hot(writer, id)?.is_some() => Some(id.clone()),
         _ => None,
     };
-    let sale = match event.event.speaks_of() {
-        None => None,
-        Some(name) => Some(match sale_of(writer, name)? {
-            None => SaleKnown::Not,
-            Some(sale) => match owner_of(writer, sale.seq)? {
-                None => SaleKnown::Guest,
-                Some(owner) => SaleKnown::Of(owner),
-            },
+    let sale = match (event.event.speaks_of(), sale) {
+        (None, _) => None,
+        (Some(_), None) => Some(SaleKnown::Not),
+        (Some(_), Some(sale)) => Some(match owner_of(writer, sale.seq)? {
+            None if sale.is_parked => SaleKnown::Not,
+            None => SaleKnown::Guest,
+            Some(owner) => SaleKnown::Of(owner),
         }),
     };
     Ok(Known {
@@ -224,50 +228,77 @@ fn known(writer: &mut Writer, event: &Admitted) -> Result<Known, Trouble> {
 }
 
 /// A sale of the journal.
+#[derive(Clone)]
 pub(crate) struct Sale {
     pub seq: i64,
     event: Arc<Event>,
+    /// It is an exchange, and waits for a sale itself.
+    is_parked: bool,
 }
 
 pub(crate) fn sale_of(writer: &Writer, name: &SaleName) -> Result<Option<Sale>, Trouble> {
-    let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?));
+    let read = |row: &rusqlite::Row| {
+        let is_parked = row.get::<_, String>(2)? == "parked";
+        Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?, is_parked))
+    };
     let found = match name {
         SaleName::Sale(name) => writer.sql.first(
-            "SELECT seq, body FROM journal WHERE source = ?1 AND id = ?2 AND kind = 'sale.completed'",
+            "SELECT seq, body, status FROM journal
+             WHERE source = ?1 AND id = ?2 AND kind IN ('sale.completed', 'exchange.completed')",
             &[&name.source, &name.id],
             read,
         )?,
         SaleName::Order(order) => writer.sql.first(
-            "SELECT j.seq, j.body FROM orders o JOIN journal j ON j.seq = o.journal
-             WHERE o.system = ?1 AND o.id = ?2 AND j.kind = 'sale.completed'",
+            "SELECT j.seq, j.body, j.status FROM orders o JOIN journal j ON j.seq = o.journal
+             WHERE o.system = ?1 AND o.id = ?2 AND j.kind IN ('sale.completed', 'exchange.completed')",
             &[&order.system, &order.id],
             read,
         )?,
     };
-    let sale = found.map(|(seq, body)| {
-        let event = Arc::new(row::event(&body)?);
-        Ok(Sale { seq, event })
+    let sale = found.map(|(seq, body, is_parked)| {
+        Ok(Sale {
+            seq,
+            event: Arc::new(row::event(&body)?),
+            is_parked,
+        })
     });
     sale.transpose()
 }
 
-/// Whose a sale is: whoever came with it, or claimed it.
+/// Whose a sale is: whoever came with it, or claimed it, or came with the sale for which it waited.
 pub(crate) fn owner_of(writer: &Writer, sale: i64) -> Result<Option<CustomerId>, Trouble> {
     Ok(writer.sql.first(
         "SELECT c.public FROM journal j LEFT JOIN claims l ON l.guest = j.seq
-         JOIN customers c ON c.id = coalesce(l.customer, j.customer) WHERE j.seq = ?1",
+         LEFT JOIN waiting w ON w.journal = j.seq LEFT JOIN journal b ON b.seq = w.joined
+         JOIN customers c ON c.id = coalesce(l.customer, j.customer, b.customer) WHERE j.seq = ?1",
         &[&sale],
         |row| Ok(CustomerId(row.get(0)?)),
     )?)
 }
 
-/// Events that spoke of the sale, or of the one that is claimed, before it was anybody's.
+/// Events that spoke of the sale, or of the one that is claimed, before it was anybody's; and those that
+/// speak of exchanges among them.
 fn waited(
     writer: &Writer,
     event: &Admitted,
     claimed: Option<&Claimed>,
 ) -> Result<Vec<(i64, Arc<Event>)>, Trouble> {
-    let sale = claimed.map_or(&event.event, |claimed| &claimed.event);
+    let mut waited = Vec::new();
+    let mut sales = vec![
+        claimed
+            .map_or(&event.event, |claimed| &claimed.event)
+            .clone(),
+    ];
+    while let Some(sale) = sales.pop() {
+        for (seq, event) in waiting_for(writer, &sale)? {
+            sales.push(event.clone());
+            waited.push((seq, event));
+        }
+    }
+    Ok(waited)
+}
+
+fn waiting_for(writer: &Writer, sale: &Event) -> Result<Vec<(i64, Arc<Event>)>, Trouble> {
     let Some(order) = sale.sale().map(|sale| sale.order.as_ref()) else {
         return Ok(Vec::new());
     };

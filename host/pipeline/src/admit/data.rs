@@ -1,6 +1,7 @@
 //! The `data` of each kind of event: typed, unknown fields refused.
 
 use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
+use super::exchange::{EditEvent, ExchangeEvent};
 use super::products::CatalogueEvent;
 use super::returns::{AboutSale, ReturnEvent};
 use super::sale::SaleData;
@@ -42,6 +43,25 @@ pub(super) struct Common {
     pub fields: BTreeMap<String, Option<String>>,
     pub note: Option<String>,
     pub notes: Vec<String>,
+}
+
+impl Common {
+    /// Where it happened, at which device, and who served. What tills send of that is kept with every
+    /// event, so it has an end.
+    pub fn tell_where(
+        &mut self,
+        channel: Option<Channel>,
+        location: Option<String>,
+        device: Option<String>,
+        staff: Option<String>,
+    ) -> Result<(), Refusal> {
+        let bounded = |text: Option<String>, at: &str| text.map(|it| short(it, at)).transpose();
+        self.channel = channel;
+        self.location = bounded(location, "/data/location")?;
+        self.device = bounded(device, "/data/device")?;
+        self.staff = bounded(staff, "/data/staff")?;
+        Ok(())
+    }
 }
 
 /// How an event names its customer.
@@ -216,8 +236,7 @@ pub(super) fn read(
         }
         "consent.changed" => {
             let event: ConsentEvent = typed(data)?;
-            (common.channel, common.location, common.staff, common.device) =
-                (event.channel, event.location, event.staff, event.device);
+            common.tell_where(event.channel, event.location, event.device, event.staff)?;
             common.customer = Some(event.customer);
             common.attributes = attributes(event.attributes)?;
             let data = ConsentData {
@@ -233,6 +252,8 @@ pub(super) fn read(
         products::KIND => typed::<CatalogueEvent>(data)?.check(common, shop),
         "tags.assigned" => typed::<AssignedEvent>(data)?.check(common, shop, by),
         "return.completed" => typed::<ReturnEvent>(data)?.check(common, shop),
+        "exchange.completed" => typed::<ExchangeEvent>(data)?.check(common, shop),
+        "order.edited" => typed::<EditEvent>(data)?.check(common, shop),
         "sale.voided" => typed::<AboutSale>(data)?.voided(common),
         "payment.settled" | "payment.failed" => {
             typed::<AboutSale>(data)?.payment(kind == "payment.settled", common)
@@ -243,15 +264,13 @@ pub(super) fn read(
         "note.edited" => typed::<NoteEdit>(data)?.check(common, by),
         "visit.counted" => {
             let event: VisitEvent = typed(data)?;
-            common.location = Some(event.location);
-            common.device = event.device;
+            common.tell_where(None, Some(event.location), event.device, None)?;
             common.attributes = attributes(event.attributes)?;
             Ok(Body::Visit(Visit { count: event.count }))
         }
         _ => {
             let event: OtherEvent = typed(data)?;
-            (common.channel, common.location, common.device, common.staff) =
-                (event.channel, event.location, event.device, event.staff);
+            common.tell_where(event.channel, event.location, event.device, event.staff)?;
             common.historical = event.historical;
             common.customer = event.customer;
             common.attributes = attributes(event.attributes)?;
@@ -269,8 +288,7 @@ fn profile(
     at: Instant,
 ) -> Result<Body, Refusal> {
     let by = with.sender;
-    (common.channel, common.location, common.device, common.staff) =
-        (data.channel, data.location, data.device, data.staff);
+    common.tell_where(data.channel, data.location, data.device, data.staff)?;
     common.historical = data.historical;
     let is_recognised = kind == "customer.identified";
     if is_recognised && common.channel == Some(Channel::Pos) {

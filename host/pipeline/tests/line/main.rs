@@ -3,6 +3,7 @@
 
 mod acts;
 mod admission;
+mod exchanges;
 mod fuzzed;
 mod ledger_model;
 mod memory_store;

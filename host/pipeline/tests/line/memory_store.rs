@@ -167,17 +167,25 @@ impl Store for MemoryStore {
                         .values()
                         .any(|(journal, _)| *journal == sale)
                 });
-                owner.map_or(SaleKnown::Guest, |(id, _)| SaleKnown::Of(id.clone()))
+                match owner {
+                    None if inner.waiting.contains(&sale) => SaleKnown::Not,
+                    None => SaleKnown::Guest,
+                    Some((id, _)) => SaleKnown::Of(id.clone()),
+                }
             }),
         };
         let who = ask.identify(&known);
-        let waited = inner.waiting.iter().filter(|journal| {
-            let waits_for = inner.journal[**journal as usize].0.speaks_of();
-            waits_for.is_some_and(|name| event.event.is_sale(name))
-        });
-        let waited: Vec<(i64, Arc<Event>)> = waited
-            .map(|journal| (*journal, inner.journal[*journal as usize].0.clone()))
-            .collect();
+        let mut waited: Vec<(i64, Arc<Event>)> = Vec::new();
+        let mut sales = vec![event.event.clone()];
+        while let Some(sale) = sales.pop() {
+            for journal in &inner.waiting {
+                let waiting = &inner.journal[*journal as usize].0;
+                if waiting.speaks_of().is_some_and(|name| sale.is_sale(name)) {
+                    sales.push(waiting.clone());
+                    waited.push((*journal, waiting.clone()));
+                }
+            }
+        }
         let customer = match &who.customer {
             Whose::Nobody => None,
             Whose::New(id) => Some(new_case(id.clone())),
@@ -292,10 +300,7 @@ impl Inner {
             .filter(|(position, _)| after(position))
             .map(|(position, (journal, _))| Later {
                 journal: *journal,
-                event: Arc::new(Event {
-                    at: position.at,
-                    ..Event::clone(&self.journal[*journal as usize].0)
-                }),
+                event: placed(&self.journal[*journal as usize].0, position),
             })
             .collect();
 
@@ -309,7 +314,11 @@ impl Inner {
             if sold.iter().any(|sold| sold.journal == row) {
                 continue;
             }
-            let sale = self.journal[row as usize].0.clone();
+            let place = customer.history.iter().find(|(_, (of, _))| *of == row);
+            let sale = placed(
+                &self.journal[row as usize].0,
+                place.expect("it is theirs").0,
+            );
             if !after(&sale.position()) {
                 sold.push(customer.sold(row, sale, &self.journal, &start));
             }
@@ -555,6 +564,14 @@ impl Inner {
     }
 }
 
+/// An event in its place, which for what comes back is after its sale.
+fn placed(event: &Event, place: &Position) -> Arc<Event> {
+    Arc::new(Event {
+        at: place.at,
+        ..event.clone()
+    })
+}
+
 /// Whether a step comes after a fold.
 fn is_after(step: &Position, start: &Fold) -> bool {
     *step > start.last && !(step.source.is_empty() && step.at <= start.clock)
@@ -610,7 +627,21 @@ impl Customer {
         start: &Fold,
     ) -> SoldRows {
         let origin = event.position();
-        let lots = self.lots.iter().filter(|(key, _)| key.origin == origin);
+        let returns = self.history.iter().filter(|(position, (row, _))| {
+            let speaks_of = all[*row as usize].0.speaks_of();
+            !is_after(position, start) && speaks_of.is_some_and(|name| event.is_sale(name))
+        });
+        let returns: Vec<Arc<Event>> = returns
+            .map(|(position, (row, _))| placed(&all[*row as usize].0, position))
+            .collect();
+        let is_of_edit = |origin: &Position| {
+            let mut edits = returns.iter().filter(|event| event.edits().is_some());
+            edits.any(|edit| edit.position() == *origin)
+        };
+        let lots = self
+            .lots
+            .iter()
+            .filter(|(key, _)| key.origin == origin || is_of_edit(&key.origin));
         let lots = lots.map(|(key, (id, earned))| SoldLot {
             id: *id,
             key: key.clone(),
@@ -625,10 +656,6 @@ impl Customer {
                 .sum(),
             expired: self.taken_of(*id, start, Some(TakingKind::Expiry)),
         });
-        let returns = self.history.iter().filter(|(position, (row, _))| {
-            let speaks_of = all[*row as usize].0.speaks_of();
-            !is_after(position, start) && speaks_of.is_some_and(|name| event.is_sale(name))
-        });
         let kept = self.kept.iter().filter(|kept| kept.sale == origin);
         SoldRows {
             journal,
@@ -636,9 +663,7 @@ impl Customer {
             kept: kept
                 .map(|kept| (kept.plugin.clone(), kept.bytes.clone()))
                 .collect(),
-            returns: returns
-                .map(|(_, (row, _))| all[*row as usize].0.clone())
-                .collect(),
+            returns,
             event,
         }
     }

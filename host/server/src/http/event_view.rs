@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::event::{
-    Back, Body, Channel, Consent, Edit, Event, EventName, ProfileChange, Return, Sale, SaleName,
+    Back, Body, Channel, Consent, Edit, Event, EventName, Exchange, ProfileChange, Refund, Return,
+    Sale, SaleName,
 };
 use stampcard_pipeline::outcome::Time;
 use std::collections::BTreeMap;
@@ -101,6 +102,7 @@ fn data(body: &Body, currency: &str) -> Value {
             json!({"edits": note.edits, "internal": note.internal, "withdrawn": note.withdrawn})
         }
         Body::Return(it) => of_return(it, currency),
+        Body::Exchange(it) | Body::Edit(it) => of_exchange(body, it, currency),
         Body::Payment(it) => of(&it.of),
         Body::Visit(visit) => json!({"count": visit.count}),
         Body::Review => json!({}),
@@ -150,13 +152,38 @@ fn of_return(returned: &Return, currency: &str) -> Value {
         data["currency"] = currency.into();
         data["amount"] = refund.amount.into();
         data["shipping"] = refund.shipping.into();
-        let lines = refund.lines.iter().map(|line| {
-            json!({
-                "line": line.line, "amount": line.amount,
-                "quantity": quantity(line.quantity, line.quantity % 1_000 != 0),
-            })
-        });
-        data["lines"] = lines.collect();
+        data["lines"] = lines_back(refund);
+    }
+    data
+}
+
+fn lines_back(refund: &Refund) -> Value {
+    let lines = refund.lines.iter().map(|line| {
+        json!({
+            "line": line.line, "amount": line.amount,
+            "quantity": quantity(line.quantity, line.quantity % 1_000 != 0),
+        })
+    });
+    lines.collect()
+}
+
+/// What came back and what there is instead, in the words in which it was sent.
+fn of_exchange(body: &Body, exchange: &Exchange, currency: &str) -> Value {
+    let mut data = of_sale(&exchange.bought, currency);
+    let (back, shipping) = (lines_back(&exchange.back), exchange.back.shipping);
+    data["amount"] = exchange.back.amount.into();
+    if let Some(data) = data.as_object_mut() {
+        let new_order = data.remove("order");
+        if let Body::Edit(_) = body {
+            let added = data.remove("lines").unwrap_or_default();
+            data.extend([("removed".into(), back), ("added".into(), added)]);
+            data.insert("shipping_removed".into(), shipping.into());
+        } else {
+            data.insert("returned".into(), back);
+        }
+        data.extend(new_order.map(|order| ("new_order".into(), order)));
+        let sale = of(&exchange.of);
+        data.extend(sale.as_object().cloned().unwrap_or_default());
     }
     data
 }

@@ -23,8 +23,8 @@ use utoipa::ToSchema;
 /// One event of a customer, and what it did.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TimelineItem {
-    /// What sort of thing it was: `sale`, `basket`, `profile`, `consent`, `tag`, `points`, `tier`,
-    /// `note`, `service`, `rules` (they changed) or `other`.
+    /// What sort of thing it was: `sale`, `exchange`, `edit` (of an order), `return`, `payment`, `basket`,
+    /// `profile`, `consent`, `tag`, `points`, `tier`, `note`, `service`, `rules` (they changed) or `other`.
     #[schema(example = "sale")]
     pub kind: &'static str,
     pub event: EventView,
@@ -82,6 +82,8 @@ fn sort_of(event: &Event) -> &'static str {
         Body::Placement(_) => "tier",
         Body::Note(_) => "note",
         Body::Return(_) => "return",
+        Body::Exchange(_) => "exchange",
+        Body::Edit(_) => "edit",
         Body::Payment(_) => "payment",
         Body::Other(_) if event.kind.starts_with("ticket.") => "service",
         Body::RulesChanged(_) => "rules",

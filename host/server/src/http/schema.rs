@@ -56,6 +56,8 @@ pub fn name_of_data(kind: &str) -> &'static str {
         "tags.assigned" => "TagsAssignedData",
         "sale.voided" | "payment.settled" | "payment.failed" => "AboutSaleData",
         "return.completed" => "ReturnData",
+        "exchange.completed" => "ExchangeData",
+        "order.edited" => "EditData",
         "points.adjusted" => "AdjustmentData",
         "tier.overridden" => "PlacementData",
         "note.added" => "NoteData",

@@ -1,6 +1,6 @@
 //! Reading one customer: their head, or for a late event everything from the last checkpoint on.
 
-use super::Claimed;
+use super::{Claimed, Sale};
 use crate::cache::{Hot, Plan};
 use crate::codec::unpack;
 use crate::error::Trouble;
@@ -10,7 +10,7 @@ use crate::writer::Writer;
 use rusqlite::{Row, ToSql};
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::{CustomerId, Explanation};
-use stampcard_pipeline::event::{Instant, Position};
+use stampcard_pipeline::event::{Event, Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::store::{
     Ask, BookedLot, BookedTaking, Later, OpenLot, PurseRows, Recorded, SoldLot, SoldRows,
@@ -46,6 +46,7 @@ pub(super) fn read_customer(
     event: &Admitted,
     ask: &dyn Ask,
     claimed: Option<&Claimed>,
+    sale: Option<Sale>,
     is_waited_for: bool,
 ) -> Result<Read, Trouble> {
     // The row may be gone only if a group was taken back since the identifiers were read, and that
@@ -77,7 +78,7 @@ pub(super) fn read_customer(
                 true => Some(purse(writer, hot.row, &head, true)?),
                 false => None,
             },
-            sold: sold(writer, hot.row, &head, event, &[])?,
+            sold: sold(writer, hot.row, &head, sale, &[])?,
             hot,
             start: None,
             leaving,
@@ -103,7 +104,7 @@ pub(super) fn read_customer(
             true => Some(purse(writer, hot.row, &start, false)?),
             false => None,
         },
-        sold: sold(writer, hot.row, &start, event, &later)?,
+        sold: sold(writer, hot.row, &start, sale, &later)?,
         later,
         planned_by,
         recorded: recorded(writer, hot.row, &start)?,
@@ -332,37 +333,99 @@ fn purse(
     Ok(rows)
 }
 
-/// The sales up to the start of which an event speaks.
+/// The sales up to the start of which an event speaks: the one of this event, and those of later ones.
 fn sold(
     writer: &Writer,
     customer: i64,
     start: &Fold,
-    event: &Admitted,
+    sale: Option<Sale>,
     later: &[Later],
 ) -> Result<Vec<SoldRows>, Trouble> {
-    let mut sold: Vec<SoldRows> = Vec::new();
-    let events = later.iter().map(|later| &later.event).chain([&event.event]);
-    for name in events.filter_map(|event| event.speaks_of()) {
-        let Some(sale) = super::sale_of(writer, name)? else {
-            continue;
-        };
-        let is_known = sold.iter().any(|sold| sold.journal == sale.seq);
-        if !is_known && sale.event.position() <= start.last {
+    let mut sales: Vec<Sale> = sale.into_iter().collect();
+    for name in later.iter().filter_map(|later| later.event.speaks_of()) {
+        if sales.iter().all(|known| !known.event.is_sale(name)) {
+            sales.extend(super::sale_of(writer, name)?);
+        }
+    }
+    let mut sold = Vec::with_capacity(sales.len());
+    for mut sale in sales {
+        sale.event = in_its_place(writer, customer, sale.event)?;
+        if sale.event.position() <= start.last {
             sold.push(one_sold(writer, customer, start, sale)?);
         }
     }
     Ok(sold)
 }
 
-fn one_sold(
+/// An exchange has its place after the sale of which something came back, whatever it says of its time.
+fn in_its_place(writer: &Writer, customer: i64, event: Arc<Event>) -> Result<Arc<Event>, Trouble> {
+    if event.speaks_of().is_none() {
+        return Ok(event);
+    }
+    let at = writer.sql.first(
+        "SELECT at FROM history WHERE customer = ?1 AND at >= ?2 AND source = ?3 AND id = ?4",
+        &[&customer, &event.at.0, &event.source, &event.id],
+        |row| instant(row, 0),
+    )?;
+    Ok(match at.filter(|at| *at != event.at) {
+        None => event,
+        Some(at) => Arc::new(Event {
+            at,
+            ..Event::clone(&event)
+        }),
+    })
+}
+
+fn one_sold(writer: &Writer, customer: i64, start: &Fold, sale: Sale) -> Result<SoldRows, Trouble> {
+    let (sql, last, at) = (&writer.sql, &start.last, &sale.event.position());
+    let mut lots = lots_sold(writer, customer, start, at)?;
+    let kept = sql.all(
+        "SELECT plugin, bytes FROM kept WHERE customer = ?1 AND at = ?2 AND source = ?3 AND event = ?4",
+        &[&customer, &at.at.0, &at.source, &at.id],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    // What takes something back of it took its place after it.
+    let mut returns = Vec::new();
+    sql.each::<Trouble>(
+        "SELECT j.body, h.at FROM history h JOIN journal j ON j.seq = h.journal
+         WHERE h.customer = ?1 AND h.at > ?2 AND (h.at, h.source, h.id) <= (?3, ?4, ?5)
+         AND j.kind IN ('return.completed', 'exchange.completed', 'order.edited', 'sale.voided', 'payment.failed')
+         ORDER BY h.at, h.source, h.id",
+        &[&customer, &at.at.0, &last.at.0, &last.source, &last.id],
+        |row| {
+            let mut event = row::event(&row.get::<_, Vec<u8>>(0)?)?;
+            event.at = instant(row, 1)?;
+            if event
+                .speaks_of()
+                .is_some_and(|name| sale.event.is_sale(name))
+            {
+                returns.push(Arc::new(event));
+            }
+            Ok(())
+        },
+    )?;
+    for edit in returns.iter().filter(|event| event.edits().is_some()) {
+        lots.extend(lots_sold(writer, customer, start, &edit.position())?);
+    }
+    Ok(SoldRows {
+        journal: sale.seq,
+        event: sale.event,
+        lots,
+        kept,
+        returns,
+    })
+}
+
+/// What a step earned that sold something, as it is at the start of a walk.
+fn lots_sold(
     writer: &Writer,
     customer: i64,
     start: &Fold,
-    sale: super::Sale,
-) -> Result<SoldRows, Trouble> {
-    let (sql, last, at) = (&writer.sql, &start.last, &sale.event.position());
+    step: &Position,
+) -> Result<Vec<SoldLot>, Trouble> {
+    let last = &start.last;
     let mut lots = Vec::new();
-    sql.each::<Trouble>(
+    writer.sql.each::<Trouble>(
         concat!(
             "SELECT id, earned, shares, earned - ",
             taken_by_start!(),
@@ -375,7 +438,7 @@ fn one_sold(
              FROM lots WHERE customer = ?1 AND at = ?6 AND source = ?7 AND event = ?8"
         ),
         &[
-            &customer, &last.at.0, &last.source, &last.id, &start.clock.0, &at.at.0, &at.source, &at.id,
+            &customer, &last.at.0, &last.source, &last.id, &start.clock.0, &step.at.0, &step.source, &step.id,
         ],
         |row| {
             lots.push(SoldLot {
@@ -390,37 +453,7 @@ fn one_sold(
             Ok(())
         },
     )?;
-    let kept = sql.all(
-        "SELECT plugin, bytes FROM kept WHERE customer = ?1 AND at = ?2 AND source = ?3 AND event = ?4",
-        &[&customer, &at.at.0, &at.source, &at.id],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    // What takes something back of it took its place after it.
-    let mut returns = Vec::new();
-    sql.each::<Trouble>(
-        "SELECT j.body FROM history h JOIN journal j ON j.seq = h.journal
-         WHERE h.customer = ?1 AND h.at > ?2 AND (h.at, h.source, h.id) <= (?3, ?4, ?5)
-         AND j.kind IN ('return.completed', 'sale.voided', 'payment.failed')
-         ORDER BY h.at, h.source, h.id",
-        &[&customer, &at.at.0, &last.at.0, &last.source, &last.id],
-        |row| {
-            let event = row::event(&row.get::<_, Vec<u8>>(0)?)?;
-            if event
-                .speaks_of()
-                .is_some_and(|name| sale.event.is_sale(name))
-            {
-                returns.push(Arc::new(event));
-            }
-            Ok(())
-        },
-    )?;
-    Ok(SoldRows {
-        journal: sale.seq,
-        event: sale.event,
-        lots,
-        kept,
-        returns,
-    })
+    Ok(lots)
 }
 
 fn recorded(writer: &Writer, customer: i64, start: &Fold) -> Result<Vec<RecordedRow>, Trouble> {
