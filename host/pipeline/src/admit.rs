@@ -10,6 +10,7 @@ mod canonical;
 mod data;
 mod exchange;
 mod identifiers;
+mod import;
 mod products;
 mod returns;
 mod said;
@@ -26,7 +27,7 @@ pub use sender::{Sender, SenderKind};
 use crate::calendar;
 use crate::catalogue::{self, Support};
 use crate::change::{CustomerId, Sameness};
-use crate::event::{Body, Channel, Event, IdentifierKind, Instant, Personal, RulesChanged};
+use crate::event::{Body, Channel, Event, IdentifierKind, Instant, Personal, Room, RulesChanged};
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::Shop;
@@ -163,7 +164,8 @@ fn admit_told(
     | Body::Consent(_)
     | Body::Adjustment(_)
     | Body::Placement(_)
-    | Body::Note(_) = body
+    | Body::Note(_)
+    | Body::Import(_) = body
         && personal.identifiers.is_empty()
         && named.is_none()
     {
@@ -188,6 +190,7 @@ fn admit_told(
         notes: common.notes,
         body,
         attributes: common.attributes,
+        room: Room::default(),
     };
     if event.speaks_of().is_some_and(|name| event.is_sale(name)) {
         return invalid(

@@ -6,6 +6,7 @@ use crate::event::{
     Channel, Event, EventName, Identifier, Instant, OrderName, Personal, Points, Position,
 };
 use crate::fold::{Fold, Moved};
+use crate::limited::Giver;
 use crate::outcome::{DiscountView, Outcome};
 use crate::rules::{
     AwardKind, Call, Coverage, Failure, FollowUpAnswer, OnReturn, PointAnswer, Purpose, Role,
@@ -42,6 +43,8 @@ pub struct Change {
     /// False for a review that changed nothing that anybody can see: the fold moves, the journal
     /// does not.
     pub in_journal: bool,
+    /// What givers with a limit have given with this event.
+    pub given: Vec<(Giver, Points)>,
     /// What somebody should look at: suggestions to merge, events that came too late.
     pub review_items: Vec<ReviewItem>,
 }
@@ -518,4 +521,6 @@ pub enum ReviewItem {
     LateReported { points: Points },
     /// A payment failed when its points were final already, or had never been provisional.
     PaymentFailedLate { sale: EventName },
+    /// A sale looks like another one: the same customer, amount and place, at nearly the same time.
+    LooksTwice { sale: EventName },
 }

@@ -3,6 +3,8 @@
 //! What an event says about a person (identifiers, names, notes) is split off at admission into
 //! [`Personal`] and lives in one room of the store; nothing in this file may hold it.
 
+use crate::calendar;
+use crate::fold::Basket;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,6 +50,24 @@ pub struct Event {
     pub body: Body,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Room::is_everything")]
+    pub room: Room,
+}
+
+/// What the limits of the shop's people left for an event when it arrived; `None` where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Room {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<Points>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staff: Option<Points>,
+}
+
+impl Room {
+    pub fn is_everything(&self) -> bool {
+        *self == Room::default()
+    }
 }
 
 impl Event {
@@ -67,6 +87,22 @@ impl Event {
             notes: Vec::new(),
             body: Body::Review,
             attributes: BTreeMap::new(),
+            room: Room::default(),
+        }
+    }
+
+    /// What plugins are given when nobody has paid for a basket in time. As a review it has no name.
+    pub fn basket_left(at: Instant, basket: &Basket) -> Event {
+        let data = serde_json::json!({
+            "basket": {"source": basket.source, "id": basket.id},
+            "since": calendar::text(basket.at), "total": basket.total,
+        });
+        Event {
+            kind: "checkout.abandoned".into(),
+            channel: basket.channel,
+            location: basket.location.clone(),
+            body: Body::Other(data.to_string()),
+            ..Event::review(at)
         }
     }
 }
@@ -109,6 +145,7 @@ pub enum Body {
     Tag(TagChange),
     Adjustment(Adjustment),
     Placement(StaffPlacement),
+    Import(Import),
     Note(NoteChange),
     Visit(Visit),
     Return(Return),
@@ -405,6 +442,34 @@ pub struct StaffPlacement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Instant>,
     pub reason: String,
+}
+
+/// What came over from another programme. Nothing of it was earned here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lots: Vec<ImportedLot>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<ImportedTier>,
+    /// Where it came from.
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedLot {
+    /// Above zero.
+    pub points: Points,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Instant>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedTier {
+    pub tier: String,
+    pub since: Instant,
+    /// Until when rules may only raise it; without it, until staff says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_until: Option<Instant>,
 }
 
 /// Staff wrote about the customer. The text is in [`Personal::note`].

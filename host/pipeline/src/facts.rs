@@ -8,7 +8,7 @@ use crate::event::{
     Body, Channel, Edit, Event, Exchange, IdentifierKind, Instant, Line, Points, ProfileChange,
     Sale,
 };
-use crate::fold::{DAY_MS, Fold, Group, Largest, Moved, window_ms};
+use crate::fold::{Basket, DAY_MS, Fold, Group, Largest, Moved, window_ms};
 use crate::limits;
 use crate::line::Context;
 use crate::offers;
@@ -81,6 +81,7 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
     }
     match &event.body {
         Body::Sale(sale) | Body::Exchange(Exchange { bought: sale, .. }) => {
+            walk.fold.basket = None;
             count_sale(&mut walk.fold, &event, sale, &mut step.moved);
             offers::mark_used(&mut walk.fold, sale, now);
             set_fields(&mut walk.fold, &sale.fields);
@@ -101,9 +102,11 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
                 .insert(consent.purpose.clone(), consent.clone());
         }
         Body::Tag(change) => set_tag(walk, step, &change.tag, change.added, change.until),
-        Body::Checkout(_)
-        | Body::Adjustment(_)
+        Body::Checkout(sale) => open_basket(walk, &event, sale),
+        Body::Other(_) if event.kind == "checkout.abandoned" => walk.fold.basket = None,
+        Body::Adjustment(_)
         | Body::Placement(_)
+        | Body::Import(_)
         | Body::Note(_)
         | Body::Visit(_)
         | Body::Return(_)
@@ -153,6 +156,25 @@ pub fn keep(walk: &mut Walk, step: &mut Step) {
         fold.leaves_at[window].get_or_insert(leaves);
     }
 }
+
+/// Somebody may leave it: the shop says after how long that is so.
+fn open_basket(walk: &mut Walk, event: &Event, sale: &Sale) {
+    let minutes = walk.with.shop.file.policies.abandoned_after_minutes;
+    if minutes == 0 || event.historical {
+        return;
+    }
+    walk.fold.basket = Some(Basket {
+        source: event.source.clone(),
+        id: event.id.clone(),
+        at: event.at,
+        left_at: Instant(event.at.0 + i64::from(minutes) * MINUTE_MS),
+        channel: event.channel,
+        location: event.location.clone(),
+        total: sale.total,
+    });
+}
+
+const MINUTE_MS: i64 = 60_000;
 
 fn count_sale(fold: &mut Fold, event: &Event, sale: &Sale, moved: &mut Moved) {
     (moved.orders, moved.spend) = (1, sale.total);

@@ -6,9 +6,10 @@
 
 use crate::admit::{Admitted, Arrival, Secret, admit};
 use crate::change::Change;
-use crate::event::{EventName, Instant, SaleName};
+use crate::event::{Body, EventName, Instant, SaleName};
 use crate::fold::Fold;
 use crate::identity::{Who, Whose, identify};
+use crate::limited::{self, Giver, GiverKind};
 use crate::outcome::{Outcome, Status};
 use crate::refusal::{Refusal, invalid};
 use crate::rules::Rules;
@@ -175,6 +176,7 @@ fn check_act(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> 
             );
         }
     };
+    check_room(event, case, shop)?;
     let taken = event.event.points_taken();
     if taken > customer.balance.max(0) && !shop.file.policies.adjust_below_zero {
         return invalid(
@@ -185,6 +187,32 @@ fn check_act(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> 
                 customer.balance
             ),
         );
+    }
+    Ok(())
+}
+
+/// What staff gives by hand counts as what they give by sales, and is not given by halves.
+fn check_room(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> {
+    let Body::Adjustment(adjustment) = &event.event.body else {
+        return Ok(());
+    };
+    let room = limited::room(&case.given, shop);
+    let limits = [
+        (GiverKind::Device, room.device),
+        (GiverKind::Staff, room.staff),
+    ];
+    for (kind, left) in limits {
+        if let Some(left) = left.filter(|left| *left < adjustment.points) {
+            return invalid(
+                "over-the-limit",
+                "/data/points",
+                format!(
+                    "{} points are left of caps.{} in merchant.toml today",
+                    left,
+                    kind.cap()
+                ),
+            );
+        }
     }
     Ok(())
 }
@@ -242,6 +270,22 @@ impl Ask for Line<'_> {
         in_place
             && again_from.is_none_or(|from| fold.precedes(from))
             && facts::are_complete(fold, self.with.rules)
+    }
+
+    fn givers(&self) -> Vec<Giver> {
+        match self.event.due {
+            true => Vec::new(),
+            false => limited::givers(&self.event.event, self.with.shop),
+        }
+    }
+
+    fn looks_twice_within(&self) -> Option<i64> {
+        let seconds = self.with.shop.file.policies.looks_twice_seconds;
+        let is_looked_at = match &self.event.event.body {
+            Body::Sale(sale) => sale.total > 0 && !self.event.event.historical,
+            _ => false,
+        };
+        (is_looked_at && seconds > 0).then(|| i64::from(seconds) * 1_000)
     }
 }
 

@@ -115,6 +115,10 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::Placement(it) => other(json!({
             "tier": it.tier, "until": it.until.map(calendar::text), "reason": it.reason,
         })),
+        line::Body::Import(it) => other(json!({
+            "points": it.lots.iter().map(|lot| lot.points).sum::<i64>(),
+            "tier": it.tier.as_ref().map(|tier| &tier.tier), "reason": it.reason,
+        })),
         line::Body::Note(it) => other(json!({
             "internal": it.internal, "edits": it.edits, "withdrawn": it.withdrawn,
         })),
@@ -235,7 +239,7 @@ pub(crate) fn input(
     event.local = local_time(&given.local, n);
     event.location = given.place.as_ref().map(place);
     if let wit::Body::Review(review) = &mut event.body {
-        review.causes = given.review.iter().map(review_cause).collect();
+        review.causes = given.review.iter().filter_map(review_cause).collect();
     }
     let returned_of = match &mut event.body {
         wit::Body::Return(it) => Some(it),
@@ -248,6 +252,7 @@ pub(crate) fn input(
             None => NOTHING_BACK,
         };
     }
+    let first_pos = first_pos(&event, &given.totals);
     wit::Input {
         now: event.occurred_at,
         event,
@@ -257,8 +262,23 @@ pub(crate) fn input(
         facts_truncated: given.facts_truncated,
         state: given.state.clone(),
         so_far: so_far(&given.so_far, n),
-        attributes: Vec::new(),
+        attributes: first_pos,
     }
+}
+
+/// Whether a sale at a till is the customer's first there, in the words of the catalogue's authors: a rule
+/// could tell from the totals, and need not.
+fn first_pos(event: &wit::Event, totals: &rules::Totals) -> Vec<(String, String)> {
+    let is_sale = match event.body {
+        wit::Body::Sale(_) => true,
+        wit::Body::Exchange(_) => event.kind != "order.edited",
+        _ => false,
+    };
+    if !is_sale || event.channel != Some(wit::Channel::Pos) {
+        return Vec::new();
+    }
+    let is_first = totals.channel(line::Channel::Pos).orders == 1;
+    vec![("first_pos".into(), is_first.to_string())]
 }
 
 fn returned(it: &rules::Returned, currency: &str, n: &mut Numbers) -> wit::Return {
@@ -316,8 +336,9 @@ fn award_kind(kind: rules::AwardKind) -> wit::AwardKind {
     }
 }
 
-fn review_cause(cause: &rules::ReviewCause) -> wit::ReviewCause {
-    match cause {
+/// `None` for what is no review, but an event that the body tells.
+fn review_cause(cause: &rules::ReviewCause) -> Option<wit::ReviewCause> {
+    Some(match cause {
         rules::ReviewCause::Asked => wit::ReviewCause::Asked,
         rules::ReviewCause::AskedByOther => wit::ReviewCause::AskedByOther,
         rules::ReviewCause::MembershipUntil(segment) => {
@@ -326,7 +347,8 @@ fn review_cause(cause: &rules::ReviewCause) -> wit::ReviewCause {
         rules::ReviewCause::TierKeepUntil(tier) => wit::ReviewCause::TierKeepUntil(tier.clone()),
         rules::ReviewCause::RulesChanged => wit::ReviewCause::RulesChanged,
         rules::ReviewCause::PointsExpired(points) => wit::ReviewCause::PointsExpired(*points),
-    }
+        rules::ReviewCause::BasketLeft(_) => return None,
+    })
 }
 
 fn local_time(local: &LocalTime, n: &mut Numbers) -> wit::LocalTime {

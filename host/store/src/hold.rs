@@ -7,6 +7,7 @@ use parking_lot::{Condvar, Mutex};
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::event::{Body, EventName, Identifier, OrderName, SaleName};
 use stampcard_pipeline::fold::Fold;
+use stampcard_pipeline::limited::Giver;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ enum Key<'a> {
     Order(&'a str, &'a str),
     Identifier(&'a Identifier),
     Customer(&'a str),
+    Giver(&'a Giver),
 }
 
 impl Holds {
@@ -56,6 +58,10 @@ impl Holds {
 
     pub fn customer(&self, public: &str) -> u64 {
         self.key(Key::Customer(public))
+    }
+
+    pub fn giver(&self, giver: &Giver) -> u64 {
+        self.key(Key::Giver(giver))
     }
 
     fn key(&self, key: Key) -> u64 {

@@ -13,9 +13,10 @@ use customer::{Read, hot, read_customer, unpack_recorded};
 use parking_lot::MutexGuard;
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::{Event, EventName, IdentifierKind, Instant, SaleName};
+use stampcard_pipeline::event::{Event, EventName, IdentifierKind, Instant, Points, SaleName};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
+use stampcard_pipeline::limited::Giver;
 use stampcard_pipeline::store::{
     Ask, Case, CustomerCase, Hold, Known, Opened, PurseRows, SaleKnown, Seen, SeenBy, StoreError,
 };
@@ -42,6 +43,9 @@ impl Shared {
     ) -> Result<Opened, StoreError> {
         let work = self.group.begin_work();
         let mut keys = self.holds.keys_of(event);
+        let givers = ask.givers();
+        // What one gives is known to the next: whoever has a limit gives to one customer at a time.
+        keys.extend(givers.iter().map(|giver| self.holds.giver(giver)));
         loop {
             let Some(mut writer) = self.holds.free_or_wait(&keys, self.group.lock()) else {
                 continue;
@@ -80,6 +84,7 @@ impl Shared {
             let Some(mut writer) = self.holds.free_or_wait(&[held_customer], writer) else {
                 continue;
             };
+            let given = given(&writer, &givers)?;
             let claimed = claimed(&writer, event)?;
             let waited = waited(&writer, event, claimed.as_ref())?;
             let read = match who.customer {
@@ -97,7 +102,7 @@ impl Shared {
             keys.push(held_customer);
             let token = Token::take(&self.holds, keys, work);
             drop(writer);
-            return finish(id, who, read, claimed, waited, token, &self.books);
+            return finish(id, who, read, claimed, waited, given, token, &self.books);
         }
     }
 
@@ -322,6 +327,19 @@ fn waiting_for(writer: &Writer, sale: &Event) -> Result<Vec<(i64, Arc<Event>)>, 
         .collect()
 }
 
+/// What each giver has given on the day.
+fn given(writer: &Writer, givers: &[Giver]) -> Result<Vec<(Giver, Points)>, Trouble> {
+    let given = givers.iter().map(|giver| {
+        let points = writer.sql.first(
+            "SELECT points FROM given WHERE day = ?1 AND kind = ?2 AND name = ?3",
+            &[&giver.day, &giver.kind.name(), &giver.name],
+            |row| row.get(0),
+        )?;
+        Ok((giver.clone(), points.unwrap_or(0)))
+    });
+    given.collect()
+}
+
 /// A guest sale that this event may claim.
 fn claimed(writer: &Writer, event: &Admitted) -> Result<Option<Claimed>, Trouble> {
     let Some(guest) = claims(event) else {
@@ -354,17 +372,23 @@ fn nobody(who: Who, token: Token) -> Opened {
         who,
         claimed: None,
         waited: Vec::new(),
+        given: Vec::new(),
         hold: Hold(Box::new(token)),
     }))
 }
 
 /// Unpacks what was read, without the writer.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one part of what was read"
+)]
 fn finish(
     id: CustomerId,
     who: Who,
     read: Option<Read>,
     claimed: Option<Claimed>,
     waited: Vec<(i64, Arc<Event>)>,
+    given: Vec<(Giver, Points)>,
     mut token: Token,
     books: &Books,
 ) -> Result<Opened, StoreError> {
@@ -385,6 +409,7 @@ fn finish(
             purse: Some(PurseRows::default()),
             sold: Vec::new(),
             planned_by: Vec::new(),
+            looks_like: None,
             recorded: Vec::new(),
         },
         Some(read) => {
@@ -408,6 +433,7 @@ fn finish(
                 purse: read.purse,
                 sold: read.sold,
                 planned_by: read.planned_by,
+                looks_like: read.looks_like,
                 recorded: unpack_recorded(read.recorded, books)?,
             };
             token.hot = Some(read.hot);
@@ -419,6 +445,7 @@ fn finish(
         who,
         claimed: claimed.map(|claimed| (claimed.seq, claimed.event)),
         waited,
+        given,
         hold: Hold(Box::new(token)),
     })))
 }

@@ -2,6 +2,7 @@
 
 use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
 use super::exchange::{EditEvent, ExchangeEvent};
+use super::import::ImportEvent;
 use super::products::CatalogueEvent;
 use super::returns::{AboutSale, ReturnEvent};
 use super::sale::SaleData;
@@ -259,6 +260,7 @@ pub(super) fn read(
             typed::<AboutSale>(data)?.payment(kind == "payment.settled", common)
         }
         "points.adjusted" => typed::<AdjustmentEvent>(data)?.check(common, by, at),
+        "points.imported" => typed::<ImportEvent>(data)?.check(common, shop, by, at),
         "tier.overridden" => typed::<PlacementEvent>(data)?.check(common, shop, by, at),
         "note.added" => typed::<NoteEvent>(data)?.check(common, by),
         "note.edited" => typed::<NoteEdit>(data)?.check(common, by),

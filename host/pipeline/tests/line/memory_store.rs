@@ -10,6 +10,7 @@ use stampcard_pipeline::event::{
 };
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::identity::Whose;
+use stampcard_pipeline::limited::Giver;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::rules::Plugin;
 use stampcard_pipeline::store::{
@@ -38,6 +39,7 @@ pub struct Inner {
     pub review_items: Vec<ReviewItem>,
     /// Events of the journal that wait for their sale.
     waiting: Vec<i64>,
+    given: BTreeMap<Giver, Points>,
     lots: i64,
     takings: i64,
 }
@@ -196,6 +198,11 @@ impl Store for MemoryStore {
             who,
             claimed: None,
             waited,
+            given: ask
+                .givers()
+                .into_iter()
+                .map(|giver| (giver.clone(), inner.given.get(&giver).copied().unwrap_or(0)))
+                .collect(),
             hold: Hold(Box::new(())),
         })))
     }
@@ -205,6 +212,9 @@ impl Store for MemoryStore {
         let outcome = change.outcome.clone();
         let journal = inner.journal.len() as i64;
         inner.review_items.extend(change.review_items.clone());
+        for (giver, points) in &change.given {
+            *inner.given.entry(giver.clone()).or_default() += points;
+        }
         if change.in_journal {
             inner
                 .journal
@@ -253,6 +263,7 @@ fn new_case(id: CustomerId) -> CustomerCase {
         purse: Some(PurseRows::default()),
         sold: Vec::new(),
         planned_by: Vec::new(),
+        looks_like: None,
         recorded: Vec::new(),
     }
 }
@@ -365,6 +376,23 @@ impl Inner {
             takings,
             purse: is_open.then(|| customer.purse(&start)),
             sold,
+            looks_like: ask.looks_twice_within().and_then(|within| {
+                let sales = customer
+                    .history
+                    .values()
+                    .map(|(row, _)| &self.journal[*row as usize].0);
+                let mut near = sales.filter(|sale| (sale.at.0 - event.event.at.0).abs() <= within);
+                let total = |event: &Event| event.sale().map(|sale| sale.total);
+                let found = near.find(|sale| {
+                    sale.kind == event.event.kind
+                        && total(sale) == total(&event.event)
+                        && sale.location == event.event.location
+                });
+                found.map(|sale| EventName {
+                    source: sale.source.clone(),
+                    id: sale.id.clone(),
+                })
+            }),
             recorded: if is_head {
                 Vec::new()
             } else {

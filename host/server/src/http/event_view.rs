@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::event::{
-    Back, Body, Channel, Consent, Edit, Event, EventName, Exchange, ProfileChange, Refund, Return,
-    Sale, SaleName,
+    Back, Body, Channel, Consent, Edit, Event, EventName, Exchange, Import, ProfileChange, Refund,
+    Return, Sale, SaleName,
 };
 use stampcard_pipeline::outcome::Time;
 use std::collections::BTreeMap;
@@ -98,6 +98,7 @@ fn data(body: &Body, currency: &str) -> Value {
             "until": placement.until.map(calendar::text),
             "reason": placement.reason,
         }),
+        Body::Import(import) => of_import(import),
         Body::Note(note) => {
             json!({"edits": note.edits, "internal": note.internal, "withdrawn": note.withdrawn})
         }
@@ -186,6 +187,20 @@ fn of_exchange(body: &Body, exchange: &Exchange, currency: &str) -> Value {
         data.extend(sale.as_object().cloned().unwrap_or_default());
     }
     data
+}
+
+fn of_import(import: &Import) -> Value {
+    let lots = import
+        .lots
+        .iter()
+        .map(|lot| json!({"points": lot.points, "expires_at": lot.expires_at.map(calendar::text)}));
+    let tier = import.tier.as_ref().map(|tier| {
+        json!({
+            "key": tier.tier, "since": calendar::text(tier.since),
+            "keep_until": tier.keep_until.map(calendar::text),
+        })
+    });
+    json!({"lots": lots.collect::<Vec<_>>(), "tier": tier, "reason": import.reason})
 }
 
 /// The sale that an event speaks of.

@@ -33,6 +33,7 @@ mod profile;
 mod profile_rules;
 mod quota;
 mod reports;
+mod review_items;
 mod routes;
 mod rules;
 mod schema;

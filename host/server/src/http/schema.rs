@@ -59,6 +59,7 @@ pub fn name_of_data(kind: &str) -> &'static str {
         "exchange.completed" => "ExchangeData",
         "order.edited" => "EditData",
         "points.adjusted" => "AdjustmentData",
+        "points.imported" => "ImportData",
         "tier.overridden" => "PlacementData",
         "note.added" => "NoteData",
         "note.edited" => "NoteEditData",

@@ -10,7 +10,7 @@ use crate::writer::Writer;
 use rusqlite::{Row, ToSql};
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::{CustomerId, Explanation};
-use stampcard_pipeline::event::{Event, Instant, Position};
+use stampcard_pipeline::event::{Event, EventName, Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::store::{
     Ask, BookedLot, BookedTaking, Later, OpenLot, PurseRows, Recorded, SoldLot, SoldRows,
@@ -31,6 +31,7 @@ pub(super) struct Read {
     pub purse: Option<PurseRows>,
     pub sold: Vec<SoldRows>,
     pub planned_by: Vec<String>,
+    pub looks_like: Option<EventName>,
     pub recorded: Vec<RecordedRow>,
 }
 
@@ -68,6 +69,10 @@ pub(super) fn read_customer(
         None => Vec::new(),
         Some(_) => planned_by(writer, hot.row)?,
     };
+    let looks_like = match ask.looks_twice_within() {
+        None => None,
+        Some(within) => looks_like(writer, hot.row, &event.event, within)?,
+    };
     let head = hot.head.clone().filter(|head| can_start(head));
     // Timers were driven beyond the head that turned out not to be due: what they left is after it.
     if let Some(head) = head.clone().filter(|head| head.clock >= hot.clock) {
@@ -86,6 +91,7 @@ pub(super) fn read_customer(
             lots: Vec::new(),
             takings: Vec::new(),
             planned_by,
+            looks_like,
             recorded: Vec::new(),
         });
     }
@@ -107,6 +113,7 @@ pub(super) fn read_customer(
         sold: sold(writer, hot.row, &start, sale, &later)?,
         later,
         planned_by,
+        looks_like,
         recorded: recorded(writer, hot.row, &start)?,
         start: Some(Arc::new(start)),
         hot,
@@ -141,6 +148,30 @@ fn planned_by(writer: &Writer, customer: i64) -> Result<Vec<String>, Trouble> {
         &[&customer],
         |row| row.get(0),
     )?)
+}
+
+/// Another sale of the same amount at the same place, not further away than so many milliseconds.
+fn looks_like(
+    writer: &Writer,
+    customer: i64,
+    event: &Event,
+    within: i64,
+) -> Result<Option<EventName>, Trouble> {
+    let total = event.sale().map_or(0, |sale| sale.total);
+    let (from, until) = (event.at.0 - within, event.at.0 + within);
+    writer.sql.find(
+        "SELECT j.body FROM history h JOIN journal j ON j.seq = h.journal
+         WHERE h.customer = ?1 AND h.at BETWEEN ?2 AND ?3 AND h.orders = 1 AND h.spend = ?4 AND j.kind = ?5
+         ORDER BY h.at, h.source, h.id",
+        &[&customer, &from, &until, &total, &event.kind],
+        |row| {
+            let other = row::event(&row.get::<_, Vec<u8>>(0)?)?;
+            Ok((other.location == event.location).then_some(EventName {
+                source: other.source,
+                id: other.id,
+            }))
+        },
+    )
 }
 
 /// The newest checkpoint at which the decisions can begin.
