@@ -7,6 +7,7 @@ mod admission;
 mod exchanges;
 mod fuzzed;
 mod imports;
+mod known_bugs;
 mod ledger_model;
 mod memory_store;
 mod native_rules;
