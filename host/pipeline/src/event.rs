@@ -50,11 +50,12 @@ pub struct Event {
     pub body: Body,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+    /// What those left who give it, when it arrived.
     #[serde(default, skip_serializing_if = "Room::is_everything")]
     pub room: Room,
 }
 
-/// What the limits of the shop's people left for an event when it arrived; `None` where there is none.
+/// Points that the limits of a till and of whoever serves there leave; `None` where there is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Room {
@@ -150,6 +151,7 @@ pub enum Body {
     Visit(Visit),
     Return(Return),
     Exchange(Exchange),
+    /// An order is not what it was: lines for other lines.
     Edit(Exchange),
     Payment(Payment),
     /// Something was due; each plugin is told why it is asked.

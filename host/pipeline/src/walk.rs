@@ -12,7 +12,7 @@ use crate::change::{
 };
 use crate::event::{Body, Consent, Event, EventName, Instant, Points, Position};
 use crate::facts;
-use crate::fold::{Basket, DAY_MS, Fold, Moved};
+use crate::fold::{DAY_MS, Fold, Moved};
 use crate::identity::{self, Who, Whose};
 use crate::ledger::{self, Before, Moves};
 use crate::limited::{self, Giver};
@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 mod ask;
+mod basket;
 mod lots;
 mod step;
 
@@ -264,28 +265,6 @@ impl<'a> Walk<'a> {
             step.notes.append(&mut self.out.notices);
         }
         Some(step)
-    }
-
-    /// The basket that is left now. What else is due at that instant comes before it.
-    fn take_left_basket(&mut self, at: Instant) -> Option<Basket> {
-        let is_first = self.fold.next_review().is_none_or(|review| review > at);
-        let basket = self.fold.basket.as_mut()?;
-        if basket.left_at <= at && !is_first {
-            basket.left_at = Instant(at.0 + 1);
-        }
-        self.fold.basket.take_if(|basket| basket.left_at <= at)
-    }
-
-    fn basket_left(&mut self, at: Instant, basket: Basket) -> Step {
-        let next = Upcoming {
-            event: Arc::new(Event::basket_left(at, &basket)),
-            journal: None,
-            was_decided: self.start.is_refold,
-        };
-        let is_answered = self.admitted.due && at == self.admitted.event.at;
-        let mut step = self.step(next, true, BTreeSet::new(), is_answered);
-        step.causes = vec![ReviewCause::BasketLeft(basket)];
-        step
     }
 
     fn review(&mut self, at: Instant) -> Step {

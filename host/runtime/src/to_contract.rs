@@ -266,8 +266,7 @@ pub(crate) fn input(
     }
 }
 
-/// Whether a sale at a till is the customer's first there, in the words of the catalogue's authors: a rule
-/// could tell from the totals, and need not.
+/// Whether a sale at a till is the customer's first there. A rule could tell from the totals, and need not.
 fn first_pos(event: &wit::Event, totals: &rules::Totals) -> Vec<(String, String)> {
     let is_sale = match event.body {
         wit::Body::Sale(_) => true,
@@ -535,5 +534,62 @@ fn earned(earned: &rules::Earned, n: &mut Numbers) -> wit::Earned {
         kind: award_kind(earned.kind),
         amount: n.see(earned.amount),
         reason: earned.reason.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stampcard_pipeline::event::{Body, Channel, Event, Exchange, Refund, Sale, SaleName};
+    use stampcard_pipeline::rules::Totals;
+
+    fn told(body: Body, kind: &str, channel: Option<Channel>, orders: u32) -> Option<String> {
+        let event = Event {
+            kind: kind.into(),
+            channel,
+            body,
+            ..Event::review(Instant(1))
+        };
+        let mut totals = Totals::default();
+        totals.channels[Channel::Pos as usize].orders = orders;
+        let event = super::event(&event, "USD", &mut Numbers::default());
+        let told = first_pos(&event, &totals);
+        told.into_iter()
+            .next()
+            .map(|(name, value)| format!("{name}={value}"))
+    }
+
+    #[test]
+    fn a_sale_at_a_till_says_whether_it_is_the_first_there() {
+        let sale = || Body::Sale(Sale::default());
+        let exchange = || Exchange {
+            of: SaleName::Sale(Default::default()),
+            back: Refund::default(),
+            bought: Sale::default(),
+        };
+        let (pos, online) = (Some(Channel::Pos), Some(Channel::Online));
+        let table = [
+            (
+                told(sale(), "sale.completed", pos, 1),
+                Some("first_pos=true"),
+            ),
+            (
+                told(sale(), "sale.completed", pos, 2),
+                Some("first_pos=false"),
+            ),
+            (told(sale(), "sale.completed", online, 1), None),
+            (
+                told(Body::Exchange(exchange()), "exchange.completed", pos, 1),
+                Some("first_pos=true"),
+            ),
+            (told(Body::Edit(exchange()), "order.edited", pos, 1), None),
+            (
+                told(Body::Checkout(Sale::default()), "checkout.started", pos, 0),
+                None,
+            ),
+        ];
+        for (index, (found, expected)) in table.into_iter().enumerate() {
+            assert_eq!(found.as_deref(), expected, "{index}");
+        }
     }
 }

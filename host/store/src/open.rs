@@ -81,12 +81,19 @@ impl Shared {
                 return Ok(nobody(who, token));
             };
             let held_customer = self.holds.customer(&id.0);
-            let Some(mut writer) = self.holds.free_or_wait(&[held_customer], writer) else {
+            let Some(writer) = self.holds.free_or_wait(&[held_customer], writer) else {
                 continue;
             };
             let given = given(&writer, &givers)?;
             let claimed = claimed(&writer, event)?;
             let waited = waited(&writer, event, claimed.as_ref())?;
+            // Whoever speaks of an exchange that comes back to life with this sale comes before, and is
+            // among those that waited, or after, and finds it.
+            let joined = waited.iter().map(|(_, event)| event);
+            let joined: Vec<u64> = joined.flat_map(|event| self.holds.sale(event)).collect();
+            let Some(mut writer) = self.holds.free_or_wait(&joined, writer) else {
+                continue;
+            };
             let read = match who.customer {
                 Whose::New(_) => None,
                 _ => Some(read_customer(
@@ -100,6 +107,7 @@ impl Shared {
                 )?),
             };
             keys.push(held_customer);
+            keys.extend(joined);
             let token = Token::take(&self.holds, keys, work);
             drop(writer);
             return finish(id, who, read, claimed, waited, given, token, &self.books);

@@ -21,8 +21,9 @@ const SAID: &str = "chain";
 pub(super) fn chain_of(sql: &Sql, event: &Event) -> Result<Option<String>, Trouble> {
     let mut event = event.clone();
     for _ in 0..LENGTH_MAX {
-        if let Some(said) = event.attributes.remove(SAID) {
-            return Ok(Some(said));
+        let of_sale = event.basket().and_then(|sale| sale.attributes.get(SAID));
+        if let Some(said) = event.attributes.get(SAID).or(of_sale) {
+            return Ok(Some(said.clone()));
         }
         let Some(name) = name_in(&event) else {
             return Ok(None);
