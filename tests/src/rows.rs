@@ -33,6 +33,35 @@ pub fn load() -> BTreeMap<String, Row> {
     file.rows
 }
 
+/// A bug that was seen elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bug {
+    pub what: String,
+    /// Where it was reported.
+    pub source: String,
+    /// As [`Row::shown_by`].
+    pub shown_by: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BugFile {
+    bugs: BTreeMap<String, Bug>,
+}
+
+/// Reads `tests/bugs.toml`: bugs that others have shipped, by their numbers.
+///
+/// # Panics
+/// If the file is not well-formed.
+pub fn load_bugs() -> BTreeMap<String, Bug> {
+    let path = root().join("tests/bugs.toml");
+    let text = fs::read_to_string(&path).expect("tests/bugs.toml is there");
+    let file: BugFile =
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    file.bugs
+}
+
 /// How many rows each group has, by the letters of their ids.
 pub fn groups(rows: &BTreeMap<String, Row>) -> BTreeMap<&str, usize> {
     let mut groups = BTreeMap::new();

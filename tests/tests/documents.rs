@@ -105,6 +105,23 @@ fn every_row_names_tests_that_exist() {
 }
 
 #[test]
+fn every_known_bug_names_tests_that_exist() {
+    let bugs = rows::load_bugs();
+    let problems = bugs.iter().flat_map(|(number, bug)| {
+        let is_number = number.parse::<u8>().is_ok_and(|it| it > 0);
+        let unnumbered = (!is_number).then(|| format!("{number:?} is no number"));
+        let unsaid = (bug.what.is_empty() || bug.source.is_empty() || bug.shown_by.is_empty())
+            .then(|| format!("{number}: it needs `what`, `source` and a test in `shown_by`"));
+        let wrong = bug.shown_by.iter();
+        let wrong =
+            wrong.filter_map(move |test| Some(format!("{number}: {}", rows::problem(test)?)));
+        unnumbered.into_iter().chain(unsaid).chain(wrong)
+    });
+    let problems: Vec<String> = problems.collect();
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
 fn every_story_shows_a_row() {
     let shown: BTreeSet<String> = rows::load()
         .into_values()

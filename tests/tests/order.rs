@@ -43,8 +43,9 @@ fn season_and_day() -> Vec<Value> {
     [generated.season, generated.day, by_staff()].concat()
 }
 
-/// What Sam bought, and what staff did to them in between.
+/// What Sam bought, exchanged and brought back, and what staff did to them in between.
 fn by_staff() -> Vec<Value> {
+    let sam = |index: usize| json!({"source": "till-1", "id": format!("sam-{index}")});
     #[rustfmt::skip]
     let acts = [
         ("sale.completed", "02-20", json!({"total": 30_000})),
@@ -62,6 +63,10 @@ fn by_staff() -> Vec<Value> {
         ("sale.completed", "05-02", json!({"total": 9_900})),
         ("tier.overridden", "05-06", json!({"tier": null, "reason": "no friend any more"})),
         ("points.adjusted", "05-08", json!({"points": -2_000, "reason": "a long story"})),
+        // What was bought on 5 March is exchanged, and comes back; the order of 2 April is edited.
+        ("exchange.completed", "03-08", json!({"sale": sam(5), "channel": "online", "currency": "USD", "returned": [{"line": 1, "quantity": 1}], "amount": 20_000, "lines": [{"sku": "COAT", "unit_price": 45_000}], "total": 45_000})),
+        ("order.edited", "04-03", json!({"sale": sam(8), "currency": "USD", "removed": [{"line": 1, "amount": 500}], "amount": 500, "added": [{"sku": "SCARF", "unit_price": 1_900}], "total": 1_900})),
+        ("return.completed", "04-20", json!({"sale": sam(15), "channel": "online", "currency": "USD", "amount": 45_000})),
     ];
     let told = acts
         .into_iter()

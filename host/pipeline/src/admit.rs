@@ -8,7 +8,9 @@ mod acts;
 mod addresses;
 mod canonical;
 mod data;
+mod exchange;
 mod identifiers;
+mod import;
 mod products;
 mod redemptions;
 mod returns;
@@ -27,7 +29,7 @@ use crate::calendar;
 use crate::catalogue::{self, Support};
 use crate::change::{CustomerId, Sameness};
 use crate::event::{
-    Body, Channel, Event, IdentifierKind, Instant, Personal, RedemptionAct, RedemptionStep,
+    Body, Channel, Event, IdentifierKind, Instant, Personal, RedemptionAct, RedemptionStep, Room,
     RulesChanged,
 };
 use crate::limits;
@@ -167,6 +169,7 @@ fn admit_told(
     | Body::Adjustment(_)
     | Body::Placement(_)
     | Body::Note(_)
+    | Body::Import(_)
     | Body::Redemption(RedemptionStep {
         act: RedemptionAct::Reserve(_),
         ..
@@ -181,22 +184,31 @@ fn admit_told(
         );
     }
     let new_customer = new_customer(&name.source, &name.id, secret);
+    let event = Event {
+        source: name.source,
+        id: name.id,
+        kind: name.kind,
+        at: name.at,
+        channel: common.channel,
+        location: common.location,
+        device: common.device,
+        staff: common.staff,
+        historical: common.historical,
+        identified_by: identified_by(&personal),
+        notes: common.notes,
+        body,
+        attributes: common.attributes,
+        room: Room::default(),
+    };
+    if event.speaks_of().is_some_and(|name| event.is_sale(name)) {
+        return invalid(
+            "its-own-sale",
+            "/data",
+            "an exchange names the sale of which something came back, and not itself",
+        );
+    }
     Ok(Admitted {
-        event: Arc::new(Event {
-            source: name.source,
-            id: name.id,
-            kind: name.kind,
-            at: name.at,
-            channel: common.channel,
-            location: common.location,
-            device: common.device,
-            staff: common.staff,
-            historical: common.historical,
-            identified_by: identified_by(&personal),
-            notes: common.notes,
-            body,
-            attributes: common.attributes,
-        }),
+        event: Arc::new(event),
         personal,
         sameness,
         received_at: now,
@@ -386,7 +398,7 @@ fn text<'a>(envelope: &'a Map<String, Value>, key: &str) -> Result<&'a str, Refu
 }
 
 fn check_place(name: &Envelope, body: &Body, common: &Common, shop: &Shop) -> Result<(), Refusal> {
-    let is_sale = matches!(body, Body::Sale(_) | Body::Checkout(_));
+    let is_sale = matches!(body, Body::Sale(_) | Body::Checkout(_) | Body::Exchange(_));
     let Some(id) = &common.location else {
         if is_sale && common.channel == Some(Channel::Pos) {
             return invalid(

@@ -51,6 +51,11 @@ impl LocalTime {
         }
     }
 
+    /// The day as a number such as 20240229.
+    pub fn number(&self) -> i32 {
+        self.year * 10_000 + i32::from(self.month) * 100 + i32::from(self.day)
+    }
+
     pub fn date(&self) -> Date {
         Date::new(self.year as i16, self.month as i8, self.day as i8)
             .expect("a local time is made from a real date")

@@ -40,16 +40,16 @@ kinds! {
         r#"{"channel":"pos","location":"soho","currency":"USD","customer":{"phone":"(212) 555-0100"},"lines":[{"sku":"JKT-M","quantity":1,"unit_price":12900}],"total":12900}"#;
     "sale.voided", Processed, "till", "A sale was taken back as if it had never been, whatever its awards say of returns.",
         r#"{"sale":{"source":"till-1","id":"1001"}}"#;
-    "order.edited", NotYet, "web store", "Lines of an order were changed after the sale.",
-        r#"{"order":{"system":"web","id":"1001"},"lines":[],"total":0}"#;
+    "order.edited", Processed, "web store", "Lines were taken out of an order after the sale, or added to it. It is the same sale with other lines.",
+        r#"{"order":{"system":"web","id":"1001"},"currency":"USD","removed":[{"line":1,"quantity":1}],"amount":12900,"added":[{"sku":"COAT-M","quantity":1,"unit_price":18900}],"total":18900}"#;
     "payment.settled", Processed, "payment provider", "A pending payment arrived: what its sale earned is final.",
         r#"{"order":{"system":"web","id":"1001"}}"#;
     "payment.failed", Processed, "payment provider", "A pending payment failed: what its sale earned is taken back, if that is not final yet.",
         r#"{"order":{"system":"web","id":"1001"}}"#;
     "return.completed", Processed, "till, web store", "Goods came back, or money was given back. What the sale earned for them is taken back.",
         r#"{"sale":{"source":"till-1","id":"1001"},"channel":"pos","location":"soho","currency":"USD","amount":12900,"lines":[{"line":1,"quantity":1,"amount":12900}]}"#;
-    "exchange.completed", NotYet, "till", "Goods were exchanged for others.",
-        r#"{"sale":{"source":"till-1","id":"1001"},"currency":"USD","returned":[],"lines":[]}"#;
+    "exchange.completed", Processed, "till, web store", "Goods were exchanged for others: what the sale earned for the old ones is taken back, and the new ones earn. They can come back, too.",
+        r#"{"sale":{"source":"till-1","id":"1001"},"channel":"pos","location":"soho","currency":"USD","returned":[{"line":1,"quantity":1}],"amount":12900,"lines":[{"sku":"COAT-M","quantity":1,"unit_price":18900}],"total":18900}"#;
     "order.fulfilled", Processed, "web store, warehouse", "An order, or a part of it, was packed and sent off.",
         r#"{"customer":{"email":"ana@example.com"},"channel":"online","order":{"system":"web","id":"1001"}}"#;
     "order.delivered", Processed, "web store, carrier", "An order, or a part of it, arrived at the customer's.",
@@ -98,8 +98,8 @@ kinds! {
         r#"{"customer":{"email":"bo@example.com"},"code":"ANA-10"}"#;
     "points.adjusted", Processed, "staff", "Staff gave or took points, with a reason.",
         r#"{"customer":{"email":"ana@example.com"},"points":50,"actor":"staff-7","reason":"goodwill"}"#;
-    "points.imported", NotYet, "migration", "A balance came over from another programme.",
-        r#"{"customer":{"email":"ana@example.com"},"points":350}"#;
+    "points.imported", Processed, "migration", "A balance came over from another programme, with the ends that its parts had, or a tier since when it was held. It was not earned here, and sends nothing.",
+        r#"{"customer":{"email":"ana@example.com"},"lots":[{"points":300,"expires_at":"2024-12-31T23:59:59-05:00"},{"points":50}],"tier":{"key":"silver","since":"2023-06-01T00:00:00-04:00","keep_until":"2024-12-31T23:59:59-05:00"},"reason":"from the old programme","actor":"staff-7"}"#;
     "points.expired", HostOnly, "host", "Points were not used in time.",
         r#"{"customer":{"email":"ana@example.com"},"points":50}"#;
     "tier.overridden", Processed, "staff", "Staff placed the customer in a tier, which no rule changes until then; null gives it back to the rules.",

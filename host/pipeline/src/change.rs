@@ -6,6 +6,7 @@ use crate::event::{
     Channel, Event, EventName, Identifier, Instant, OrderName, Personal, Points, Position, SaleName,
 };
 use crate::fold::{Fold, Moved, Reservation};
+use crate::limited::Giver;
 use crate::outcome::{DiscountView, Outcome};
 use crate::rules::{
     AwardKind, Call, Coverage, Failure, FollowUpAnswer, OnReturn, PointAnswer, Purpose, Role,
@@ -42,6 +43,8 @@ pub struct Change {
     /// False for a review that changed nothing that anybody can see: the fold moves, the journal
     /// does not.
     pub in_journal: bool,
+    /// What givers with a limit have given with this event.
+    pub given: Vec<(Giver, Points)>,
     /// What somebody should look at: suggestions to merge, events that came too late.
     pub review_items: Vec<ReviewItem>,
 }
@@ -604,4 +607,6 @@ pub enum ReviewItem {
     /// A code was used at a till that was not connected, and by the time that it told us its points
     /// were spent: the balance is below zero by so many.
     RedeemedTooMuch { redemption: String, points: Points },
+    /// A sale looks like another one: the same customer, amount and place, at nearly the same time.
+    LooksTwice { sale: EventName },
 }

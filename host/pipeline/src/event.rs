@@ -3,6 +3,8 @@
 //! What an event says about a person (identifiers, names, notes) is split off at admission into
 //! [`Personal`] and lives in one room of the store; nothing in this file may hold it.
 
+use crate::calendar;
+use crate::fold::Basket;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,6 +50,25 @@ pub struct Event {
     pub body: Body,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+    /// What those left who give it, when it arrived.
+    #[serde(default, skip_serializing_if = "Room::is_everything")]
+    pub room: Room,
+}
+
+/// Points that the limits of a till and of whoever serves there leave; `None` where there is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Room {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<Points>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staff: Option<Points>,
+}
+
+impl Room {
+    pub fn is_everything(&self) -> bool {
+        *self == Room::default()
+    }
 }
 
 impl Event {
@@ -67,6 +88,22 @@ impl Event {
             notes: Vec::new(),
             body: Body::Review,
             attributes: BTreeMap::new(),
+            room: Room::default(),
+        }
+    }
+
+    /// What plugins are given when nobody has paid for a basket in time. As a review it has no name.
+    pub fn basket_left(at: Instant, basket: &Basket) -> Event {
+        let data = serde_json::json!({
+            "basket": {"source": basket.source, "id": basket.id},
+            "since": calendar::text(basket.at), "total": basket.total,
+        });
+        Event {
+            kind: "checkout.abandoned".into(),
+            channel: basket.channel,
+            location: basket.location.clone(),
+            body: Body::Other(data.to_string()),
+            ..Event::review(at)
         }
     }
 }
@@ -109,9 +146,13 @@ pub enum Body {
     Tag(TagChange),
     Adjustment(Adjustment),
     Placement(StaffPlacement),
+    Import(Import),
     Note(NoteChange),
     Visit(Visit),
     Return(Return),
+    Exchange(Exchange),
+    /// An order is not what it was: lines for other lines.
+    Edit(Exchange),
     Payment(Payment),
     Redemption(RedemptionStep),
     /// Something was due; each plugin is told why it is asked.
@@ -159,6 +200,16 @@ pub struct Sale {
     pub fields: BTreeMap<String, Edit<String>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+}
+
+impl Sale {
+    /// Lines that an edit adds stand after those that there are.
+    pub fn add(&mut self, more: &Sale) {
+        self.lines.extend(more.lines.iter().cloned());
+        self.shipping += more.shipping;
+        self.tip += more.tip;
+        self.total += more.total;
+    }
 }
 
 /// An order's own name in the system that took it: a business key, unique for ever.
@@ -269,6 +320,17 @@ pub struct ReturnedLine {
     pub quantity: i64,
     /// What was given back for it, at least 0.
     pub amount: Money,
+}
+
+/// Goods of a sale for other goods; or lines of an order that is not what it was for other lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    pub of: SaleName,
+    /// What came back, and what it counted for.
+    pub back: Refund,
+    /// What there is instead. Of an exchange this is a sale like any other: it can come back, too. What
+    /// an edit adds are more lines of its order, numbered after those that the order had.
+    pub bought: Sale,
 }
 
 /// The payment of a sale that was pending arrived, or failed.
@@ -454,6 +516,34 @@ pub struct StaffPlacement {
     pub reason: String,
 }
 
+/// What came over from another programme. Nothing of it was earned here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lots: Vec<ImportedLot>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<ImportedTier>,
+    /// Where it came from.
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedLot {
+    /// Above zero.
+    pub points: Points,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Instant>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedTier {
+    pub tier: String,
+    pub since: Instant,
+    /// Until when rules may only raise it; without it, until staff says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_until: Option<Instant>,
+}
+
 /// Staff wrote about the customer. The text is in [`Personal::note`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoteChange {
@@ -532,14 +622,29 @@ impl Event {
     pub fn sale(&self) -> Option<&Sale> {
         match &self.body {
             Body::Sale(sale) => Some(sale),
+            Body::Exchange(it) => Some(&it.bought),
             _ => None,
         }
     }
 
-    /// A sale, or a basket that may become one.
+    /// A sale, a basket that may become one, or what was added to one.
     pub fn basket(&self) -> Option<&Sale> {
         match &self.body {
-            Body::Sale(sale) | Body::Checkout(sale) => Some(sale),
+            Body::Checkout(sale) => Some(sale),
+            Body::Edit(it) => Some(&it.bought),
+            _ => self.sale(),
+        }
+    }
+
+    /// What comes back with it by its lines, and the field of its `data` that says so.
+    pub fn brings_back(&self) -> Option<(&'static str, &Refund)> {
+        match &self.body {
+            Body::Return(Return {
+                back: Back::Goods(refund),
+                ..
+            }) => Some(("lines", refund)),
+            Body::Exchange(it) => Some(("returned", &it.back)),
+            Body::Edit(it) => Some(("removed", &it.back)),
             _ => None,
         }
     }
@@ -548,9 +653,8 @@ impl Event {
     /// that a customer showed.
     pub fn business_key(&self) -> Option<&OrderName> {
         match &self.body {
-            Body::Sale(sale) => sale.order.as_ref(),
             Body::Profile(change) => change.token.as_ref(),
-            _ => None,
+            _ => self.sale()?.order.as_ref(),
         }
     }
 
@@ -606,7 +710,16 @@ impl Event {
     pub fn speaks_of(&self) -> Option<&SaleName> {
         match &self.body {
             Body::Return(it) => Some(&it.of),
+            Body::Exchange(it) | Body::Edit(it) => Some(&it.of),
             Body::Payment(it) => Some(&it.of),
+            _ => None,
+        }
+    }
+
+    /// The sale to which it adds lines.
+    pub fn edits(&self) -> Option<&SaleName> {
+        match &self.body {
+            Body::Edit(it) => Some(&it.of),
             _ => None,
         }
     }

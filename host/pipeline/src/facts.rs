@@ -5,9 +5,10 @@
 
 use crate::calendar::LocalTime;
 use crate::event::{
-    Body, Channel, Edit, Event, IdentifierKind, Instant, Line, Points, ProfileChange, Sale,
+    Body, Channel, Edit, Event, Exchange, IdentifierKind, Instant, Line, Points, ProfileChange,
+    Sale,
 };
-use crate::fold::{DAY_MS, Fold, Group, Largest, Moved, window_ms};
+use crate::fold::{Basket, DAY_MS, Fold, Group, Largest, Moved, window_ms};
 use crate::limits;
 use crate::line::Context;
 use crate::offers;
@@ -79,7 +80,8 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         walk.fold.known.insert(field);
     }
     match &event.body {
-        Body::Sale(sale) => {
+        Body::Sale(sale) | Body::Exchange(Exchange { bought: sale, .. }) => {
+            walk.fold.basket = None;
             count_sale(&mut walk.fold, &event, sale, &mut step.moved);
             offers::mark_used(&mut walk.fold, sale, now);
             set_fields(&mut walk.fold, &sale.fields);
@@ -100,12 +102,15 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
                 .insert(consent.purpose.clone(), consent.clone());
         }
         Body::Tag(change) => set_tag(walk, step, &change.tag, change.added, change.until),
-        Body::Checkout(_)
-        | Body::Adjustment(_)
+        Body::Checkout(sale) => open_basket(walk, &event, sale),
+        Body::Other(_) if event.kind == "checkout.abandoned" => walk.fold.basket = None,
+        Body::Adjustment(_)
         | Body::Placement(_)
+        | Body::Import(_)
         | Body::Note(_)
         | Body::Visit(_)
         | Body::Return(_)
+        | Body::Edit(_)
         | Body::Payment(_)
         | Body::Redemption(_)
         | Body::Review
@@ -113,7 +118,10 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         | Body::Other(_) => {}
     }
     if let Some(returning) = step.returning.take() {
-        count_return(walk, &event, &returning, &mut step.moved);
+        match &event.body {
+            Body::Edit(edit) => count_edit(walk, edit, &returning, &mut step.moved),
+            _ => count_return(walk, &event, &returning, &mut step.moved),
+        }
         step.returning = Some(returning);
     }
     if matches!(
@@ -132,7 +140,7 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
 pub fn count_earned(walk: &mut Walk, step: &mut Step, earned: Points) {
     step.moved.earned = earned;
     let totals = &mut walk.fold.totals;
-    for tally in tallies(totals, step.event.channel) {
+    for tally in tallies(totals, step.moved.channel) {
         tally.earned += earned;
     }
 }
@@ -150,9 +158,27 @@ pub fn keep(walk: &mut Walk, step: &mut Step) {
     }
 }
 
+/// Somebody may leave it: the shop says after how long that is so.
+fn open_basket(walk: &mut Walk, event: &Event, sale: &Sale) {
+    let minutes = walk.with.shop.file.policies.abandoned_after_minutes;
+    if minutes == 0 || event.historical {
+        return;
+    }
+    walk.fold.basket = Some(Basket {
+        source: event.source.clone(),
+        id: event.id.clone(),
+        at: event.at,
+        left_at: Instant(event.at.0 + i64::from(minutes) * MINUTE_MS),
+        channel: event.channel,
+        location: event.location.clone(),
+        total: sale.total,
+    });
+}
+
+const MINUTE_MS: i64 = 60_000;
+
 fn count_sale(fold: &mut Fold, event: &Event, sale: &Sale, moved: &mut Moved) {
-    moved.orders = 1;
-    moved.spend = sale.total;
+    (moved.orders, moved.spend) = (1, sale.total);
     fold.totals.previous_sale_at = fold.totals.lifetime.last_at;
     for tally in tallies(&mut fold.totals, event.channel) {
         add(tally, moved);
@@ -167,12 +193,12 @@ fn count_sale(fold: &mut Fold, event: &Event, sale: &Sale, moved: &mut Moved) {
 
 /// A return counts when it happens, whenever its sale was.
 fn count_return(walk: &mut Walk, event: &Event, returning: &Returning, moved: &mut Moved) {
-    moved.returns = 1;
-    moved.returned = returning.amount();
+    (moved.returns, moved.returned) = (1, returning.amount());
     let fold = &mut walk.fold;
     let totals = &mut fold.totals;
     for tally in tallies(totals, event.channel) {
-        add(tally, moved);
+        tally.returns += 1;
+        tally.returned += returning.amount();
     }
     if returning.is_whole {
         let sale = &walk.sold[returning.sale()].event;
@@ -188,6 +214,44 @@ fn count_return(walk: &mut Walk, event: &Event, returning: &Returning, moved: &m
             }
         }
     }
+}
+
+/// An edit is no order and no return: its sale cost more, or less. It counts when it happens, in the
+/// channel of the sale.
+fn count_edit(walk: &mut Walk, edit: &Exchange, returning: &Returning, moved: &mut Moved) {
+    let sale = walk.sold[returning.sale()].event.clone();
+    let dearer = edit.bought.total - returning.amount();
+    (moved.channel, moved.spend) = (sale.channel, dearer);
+    let fold = &mut walk.fold;
+    for tally in tallies(&mut fold.totals, sale.channel) {
+        tally.spend += dearer;
+    }
+    let hash = name_hash(&sale);
+    if let Some(place) = fold.largest.iter().position(|it| it.hash == hash) {
+        let total = fold.largest.remove(place).total + dearer;
+        put_largest(fold, &sale, total);
+    }
+    for (scope, group) in &mut fold.facts {
+        for (key, removed) in keys_returned(scope, &sale, returning) {
+            if let Some(tally) = group.tallies.get_mut(key) {
+                tally.spend -= removed;
+            }
+        }
+        for (key, added) in keys_of(scope, &sale, &edit.bought) {
+            let has_it = |line: &Line| keys_of_line(scope, line).contains(&key);
+            match group.tallies.get_mut(key) {
+                Some(tally) if !is_of_lines(scope) || returning.sale_had(has_it) => {
+                    tally.spend += added;
+                }
+                _ => count_key(group, key, added, moved.at),
+            }
+        }
+    }
+}
+
+/// Whether the keys of a scope are those of lines, and not of the sale as a whole.
+fn is_of_lines(scope: &str) -> bool {
+    !matches!(scope, "location" | "staff")
 }
 
 /// The keys of one scope of which a return brings something back, each once, with the money.

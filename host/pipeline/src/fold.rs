@@ -86,6 +86,8 @@ pub struct Fold {
     pub reservations: BTreeMap<String, Reservation>,
     /// When the customer had each reward of which they may not have any number, the newest last.
     pub redeemed: BTreeMap<String, Vec<Instant>>,
+    /// The basket that was open last, until it is a sale or was left.
+    pub basket: Option<Basket>,
     /// The largest totals of sales, the largest first, for as long as they were not returned.
     pub largest: Vec<Largest>,
     /// What rules awarded on the last days of the calendar, each written as a number such as 20240229,
@@ -148,6 +150,20 @@ pub struct Reservation {
     pub asked_by: String,
 }
 
+/// A basket that is open and not paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basket {
+    /// The event that opened it, or changed it last.
+    pub source: String,
+    pub id: String,
+    pub at: Instant,
+    /// It was left if it is no sale by then.
+    pub left_at: Instant,
+    pub channel: Option<Channel>,
+    pub location: Option<String>,
+    pub total: Money,
+}
+
 /// One of a customer's largest sales.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Largest {
@@ -162,6 +178,8 @@ pub struct Placed {
     pub until: Option<Instant>,
     pub actor: String,
     pub reason: String,
+    /// Rules may raise it: it came over from another programme.
+    pub may_rise: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,6 +228,13 @@ impl Fold {
 
     /// The next instant at which something is due by itself.
     pub fn next_due(&self) -> Option<Instant> {
+        let left_at = self.basket.iter().map(|basket| basket.left_at);
+        self.next_review().into_iter().chain(left_at).min()
+    }
+
+    /// The same, but for a basket that is left: that is an event of its own, and not why rules are asked
+    /// again.
+    pub fn next_review(&self) -> Option<Instant> {
         let reviews = self.reviews.values().copied();
         let memberships = self.memberships.values().filter_map(|member| member.until);
         let keep = self

@@ -155,7 +155,7 @@ fn may_create(event: &Admitted, shop: &Shop) -> bool {
         return false;
     }
     match event.event.body {
-        Body::Profile(_) => true,
+        Body::Profile(_) | Body::Import(_) => true,
         _ => event.wants_account || shop.file.policies.unknown_customer == UnknownCustomer::Create,
     }
 }

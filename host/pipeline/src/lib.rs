@@ -17,6 +17,7 @@ pub mod fold;
 pub mod follow_ups;
 pub mod identity;
 pub mod ledger;
+pub mod limited;
 pub mod limits;
 pub mod line;
 pub mod offers;

@@ -6,16 +6,17 @@
 
 use crate::admit::{Admitted, Arrival, Secret, admit};
 use crate::change::Change;
-use crate::event::{EventName, Instant, RedemptionName};
+use crate::event::{Body, EventName, Instant, RedemptionName, SaleName};
 use crate::fold::Fold;
 use crate::identity::{Who, Whose, identify};
+use crate::limited::{self, Giver, GiverKind};
 use crate::outcome::{Outcome, Status};
 use crate::refusal::{Refusal, invalid};
 use crate::rules::Rules;
 use crate::shop::Shop;
 use crate::store::{Ask, Case, Committed, Durable, Known, Opened, Seen, SeenBy, Store, StoreError};
 use crate::walk::Walk;
-use crate::{facts, follow_ups, points, redemption, returns, segments, tiers};
+use crate::{facts, follow_ups, points, redemption, segments, tiers};
 use tracing::debug_span;
 
 /// What one event is decided with.
@@ -176,6 +177,7 @@ fn check_act(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> 
             );
         }
     };
+    check_room(event, case, shop)?;
     let taken = event.event.points_taken();
     if taken > customer.balance.max(0) && !shop.file.policies.adjust_below_zero {
         return invalid(
@@ -210,6 +212,32 @@ fn check_redemption(event: &Admitted, case: &Case) -> Result<(), Refusal> {
     }
 }
 
+/// What staff gives by hand counts as what they give by sales, and is not given by halves.
+fn check_room(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> {
+    let Body::Adjustment(adjustment) = &event.event.body else {
+        return Ok(());
+    };
+    let room = limited::room(&case.given, shop);
+    let limits = [
+        (GiverKind::Device, room.device),
+        (GiverKind::Staff, room.staff),
+    ];
+    for (kind, left) in limits {
+        if let Some(left) = left.filter(|left| *left < adjustment.points) {
+            return invalid(
+                "over-the-limit",
+                "/data/points",
+                format!(
+                    "{} points are left of caps.{} in merchant.toml today",
+                    left,
+                    kind.cap()
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
 /// What comes back must have been sold.
 fn check_return(event: &Admitted, case: &Case) -> Result<(), Refusal> {
     let (Some(name), Some(customer)) = (event.event.speaks_of(), &case.customer) else {
@@ -217,18 +245,29 @@ fn check_return(event: &Admitted, case: &Case) -> Result<(), Refusal> {
     };
     let before = customer.sold.iter().map(|sold| &sold.event);
     let later = customer.later.iter().map(|later| &later.event);
-    let sale = before.chain(later).find(|sale| sale.is_sale(name));
-    let Some(sale) = sale.and_then(|sale| sale.sale()) else {
+    let sold = before.chain(later).find(|sale| sale.is_sale(name));
+    let Some((sold, sale)) = sold.and_then(|sold| Some((sold, sold.sale()?))) else {
         return Ok(());
     };
-    match returns::unknown_line(&event.event, sale) {
+    let is_sale = |name: &SaleName| sold.is_sale(name);
+    // What edits have added are lines of the sale as well.
+    let edits = customer.sold.iter().flat_map(|sold| &sold.returns);
+    let edits = edits.chain(customer.later.iter().map(|later| &later.event));
+    let added = edits.filter(|edit| edit.edits().is_some_and(|of| is_sale(of)));
+    let added = added.filter_map(|edit| Some(edit.basket()?.lines.len()));
+    let lines = sale.lines.len() + added.sum::<usize>();
+    let Some((field, refund)) = event.event.brings_back() else {
+        return Ok(());
+    };
+    let mut numbers = refund.lines.iter().map(|line| line.line as usize);
+    match numbers.position(|number| !(1..=lines).contains(&number)) {
         None => Ok(()),
-        Some((index, number)) => invalid(
+        Some(index) => invalid(
             "unknown-line",
-            format!("/data/lines/{index}/line"),
+            format!("/data/{field}/{index}/line"),
             format!(
-                "the sale has {} lines; {number} is none of them",
-                sale.lines.len()
+                "the sale has {lines} lines; {} is none of them",
+                refund.lines[index].line
             ),
         ),
     }
@@ -252,6 +291,22 @@ impl Ask for Line<'_> {
         in_place
             && again_from.is_none_or(|from| fold.precedes(from))
             && facts::are_complete(fold, self.with.rules)
+    }
+
+    fn givers(&self) -> Vec<Giver> {
+        match self.event.due {
+            true => Vec::new(),
+            false => limited::givers(&self.event.event, self.with.shop),
+        }
+    }
+
+    fn looks_twice_within(&self) -> Option<i64> {
+        let seconds = self.with.shop.file.policies.looks_twice_seconds;
+        let is_looked_at = match &self.event.event.body {
+            Body::Sale(sale) => sale.total > 0 && !self.event.event.historical,
+            _ => false,
+        };
+        (is_looked_at && seconds > 0).then(|| i64::from(seconds) * 1_000)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Points: what does this event earn?
 
 use crate::change::{Decider, LotKey, LotKind, TakingKind};
-use crate::event::{Adjustment, Body, Event, Instant, Points};
+use crate::event::{Adjustment, Body, Event, Instant, Points, Room};
 use crate::facts;
 use crate::ledger::Taking;
+use crate::limited::GiverKind;
 use crate::limits;
 use crate::purse::TakingKey;
 use crate::redemption;
@@ -53,14 +54,16 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
     if walk.with.shop.file.policies.awards == Combine::Best {
         keep_best(&mut awards, plugins, step);
     }
-    cap(&mut awards, walk, step);
+    let lost: Points = taken_back.iter().map(|(_, points)| points).sum();
+    // What an exchange takes back makes room for what it gives.
+    let room = step.event.basket().map_or(0, |_| lost);
+    cap(&mut awards, room, walk, step);
     let gone = walk.earned_by_the_gone(step);
     let awarded = awards.iter().map(|award| (&award.key, award.amount));
     let earned: Vec<_> = awarded
         .chain(gone.iter().map(|(key, amount)| (key, *amount)))
         .collect();
     let given: Points = earned.iter().map(|(_, amount)| amount).sum();
-    let lost: Points = taken_back.iter().map(|(_, points)| points).sum();
     step.so_far.awards = taken_back
         .iter()
         .map(|(key, points)| (key, -points))
@@ -75,8 +78,21 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
         step.awards = awards;
     }
     let event = step.event.clone();
-    if let Body::Adjustment(adjustment) = &event.body {
-        adjust(walk, step, &event, adjustment);
+    match &event.body {
+        Body::Adjustment(adjustment) => adjust(walk, step, &event, adjustment),
+        Body::Import(import) => {
+            for (ordinal, lot) in (0..).zip(&import.lots) {
+                give_by_hand(
+                    walk,
+                    step,
+                    &import.reason,
+                    lot.points,
+                    lot.expires_at,
+                    ordinal,
+                );
+            }
+        }
+        _ => {}
     }
     redemption::give_back(walk, step);
 }
@@ -84,7 +100,6 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
 /// What staff gave is a lot like any other, and what staff took is taken from the lots; neither
 /// was earned, so no tier that counts what was earned is moved by it.
 fn adjust(walk: &mut Walk, step: &mut Step, event: &Event, adjustment: &Adjustment) {
-    let by = Decider::Staff(event.actor());
     if adjustment.points < 0 {
         let taking = Taking {
             key: TakingKey {
@@ -96,26 +111,40 @@ fn adjust(walk: &mut Walk, step: &mut Step, event: &Event, adjustment: &Adjustme
             points: -adjustment.points,
             debt: 0,
             reason: adjustment.reason.clone(),
-            by,
+            by: Decider::Staff(event.actor()),
         };
         walk.take(step, taking);
         step.so_far.balance_after = walk.fold.balance;
         return;
     }
+    walk.gave(step, adjustment.points);
+    let (reason, ends) = (&adjustment.reason, adjustment.expires_at);
+    give_by_hand(walk, step, reason, adjustment.points, ends, 0);
+}
+
+/// A lot that no rule decided. Nobody takes it back with a sale.
+fn give_by_hand(
+    walk: &mut Walk,
+    step: &mut Step,
+    reason: &str,
+    amount: Points,
+    expires_at: Option<Instant>,
+    ordinal: u32,
+) {
     let award = Award {
-        by,
+        by: Decider::Staff(step.event.actor()),
         key: LotKey {
-            origin: event.position(),
+            origin: step.event.position(),
             plugin: String::new(),
             kind: LotKind::Adjustment,
-            reason: adjustment.reason.clone(),
+            reason: reason.to_owned(),
             covers: Coverage::Whole,
             available_from: None,
-            expires_at: adjustment.expires_at,
+            expires_at,
             on_return: OnReturn::Keep,
-            ordinal: 0,
+            ordinal,
         },
-        amount: adjustment.points,
+        amount,
         shares: Vec::new(),
     };
     walk.give(step, &award.key, award.amount);
@@ -131,10 +160,11 @@ fn earn(
     lost: Points,
 ) {
     let event = step.event.clone();
-    if let Some(sale) = event.sale() {
-        walk.hold_back(&event, sale, given);
-    }
-    count_for_the_day(walk, step, given);
+    walk.hold_back(step, given);
+    let room = event.basket().map_or(0, |_| lost);
+    let more = (given - room).max(0);
+    count_for_the_day(walk, step, more);
+    walk.gave(step, more);
     for (key, amount) in earned {
         walk.give(step, key, *amount);
     }
@@ -158,7 +188,7 @@ fn earn(
     }
     let net = given - lost;
     walk.fold.earned += net;
-    if let Some(channel) = event.channel {
+    if let Some(channel) = step.moved.channel {
         walk.fold.earned_by_channel[channel as usize] += net;
     }
     facts::count_earned(walk, step, net);
@@ -427,16 +457,23 @@ fn keep_best(awards: &mut Vec<Award>, plugins: &[Plugin], step: &mut Step) {
     awards.retain(|award| index(award) == Some(best));
 }
 
-/// What no formula gets past: so many points for one event, and for one customer within a day.
-fn cap(awards: &mut Vec<Award>, walk: &Walk, step: &mut Step) {
+/// What no formula gets past: so many points for one event, for one customer within a day, and from one
+/// till and one person of the shop; and as many more as the event takes back.
+fn cap(awards: &mut Vec<Award>, room: Points, walk: &Walk, step: &mut Step) {
     let caps = &walk.with.shop.file.caps;
     if let Some(most) = caps.points_per_event {
-        cap_to(most, "points_per_event", awards, step);
+        cap_to(most + room, "points_per_event", awards, step);
     }
     if let Some(most) = caps.points_per_day {
-        let today = walk.fold.earned_on.get(&day_of(step));
+        let today = walk.fold.earned_on.get(&step.local.number());
         let left = most - today.copied().unwrap_or(0);
-        cap_to(left.max(0), "points_per_day", awards, step);
+        cap_to(left.max(0) + room, "points_per_day", awards, step);
+    }
+    let Room { device, staff } = step.event.room;
+    for (kind, left) in [(GiverKind::Device, device), (GiverKind::Staff, staff)] {
+        if let Some(left) = left {
+            cap_to(left + room, kind.cap(), awards, step);
+        }
     }
 }
 
@@ -459,12 +496,6 @@ fn cap_to(most: Points, name: &str, awards: &mut Vec<Award>, step: &mut Step) {
     awards.retain(|award| award.amount != 0);
 }
 
-/// The day of the calendar where the event happened.
-fn day_of(step: &Step) -> i32 {
-    let local = &step.local;
-    local.year * 10_000 + i32::from(local.month) * 100 + i32::from(local.day)
-}
-
 /// Days that are remembered: two tills in different time zones may be a day apart.
 const DAYS_REMEMBERED: usize = 3;
 
@@ -473,7 +504,7 @@ fn count_for_the_day(walk: &mut Walk, step: &Step, given: Points) {
         return;
     }
     let days = &mut walk.fold.earned_on;
-    *days.entry(day_of(step)).or_default() += given;
+    *days.entry(step.local.number()).or_default() += given;
     while days.len() > DAYS_REMEMBERED {
         days.pop_first();
     }

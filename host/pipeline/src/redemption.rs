@@ -64,10 +64,10 @@ pub fn normal_code(text: &str) -> Option<String> {
     is_code.then_some(code)
 }
 
-/// Points that were given with a sale of this walk.
+/// Points that were given with a sale of this walk of which nobody has spoken yet.
 pub struct Given {
-    sale: SaleName,
-    redeemed: Redeemed,
+    pub sale: SaleName,
+    pub redeemed: Redeemed,
 }
 
 /// What the event does about redemptions, before rules are asked what it earns.
@@ -353,15 +353,14 @@ fn confirm(walk: &mut Walk, step: &mut Step, id: String, sale: Option<SaleName>)
     let drawn = walk.take(step, taking);
     step.so_far.balance_after = walk.fold.balance;
     if let Some(sale) = &sale {
-        walk.given.push(Given {
-            sale: sale.clone(),
-            redeemed: Redeemed {
-                id: id.clone(),
-                reward: held.reward.clone(),
-                points: held.points,
-                drawn,
-            },
-        });
+        let redeemed = Redeemed {
+            id: id.clone(),
+            given_at: step.event.position(),
+            reward: held.reward.clone(),
+            points: held.points,
+            drawn,
+        };
+        walk.give_for(sale.clone(), redeemed);
     }
     step.redemptions.push(RedemptionRow {
         sale,
@@ -417,20 +416,12 @@ pub fn give_back(walk: &mut Walk, step: &mut Step) {
         return;
     };
     let sold = &walk.sold[returning.sale()];
-    let in_walk = walk.given.iter();
-    let in_walk = in_walk.filter(|given| sold.event.is_sale(&given.sale));
-    let mut of_sale: Vec<(Redeemed, Points, Points)> = sold
-        .redeemed
-        .iter()
-        .chain(in_walk.map(|given| &given.redeemed))
-        .map(|redeemed| {
-            let (before, after) = returning.share_of(sold, redeemed.points);
-            (redeemed.clone(), before, after)
-        })
+    let gives_back = returning.gives_back.iter();
+    let gives_back: Vec<(Redeemed, Points, Points)> = gives_back
+        .map(|(at, from, to)| (sold.redeemed[*at].of.clone(), *from, *to))
         .collect();
-    of_sale.sort_by(|(one, ..), (other, ..)| one.id.cmp(&other.id));
     let mut alike: BTreeMap<(String, Option<Instant>), u32> = BTreeMap::new();
-    for (redeemed, from, to) in of_sale {
+    for (redeemed, from, to) in gives_back {
         let reward = redeemed.reward.as_deref().unwrap_or("redeemed");
         let reason = format!("{reward}, came back");
         let mut ended = 0;
@@ -521,6 +512,7 @@ mod tests {
         let ends = |at| Some(Instant(at));
         let redeemed = Redeemed {
             id: "red_1".into(),
+            given_at: Default::default(),
             reward: None,
             points: 12,
             drawn: vec![(ends(50), 5), (ends(60), 4), (None, 2)],

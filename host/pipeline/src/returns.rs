@@ -4,28 +4,38 @@
 //! what rules would say today. What came back is added up over all returns of a sale, and the awards
 //! lose the difference, so that many small returns lose no more and no less than a large one, and the
 //! last one takes the rest.
+//!
+//! What an edit adds to an order belongs to the sale from then on: its lines are numbered after the others,
+//! and what it earned is lost with them.
 
 use crate::calendar::LocalTime;
 use crate::change::{Decider, LotKey, TakingKind};
-use crate::event::{Back, Body, Event, Line, Money, Points, ReturnedLine, Sale, SaleName};
+use crate::event::{Back, Body, Event, Line, Money, Points, Position, Sale, SaleName};
 use crate::ledger::Taking;
 use crate::purse::{LotId, TakingKey};
-use crate::rules::{OnReturn, OriginalSale, PastAward, Returned};
+use crate::rules::{Coverage, OriginalSale, PastAward, Returned};
 use crate::shop::OfReturns;
-use crate::store::{Redeemed, SoldRows};
+use crate::store::{Redeemed, SoldLot, SoldRows};
 use crate::walk::{Step, Walk};
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+mod came_back;
+
+pub use came_back::CameBack;
+use came_back::difference;
 
 /// A sale, with what came of it until the step that speaks of it.
 pub struct Sold {
     pub event: Arc<Event>,
     /// `None` for the event of this change.
     pub journal: Option<i64>,
+    /// All that was ever sold with it: what edits have added stands after its own lines.
+    sale: Sale,
     pub awards: Vec<SoldAward>,
     pub kept: Vec<(String, Vec<u8>)>,
-    /// Points that were given for a part of it before the walk.
-    pub redeemed: Vec<Redeemed>,
+    /// Points that were given for a part of it.
+    pub redeemed: Vec<GivenFor>,
     pub came_back: CameBack,
 }
 
@@ -37,23 +47,9 @@ pub struct SoldAward {
     pub shares: Vec<(u32, Points)>,
     /// What returns have taken, or were to take and left as a debt.
     pub reversed: Points,
-}
-
-/// What came back of one sale.
-#[derive(Clone, Debug, Default)]
-pub struct CameBack {
-    /// Thousandths by line.
-    quantities: BTreeMap<u32, i64>,
-    /// Money by line, for goods that the customer kept.
-    amounts: BTreeMap<u32, Money>,
-    /// Money for nothing in particular.
-    loose: Money,
-    /// Money for goods, all of it.
-    refunded: Money,
-    /// All money.
-    amount: Money,
-    /// As if nothing had been sold.
-    everything: bool,
+    /// What it has lost by right, expired points among it. It never becomes less: nothing that comes
+    /// later gives back what was taken.
+    pub lost: Points,
 }
 
 /// What a step takes back of a sale.
@@ -68,231 +64,217 @@ pub struct Returning {
     losses: Vec<(usize, Points)>,
     /// What each award had lost before, by right, debts among it.
     lost_before: Vec<Points>,
-    /// What had come back before.
-    before: CameBack,
+    /// Points that come back with the goods: of which redemption, from which of them to which.
+    pub gives_back: Vec<(usize, Points, Points)>,
     /// Nothing of the sale is left.
     pub is_whole: bool,
 }
 
+/// Points that were given for a part of a sale.
+pub struct GivenFor {
+    pub of: Redeemed,
+    /// How many of them have come back.
+    back: Points,
+}
+
 impl Sold {
     pub fn of(rows: SoldRows) -> Sold {
-        let mut came_back = CameBack::default();
-        let awards: Vec<SoldAward> = rows
-            .lots
-            .into_iter()
-            .map(|lot| SoldAward {
-                lot: LotId::Known(lot.id),
-                key: lot.key,
-                earned: lot.earned,
-                shares: lot.shares,
-                reversed: lot.reversed,
-            })
-            .collect();
-        let sale = rows.event.sale();
+        let (mut lots, mut redeemed) = (rows.lots, VecDeque::from(rows.redeemed));
+        let mut sold = Sold {
+            sale: rows.event.sale().cloned().unwrap_or_default(),
+            event: rows.event,
+            journal: Some(rows.journal),
+            awards: Vec::new(),
+            kept: rows.kept,
+            redeemed: Vec::new(),
+            came_back: CameBack::default(),
+        };
+        sold.award(&mut lots, &sold.event.position(), 0);
         for event in rows.returns {
             let back = match &event.body {
                 Body::Return(it) => it.back.clone(),
+                Body::Exchange(it) | Body::Edit(it) => Back::Goods(it.back.clone()),
                 // It took everything, or it came too late and took nothing.
                 Body::Payment(it)
-                    if !it.arrived && awards.iter().all(|award| award.reversed >= award.earned) =>
+                    if !it.arrived
+                        && sold
+                            .awards
+                            .iter()
+                            .all(|award| award.reversed >= award.earned) =>
                 {
                     Back::Everything
                 }
                 _ => continue,
             };
-            if let Some(sale) = sale {
-                came_back.add(&back, sale);
+            while let Some(given) = redeemed.pop_front_if(|it| it.given_at < event.position()) {
+                sold.give(given);
             }
+            let lines = sold.sale.lines.len() as u32;
+            sold.take(&back, &event);
+            sold.award(&mut lots, &event.position(), lines);
         }
+        for given in redeemed {
+            sold.give(given);
+        }
+        sold
+    }
+
+    /// Points are given for a part of it. What had come back before was not paid for with them.
+    pub fn give(&mut self, of: Redeemed) {
+        let back = self.came_back.share_of(&self.sale, of.points);
+        self.redeemed.push(GivenFor { of, back });
+    }
+
+    /// A sale of this walk of which nothing has come back yet.
+    pub fn fresh(event: Arc<Event>, journal: Option<i64>, kept: Vec<(String, Vec<u8>)>) -> Sold {
         Sold {
-            event: rows.event,
-            journal: Some(rows.journal),
-            awards,
-            kept: rows.kept,
-            redeemed: rows.redeemed,
-            came_back,
-        }
-    }
-}
-
-impl CameBack {
-    pub fn add(&mut self, back: &Back, sale: &Sale) {
-        let refund = match back {
-            Back::Everything => {
-                self.everything = true;
-                self.amount = self.amount.max(sale.total);
-                return;
-            }
-            Back::Goods(refund) => refund,
-        };
-        self.amount += refund.amount;
-        let goods = refund.amount - refund.shipping;
-        self.refunded += goods;
-        let known = |line: &&ReturnedLine| line_of(sale, line.line).is_some();
-        for line in refund.lines.iter().filter(known) {
-            if line.quantity > 0 {
-                *self.quantities.entry(line.line).or_default() += line.quantity;
-            } else {
-                *self.amounts.entry(line.line).or_default() += line.amount;
-            }
-        }
-        if refund.lines.is_empty() {
-            self.loose += goods;
+            sale: event.sale().cloned().unwrap_or_default(),
+            event,
+            journal,
+            awards: Vec::new(),
+            kept,
+            redeemed: Vec::new(),
+            came_back: CameBack::default(),
         }
     }
 
-    /// Whether nothing is left. Shipping and tips are no goods: a sale is gone without them.
-    pub fn is_whole(&self, sale: &Sale) -> bool {
-        let goods = goods_of(sale);
-        let back = |(number, line): (u32, &Line)| {
-            let pieces = self.quantities.get(&number).copied().unwrap_or(0);
-            line.quantity > 0 && pieces >= line.quantity
-        };
-        let all_back = !sale.lines.is_empty() && (1..).zip(&sale.lines).all(back);
-        self.everything || all_back || goods > 0 && self.refunded >= goods
+    /// Adds what its own step was awarded, or one that edited it and whose lines stand after so many
+    /// others.
+    pub fn earn(&mut self, key: LotKey, earned: Points, shares: &[(u32, Points)], after: u32) {
+        self.awards.push(SoldAward {
+            lot: LotId::Step(key.clone()),
+            shares: numbered_after(after, shares),
+            key: covering_after(after, key),
+            earned,
+            reversed: 0,
+            lost: 0,
+        });
     }
 
-    /// What of a number that belongs to a line is gone with what came back of it: rounded down, until
-    /// all of it is gone.
-    fn gone(&self, sale: &Sale, number: u32, whole: i64) -> i64 {
-        if self.is_whole(sale) {
-            return whole;
-        }
-        let Some(line) = line_of(sale, number) else {
-            return 0;
-        };
-        let pieces = self.quantities.get(&number).copied().unwrap_or(0);
-        let amount = self.amounts.get(&number).copied().unwrap_or(0);
-        let gone = part(whole, pieces, line.quantity)
-            + part(whole, amount, line.net)
-            + part(whole, self.loose, goods_of(sale));
-        gone.min(whole)
-    }
-
-    /// What an award has lost by now.
-    fn loss(&self, sale: &Sale, award: &SoldAward) -> Points {
-        if self.everything {
-            return award.earned;
-        }
-        match award.key.on_return {
-            OnReturn::Keep => 0,
-            OnReturn::WholeBelow(amount) if self.left(sale) < amount => award.earned,
-            OnReturn::WholeBelow(_) => 0,
-            OnReturn::Proportional if award.shares.is_empty() => match self.is_whole(sale) {
-                true => award.earned,
-                false => part(award.earned, self.refunded, goods_of(sale)),
-            },
-            OnReturn::Proportional => {
-                let shares = award.shares.iter();
-                shares
-                    .map(|(number, points)| self.gone(sale, *number, *points))
-                    .sum()
+    /// The steps that earned something with it: its own first, then those that edited it.
+    pub fn origins(&self) -> Vec<Position> {
+        let mut origins = vec![self.event.position()];
+        for award in &self.awards {
+            if !origins.contains(&award.key.origin) {
+                origins.push(award.key.origin.clone());
             }
         }
+        origins
     }
 
-    /// What of a number that belongs to the sale as a whole is gone with its goods.
-    fn share_of(&self, sale: &Sale, whole: i64) -> i64 {
-        if self.is_whole(sale) {
-            return whole;
+    fn award(&mut self, lots: &mut Vec<SoldLot>, origin: &Position, after: u32) {
+        let earned = lots.extract_if(.., |lot| lot.key.origin == *origin);
+        self.awards.extend(earned.map(|lot| SoldAward {
+            lot: LotId::Known(lot.id),
+            shares: numbered_after(after, &lot.shares),
+            key: covering_after(after, lot.key),
+            earned: lot.earned,
+            reversed: lot.reversed,
+            lost: 0,
+        }));
+    }
+
+    /// Something comes back, and an edit may add something instead. Says what each award loses by it,
+    /// by its place, and which of the points that were given for it come back.
+    fn take(
+        &mut self,
+        back: &Back,
+        by: &Event,
+    ) -> (Vec<(usize, Points)>, Vec<(usize, Points, Points)>) {
+        self.came_back.add(back, &self.sale);
+        if let (Some(_), Some(added)) = (by.edits(), by.basket()) {
+            self.sale.add(added);
         }
-        let goods: Money = sale.lines.iter().map(|line| line.net).sum();
-        part(whole, goods - self.left(sale), goods)
-    }
-
-    /// What is left of the goods, by their net.
-    fn left(&self, sale: &Sale) -> Money {
-        let lines = (1..).zip(&sale.lines);
-        lines
-            .map(|(number, line)| line.net - self.gone(sale, number, line.net.max(0)))
-            .sum()
+        let mut losses = Vec::new();
+        for at in 0..self.awards.len() {
+            let loss = self.came_back.loss(&self.sale, &self.awards[at]);
+            let award = &mut self.awards[at];
+            if loss > award.lost {
+                losses.push((at, loss - award.lost));
+                award.lost = loss;
+            }
+        }
+        let mut gives_back = Vec::new();
+        for at in 0..self.redeemed.len() {
+            let (given, sale) = (&self.redeemed[at], &self.sale);
+            let back = self.came_back.share_of(sale, given.of.points);
+            if back > given.back {
+                gives_back.push((at, given.back, back));
+                self.redeemed[at].back = back;
+            }
+        }
+        (losses, gives_back)
     }
 }
 
-/// What was paid for goods.
-fn goods_of(sale: &Sale) -> Money {
-    sale.total - sale.shipping - sale.tip
+/// Numbers of lines as the sale has them that was edited.
+fn numbered_after(after: u32, shares: &[(u32, Points)]) -> Vec<(u32, Points)> {
+    let shares = shares.iter();
+    shares
+        .map(|(line, points)| (line + after, *points))
+        .collect()
 }
 
-fn line_of(sale: &Sale, number: u32) -> Option<&Line> {
-    sale.lines.get((number as usize).checked_sub(1)?)
-}
-
-/// So much of a whole as some is of all, rounded down, and never more than the whole.
-fn part(whole: i64, some: i64, all: i64) -> i64 {
-    if some <= 0 || all <= 0 || whole <= 0 {
-        return 0;
-    }
-    let exact = i128::from(whole) * i128::from(some.min(all)) / i128::from(all);
-    i64::try_from(exact).unwrap_or(whole)
+fn covering_after(after: u32, key: LotKey) -> LotKey {
+    let covers = match key.covers {
+        Coverage::Lines(lines) => Coverage::Lines(lines.iter().map(|line| line + after).collect()),
+        whole => whole,
+    };
+    LotKey { covers, ..key }
 }
 
 /// What the event takes back, before anybody counts or decides; `None` if it takes nothing.
 pub fn begin(walk: &mut Walk, event: &Event) -> Option<Returning> {
     let (name, back) = match &event.body {
         Body::Return(it) => (&it.of, it.back.clone()),
+        Body::Exchange(it) | Body::Edit(it) => (&it.of, Back::Goods(it.back.clone())),
         Body::Payment(it) if !it.arrived => (&it.of, Back::Everything),
         _ => return None,
     };
     let index = walk.sold(name)?;
-    let sold = &walk.sold[index];
+    let shop = walk.with.shop;
+    let sold = &mut walk.sold[index];
     if matches!(event.body, Body::Payment(_))
         && !walk.fold.provisional.contains_key(&sold.event.position())
     {
         return None;
     }
-    let sale_event = sold.event.clone();
-    let sale = sale_event.sale()?;
-    let before = sold.came_back.clone();
-    let mut after = before.clone();
-    after.add(&back, sale);
-    let zone = walk.with.shop.zone_at(sale_event.location.as_deref());
-    let place = sale_event.location.as_deref();
-    let told = Returned {
-        original: OriginalSale {
-            source: sale_event.source.clone(),
-            id: sale_event.id.clone(),
-            at: sale_event.at,
-            local: LocalTime::at(sale_event.at, zone),
-            channel: sale_event.channel,
-            place: place
-                .and_then(|id| walk.with.shop.place(id))
-                .map(|place| place.place.clone()),
-            sale: sale.clone(),
-            returned: lines_of(&before, sale),
-            returned_amount: before.amount,
-            awards: Vec::new(),
-            kept: None,
-        },
-        amount: after.amount - before.amount,
-        lines: difference(&before, &after, sale),
-    };
+    let (before, sale) = (sold.came_back.clone(), sold.sale.clone());
+    let lost_before = sold.awards.iter().map(|award| award.lost).collect();
+    let (losses, gives_back) = sold.take(&back, event);
+    let (after, edited) = (&sold.came_back, &sold.sale);
     let lost = (1..).zip(&sale.lines).filter_map(|(number, line)| {
         let net = line.net.max(0);
-        let gone = after.gone(sale, number, net) - before.gone(sale, number, net);
-        (gone != 0).then(|| (line.clone(), gone))
+        let gone = after.gone(edited, number, net) - before.gone(&sale, number, net);
+        (gone > 0).then(|| (line.clone(), gone))
     });
-    let lost = lost.collect();
-    let lost_before: Vec<Points> = sold
-        .awards
-        .iter()
-        .map(|award| before.loss(sale, award))
-        .collect();
-    let losses = sold.awards.iter().zip(&lost_before).enumerate();
-    let losses = losses
-        .map(|(at, (award, before))| (at, after.loss(sale, award) - before))
-        .filter(|(_, points)| *points > 0)
-        .collect();
-    let is_whole = after.is_whole(sale) && !before.is_whole(sale);
-    walk.sold[index].came_back = after;
+    let place = sold.event.location.as_deref();
     Some(Returning {
         sold: index,
-        told,
-        lost,
+        lost: lost.collect(),
         losses,
         lost_before,
-        before,
-        is_whole,
+        gives_back,
+        is_whole: after.is_whole(edited) && !before.is_whole(&sale),
+        told: Returned {
+            amount: after.amount - before.amount,
+            lines: difference((&before, &sale), (after, edited)),
+            original: OriginalSale {
+                source: sold.event.source.clone(),
+                id: sold.event.id.clone(),
+                at: sold.event.at,
+                local: LocalTime::at(sold.event.at, shop.zone_at(place)),
+                channel: sold.event.channel,
+                place: place
+                    .and_then(|id| shop.place(id))
+                    .map(|place| place.place.clone()),
+                returned: difference((&CameBack::default(), &sale), (&before, &sale)),
+                returned_amount: before.amount,
+                awards: Vec::new(),
+                kept: None,
+                sale,
+            },
+        },
     })
 }
 
@@ -301,7 +283,6 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
     let Some(returning) = &step.returning else {
         return Vec::new();
     };
-    let sale = walk.sold[returning.sold].event.position();
     let (losses, before) = (returning.losses.clone(), returning.lost_before.clone());
     let index = returning.sold;
     let mut taken_back = Vec::new();
@@ -348,7 +329,7 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
             by: Decider::Host,
         };
         walk.take(step, taking);
-        if let Some(provisional) = walk.fold.provisional.get_mut(&sale) {
+        if let Some(provisional) = walk.fold.provisional.get_mut(&key.origin) {
             provisional.points -= points;
         }
         taken_back.push((key, points));
@@ -379,15 +360,6 @@ impl Returning {
         told
     }
 
-    /// What of a number that belongs to the sale was gone before, and what is now.
-    pub fn share_of(&self, sold: &Sold, whole: i64) -> (i64, i64) {
-        let Some(sale) = sold.event.sale() else {
-            return (0, 0);
-        };
-        let (before, after) = (&self.before, &sold.came_back);
-        (before.share_of(sale, whole), after.share_of(sale, whole))
-    }
-
     /// What the customer got back.
     pub fn amount(&self) -> Money {
         self.told.amount
@@ -396,47 +368,16 @@ impl Returning {
     pub fn sale(&self) -> usize {
         self.sold
     }
-}
 
-/// What has come back line by line.
-fn lines_of(back: &CameBack, sale: &Sale) -> Vec<ReturnedLine> {
-    difference(&CameBack::default(), back, sale)
-}
+    /// How many lines the sale had before the step.
+    pub fn lines(&self) -> u32 {
+        self.told.original.sale.lines.len() as u32
+    }
 
-/// What came back since, line by line. Of a sale that is gone as a whole every line is back.
-fn difference(before: &CameBack, after: &CameBack, sale: &Sale) -> Vec<ReturnedLine> {
-    let pieces = |back: &CameBack, number: u32, line: &Line| match back.is_whole(sale) {
-        true => line.quantity,
-        false => {
-            let pieces = back.quantities.get(&number).copied().unwrap_or(0);
-            pieces.min(line.quantity)
-        }
-    };
-    let lines = (1..).zip(&sale.lines).map(|(number, line)| {
-        let net = line.net.max(0);
-        ReturnedLine {
-            line: number,
-            quantity: pieces(after, number, line) - pieces(before, number, line),
-            amount: after.gone(sale, number, net) - before.gone(sale, number, net),
-        }
-    });
-    lines
-        .filter(|line| line.quantity != 0 || line.amount != 0)
-        .collect()
-}
-
-/// What is wrong with a return of a sale that is known: the first line that the sale does not have.
-pub fn unknown_line(event: &Event, sale: &Sale) -> Option<(usize, u32)> {
-    let Body::Return(it) = &event.body else {
-        return None;
-    };
-    let Back::Goods(refund) = &it.back else {
-        return None;
-    };
-    let lines = refund.lines.iter().enumerate();
-    lines
-        .map(|(index, line)| (index, line.line))
-        .find(|(_, number)| line_of(sale, *number).is_none())
+    /// Whether the sale had goods like these among what is left of it, by one of their keys.
+    pub fn sale_had(&self, has: impl Fn(&Line) -> bool) -> bool {
+        self.told.original.sale.lines.iter().any(has)
+    }
 }
 
 /// The sale, as a person would look for it.

@@ -6,6 +6,7 @@
 
 use crate::calendar::{self, LocalTime};
 use crate::event::{Channel, Consent, Event, Instant, Money, Points, ReturnedLine, Sale};
+use crate::fold::Basket;
 use crate::person::PersonField;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -217,6 +218,19 @@ pub enum ReviewCause {
     TierKeepUntil(String),
     RulesChanged,
     PointsExpired(Points),
+    /// Nobody has paid for it: what is asked about is no review, but `checkout.abandoned`.
+    BasketLeft(Basket),
+}
+
+impl ReviewCause {
+    /// The event of a step that has no place in the journal.
+    pub fn event(causes: &[ReviewCause], at: Instant) -> Event {
+        let left = causes.iter().find_map(|cause| match cause {
+            ReviewCause::BasketLeft(basket) => Some(Event::basket_left(at, basket)),
+            _ => None,
+        });
+        left.unwrap_or_else(|| Event::review(at))
+    }
 }
 
 /// What a return brings back.

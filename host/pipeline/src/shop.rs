@@ -96,12 +96,23 @@ pub struct Policies {
     pub provisional_hours: u32,
     /// Whether provisional points can be spent.
     pub spend_provisional: bool,
+    /// After so many minutes without a sale an open basket was left, and `checkout.abandoned` follows; 0
+    /// leaves that to whoever tells us of baskets.
+    pub abandoned_after_minutes: u32,
+    /// A second sale to the same customer, of the same amount, at the same place and within so many
+    /// seconds is for somebody to look at; 0 looks at none.
+    pub looks_twice_seconds: u32,
     /// Acts of staff that a till's key may send as well, of [`ACTS_OF_STAFF`].
     pub pos_may: Vec<String>,
 }
 
 /// Kinds of events that change what a customer holds because somebody of the shop says so.
-pub const ACTS_OF_STAFF: [&str; 3] = ["points.adjusted", "tier.overridden", "tags.assigned"];
+pub const ACTS_OF_STAFF: [&str; 4] = [
+    "points.adjusted",
+    "points.imported",
+    "tier.overridden",
+    "tags.assigned",
+];
 
 impl Default for Policies {
     fn default() -> Self {
@@ -117,6 +128,8 @@ impl Default for Policies {
             provisional_tenders: Vec::new(),
             provisional_hours: 24,
             spend_provisional: false,
+            abandoned_after_minutes: 0,
+            looks_twice_seconds: 60,
             pos_may: Vec::new(),
         }
     }
@@ -217,6 +230,10 @@ pub struct Caps {
     pub points_per_event: Option<Points>,
     /// What rules can award to one customer within a day of the calendar where the sale was.
     pub points_per_day: Option<Points>,
+    /// What can be given at one till within such a day, to all customers together.
+    pub points_per_device_day: Option<Points>,
+    /// What one person of the shop can give within such a day, by sales and by hand.
+    pub points_per_staff_day: Option<Points>,
     /// A prompt's discount, in minor units.
     pub discount_amount: Option<Money>,
     /// A prompt's discount, in basis points.
@@ -384,14 +401,17 @@ impl Shop {
         {
             return Err(ShopError::Kind(kind.clone()));
         }
-        if file.caps.points_per_event.is_some_and(|cap| cap < 0) {
-            return Err(ShopError::Cap("points_per_event"));
-        }
-        if file.caps.points_per_day.is_some_and(|cap| cap < 0) {
-            return Err(ShopError::Cap("points_per_day"));
-        }
-        if file.caps.discount_amount.is_some_and(|cap| cap < 0) {
-            return Err(ShopError::Cap("discount_amount"));
+        let caps = &file.caps;
+        for (key, cap) in [
+            ("points_per_event", caps.points_per_event),
+            ("points_per_day", caps.points_per_day),
+            ("points_per_device_day", caps.points_per_device_day),
+            ("points_per_staff_day", caps.points_per_staff_day),
+            ("discount_amount", caps.discount_amount),
+        ] {
+            if cap.is_some_and(|cap| cap < 0) {
+                return Err(ShopError::Cap(key));
+            }
         }
         let FailurePolicy {
             customers, minutes, ..

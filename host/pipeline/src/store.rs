@@ -5,6 +5,7 @@ use crate::change::{Change, CustomerId, Explanation, LotKey, RedemptionState, Ta
 use crate::event::{Event, EventName, Identifier, Instant, Points, Position};
 use crate::fold::{Fold, Moved};
 use crate::identity::Who;
+use crate::limited::Giver;
 use crate::outcome::Outcome;
 use crate::rules::Plugin;
 use std::any::Any;
@@ -23,13 +24,17 @@ pub trait Store {
     fn commit(&self, case: Case, change: Change) -> Result<Committed, StoreError>;
 }
 
-/// The two questions that the line answers while the store reads.
+/// The questions that the line answers while the store reads.
 pub trait Ask {
     /// Whose event it is, from what the store knows of its identifiers.
     fn identify(&self, known: &Known) -> Who;
     /// Whether the decisions for this event can begin at this fold. The head is asked first, then
     /// the checkpoints from the newest to the oldest, and last the empty fold, which always can.
     fn can_start_at(&self, fold: &Fold) -> bool;
+    /// Who gives points with the event and has a limit for a day: the store says how much each has given.
+    fn givers(&self) -> Vec<Giver>;
+    /// How near, in milliseconds, another sale looks like this one; `None` if nobody wants to know.
+    fn looks_twice_within(&self) -> Option<i64>;
 }
 
 pub enum Opened {
@@ -104,6 +109,8 @@ pub struct Case {
     pub waited: Vec<(i64, Arc<Event>)>,
     /// The redemption that the event speaks of.
     pub redemption: Option<RedemptionKnown>,
+    /// What those of [`Ask::givers`] have given on the event's day.
+    pub given: Vec<(Giver, Points)>,
     /// Releases the customer when dropped.
     pub hold: Hold,
 }
@@ -140,6 +147,8 @@ pub struct CustomerCase {
     /// The plugins with follow-ups that wait to be sent, for an event about changed rules; empty for
     /// all others.
     pub planned_by: Vec<String>,
+    /// Another sale of the same amount at the same place, as near as [`Ask::looks_twice_within`].
+    pub looks_like: Option<EventName>,
     /// When the start is not the head: the last recorded decision of each step after `start.last`.
     pub recorded: Vec<Recorded>,
 }
@@ -193,7 +202,7 @@ pub struct SoldRows {
     pub kept: Vec<(String, Vec<u8>)>,
     /// The events between it and the start that took something back of it, in the order of the fold.
     pub returns: Vec<Arc<Event>>,
-    /// Points that were given for a part of it.
+    /// Points that were given for a part of it, in the order of the fold.
     pub redeemed: Vec<Redeemed>,
 }
 
@@ -202,6 +211,8 @@ pub struct SoldRows {
 pub struct Redeemed {
     /// The redemption.
     pub id: String,
+    /// The step at which they were.
+    pub given_at: Position,
     pub reward: Option<String>,
     pub points: Points,
     /// What lots paid: when the points end, and how many.

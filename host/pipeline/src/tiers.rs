@@ -3,7 +3,7 @@
 
 use crate::calendar;
 use crate::change::{Decider, TierRow};
-use crate::event::{Body, Instant, StaffPlacement};
+use crate::event::{Body, ImportedTier, Instant, StaffPlacement};
 use crate::fold::{Held, Placed};
 use crate::limits;
 use crate::outcome::TierView;
@@ -16,6 +16,11 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
     if let Body::Placement(placement) = &event.body {
         place_by_staff(walk, step, &event.actor(), placement);
     }
+    if let Body::Import(import) = &event.body
+        && let Some(tier) = &import.tier
+    {
+        place_as_before(walk, step, &event.actor(), tier, &import.reason);
+    }
     let mut placed: Option<usize> = None;
     for plugin in walk.wanted(step, Role::TierRule) {
         let call = walk.ask::<TierAnswer>(step, plugin);
@@ -25,7 +30,7 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
             Ok((check(&plugins[plugin], &answer, walk, step)?, answer))
         });
         match checked {
-            Ok((_, answer)) if walk.fold.placed.is_some() => {
+            Ok((_, answer)) if is_held(walk, answer.placement.as_ref()) => {
                 walk.fold.tier_doubts.remove(&plugins[plugin].name);
                 hold(walk, step, plugin, answer.placement.as_ref());
                 walk.after(step, plugin, Role::TierRule, call.usage, Ok(answer.after));
@@ -35,6 +40,7 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
                 match (answer.placement, placed) {
                     (Some(placement), None) => {
                         placed = Some(plugin);
+                        walk.fold.placed = None;
                         let by = Decider::Plugin(plugin as u32);
                         place(walk, step, by, placement, keep_until);
                         walk.fold.next_tier = answer.next.clone();
@@ -79,6 +85,7 @@ fn place_by_staff(walk: &mut Walk, step: &mut Step, actor: &str, given: &StaffPl
         until: given.until,
         actor: actor.to_owned(),
         reason: given.reason.clone(),
+        may_rise: false,
     });
     let Some(tier) = &given.tier else {
         // What staff had said about its end is void; the rules say what is kept until when.
@@ -97,6 +104,48 @@ fn place_by_staff(walk: &mut Walk, step: &mut Step, actor: &str, given: &StaffPl
     place(walk, step, by, placement, given.until);
     walk.fold.next_tier = None;
     step.so_far.next_tier = None;
+}
+
+/// A tier that came over is the one that was held elsewhere, since then. Rules here have not seen what it
+/// was for, so they may raise it, and take it away when its time is over.
+fn place_as_before(
+    walk: &mut Walk,
+    step: &mut Step,
+    actor: &str,
+    given: &ImportedTier,
+    reason: &str,
+) {
+    let placement = Placement {
+        tier: Some(given.tier.clone()),
+        reason: reason.to_owned(),
+        keep_until: None,
+    };
+    let by = Decider::Staff(actor.to_owned());
+    place(walk, step, by, placement, given.keep_until);
+    if let Some(row) = step.tier_rows.last_mut() {
+        row.since = given.since;
+    }
+    if let Some(held) = &mut walk.fold.standing {
+        held.since = given.since;
+    }
+    walk.fold.placed = Some(Placed {
+        until: given.keep_until,
+        actor: actor.to_owned(),
+        reason: reason.to_owned(),
+        may_rise: true,
+    });
+}
+
+/// Whether what a rule wants does not count, because of somebody who placed the customer.
+fn is_held(walk: &Walk, wanted: Option<&Placement>) -> bool {
+    let Some(placed) = &walk.fold.placed else {
+        return false;
+    };
+    let rank = |tier: &str| walk.with.shop.rank(tier);
+    let wanted = wanted.and_then(|wanted| wanted.tier.as_deref());
+    let held = walk.fold.standing.as_ref().map(|held| held.tier.as_str());
+    let rises = wanted.and_then(rank) > held.and_then(rank);
+    !(placed.may_rise && rises)
 }
 
 /// A rule that wants another tier than the one that staff gave is told that it lost.

@@ -15,6 +15,7 @@ use crate::facts;
 use crate::fold::{DAY_MS, Fold, Moved};
 use crate::identity::{self, Who, Whose};
 use crate::ledger::{self, Before, Moves};
+use crate::limited::{self, Giver};
 use crate::limits;
 use crate::line::Context;
 use crate::outcome::{
@@ -31,6 +32,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 mod ask;
+mod basket;
 mod lots;
 mod step;
 
@@ -60,6 +62,10 @@ pub struct Walk<'a> {
     /// The last instant that the walk may reach.
     end: Instant,
     admitted: &'a Admitted,
+    /// The event of this change, with the room that it has.
+    event: Arc<Event>,
+    /// Who gives with it and has a limit.
+    givers: Vec<Giver>,
     case: CustomerCase,
     links: Vec<crate::event::Identifier>,
     start: Start,
@@ -98,6 +104,10 @@ struct Gathered {
     explanations: Vec<Explanation>,
     checkpoints: Vec<Fold>,
     review_items: Vec<ReviewItem>,
+    /// Points that rules or staff gave with the event of this change.
+    given: Points,
+    /// What is said of the event before any rule is asked.
+    notices: Vec<String>,
     /// Plugins whose unsent follow-ups are cancelled.
     cancels: Vec<String>,
     outcome: Outcome,
@@ -128,6 +138,19 @@ impl<'a> Walk<'a> {
                 });
             }
         }
+        let mut notices = Vec::new();
+        if let Some(sale) = customer.looks_like.take() {
+            notices.push(format!(
+                "this looks like {}/{}: the same customer, amount and place; somebody should look at it",
+                sale.source, sale.id
+            ));
+            review_items.push(ReviewItem::LooksTwice { sale });
+        }
+        let mut event = admitted.event.clone();
+        // In a replay the event has the room that it had.
+        if event.room.is_everything() && !case.given.is_empty() {
+            Arc::make_mut(&mut event).room = limited::room(&case.given, with.shop);
+        }
         let mut upcoming: VecDeque<Upcoming> = customer
             .later
             .iter()
@@ -153,7 +176,7 @@ impl<'a> Walk<'a> {
         }
         if !admitted.due {
             upcoming.push_back(Upcoming {
-                event: admitted.event.clone(),
+                event: event.clone(),
                 journal: None,
                 was_decided: false,
             });
@@ -214,8 +237,14 @@ impl<'a> Walk<'a> {
             until,
             recorded,
             too_late,
+            event,
+            givers: std::mem::take(&mut case.given)
+                .into_iter()
+                .map(|(giver, _)| giver)
+                .collect(),
             out: Gathered {
                 review_items,
+                notices,
                 outcome: Outcome {
                     identity,
                     ..Outcome::of(admitted)
@@ -233,14 +262,21 @@ impl<'a> Walk<'a> {
             .front()
             .map_or(self.until, |next| next.event.at);
         if let Some(due) = self.fold.next_due().filter(|due| *due <= horizon) {
-            return Some(self.review(due));
+            return Some(match self.take_left_basket(due) {
+                Some(basket) => self.basket_left(due, basket),
+                None => self.review(due),
+            });
         }
         let next = self.upcoming.pop_front()?;
         if self.fold.events == 0 {
             facts::begin(&mut self.fold, &next.event, self.with);
         }
         let is_answered = next.journal.is_none();
-        Some(self.step(next, false, BTreeSet::new(), is_answered))
+        let mut step = self.step(next, false, BTreeSet::new(), is_answered);
+        if is_answered {
+            step.notes.append(&mut self.out.notices);
+        }
+        Some(step)
     }
 
     fn review(&mut self, at: Instant) -> Step {
@@ -484,6 +520,13 @@ impl<'a> Walk<'a> {
             .collect()
     }
 
+    /// Points were given; what limits whoever gave them is told with the event of this change.
+    pub(crate) fn gave(&mut self, step: &Step, points: Points) {
+        if step.is_answered && !step.is_review {
+            self.out.given += points;
+        }
+    }
+
     /// Brings the profile in the view up to date after the facts step has edited it.
     pub fn refresh(&self, step: &mut Step) {
         step.customer = self.view();
@@ -537,6 +580,7 @@ impl<'a> Walk<'a> {
             event: step.event.clone(),
             was_decided: step.was_decided,
         };
+        self.add_to_its_sale(&step);
         let moves = &mut self.out.moves;
         let awards = step.awards.into_iter();
         moves
@@ -756,8 +800,14 @@ impl<'a> Walk<'a> {
             self.out.explanations.clear();
             self.out.checkpoints.clear();
         }
+        let given = self.out.given;
+        let givers = std::mem::take(&mut self.givers).into_iter();
         Ok(Change {
-            event: self.admitted.event.clone(),
+            event: self.event,
+            given: givers
+                .filter(|_| given > 0)
+                .map(|giver| (giver, given))
+                .collect(),
             personal: self.admitted.personal.clone(),
             sameness: self.admitted.sameness,
             received_at: self.admitted.received_at,
@@ -826,6 +876,7 @@ impl Change {
             customer: None,
             outcome,
             in_journal: !admitted.due,
+            given: Vec::new(),
             review_items: Vec::new(),
         }
     }

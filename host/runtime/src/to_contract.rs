@@ -97,6 +97,11 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::Visit(it) => wit::Body::Visit(wit::Visit { count: it.count }),
         // What comes back, and of what sale, the input says; without it nothing did.
         line::Body::Return(_) => wit::Body::Return(NOTHING_BACK),
+        // Lines for other lines are what an exchange is: the kind of the event says which it was.
+        line::Body::Exchange(it) | line::Body::Edit(it) => wit::Body::Exchange(wit::Exchange {
+            returned: NOTHING_BACK,
+            bought: sale(&it.bought, currency, n),
+        }),
         line::Body::Payment(it) if !it.arrived => wit::Body::Return(NOTHING_BACK),
         line::Body::Payment(it) => other(json!(it.of)),
         // Why it is asked is each plugin's own, so `input` says it.
@@ -110,6 +115,10 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::Redemption(it) => other(redemption(it)),
         line::Body::Placement(it) => other(json!({
             "tier": it.tier, "until": it.until.map(calendar::text), "reason": it.reason,
+        })),
+        line::Body::Import(it) => other(json!({
+            "points": it.lots.iter().map(|lot| lot.points).sum::<i64>(),
+            "tier": it.tier.as_ref().map(|tier| &tier.tier), "reason": it.reason,
         })),
         line::Body::Note(it) => other(json!({
             "internal": it.internal, "edits": it.edits, "withdrawn": it.withdrawn,
@@ -249,14 +258,20 @@ pub(crate) fn input(
     event.local = local_time(&given.local, n);
     event.location = given.place.as_ref().map(place);
     if let wit::Body::Review(review) = &mut event.body {
-        review.causes = given.review.iter().map(review_cause).collect();
+        review.causes = given.review.iter().filter_map(review_cause).collect();
     }
-    if let wit::Body::Return(body) = &mut event.body {
+    let returned_of = match &mut event.body {
+        wit::Body::Return(it) => Some(it),
+        wit::Body::Exchange(it) => Some(&mut it.returned),
+        _ => None,
+    };
+    if let Some(body) = returned_of {
         *body = match &given.returned {
             Some(it) => returned(it, currency, n),
             None => NOTHING_BACK,
         };
     }
+    let first_pos = first_pos(&event, &given.totals);
     wit::Input {
         now: event.occurred_at,
         event,
@@ -266,8 +281,22 @@ pub(crate) fn input(
         facts_truncated: given.facts_truncated,
         state: given.state.clone(),
         so_far: so_far(&given.so_far, n),
-        attributes: Vec::new(),
+        attributes: first_pos,
     }
+}
+
+/// Whether a sale at a till is the customer's first there. A rule could tell from the totals, and need not.
+fn first_pos(event: &wit::Event, totals: &rules::Totals) -> Vec<(String, String)> {
+    let is_sale = match event.body {
+        wit::Body::Sale(_) => true,
+        wit::Body::Exchange(_) => event.kind != "order.edited",
+        _ => false,
+    };
+    if !is_sale || event.channel != Some(wit::Channel::Pos) {
+        return Vec::new();
+    }
+    let is_first = totals.channel(line::Channel::Pos).orders == 1;
+    vec![("first_pos".into(), is_first.to_string())]
 }
 
 fn returned(it: &rules::Returned, currency: &str, n: &mut Numbers) -> wit::Return {
@@ -325,8 +354,9 @@ fn award_kind(kind: rules::AwardKind) -> wit::AwardKind {
     }
 }
 
-fn review_cause(cause: &rules::ReviewCause) -> wit::ReviewCause {
-    match cause {
+/// `None` for what is no review, but an event that the body tells.
+fn review_cause(cause: &rules::ReviewCause) -> Option<wit::ReviewCause> {
+    Some(match cause {
         rules::ReviewCause::Asked => wit::ReviewCause::Asked,
         rules::ReviewCause::AskedByOther => wit::ReviewCause::AskedByOther,
         rules::ReviewCause::MembershipUntil(segment) => {
@@ -335,7 +365,8 @@ fn review_cause(cause: &rules::ReviewCause) -> wit::ReviewCause {
         rules::ReviewCause::TierKeepUntil(tier) => wit::ReviewCause::TierKeepUntil(tier.clone()),
         rules::ReviewCause::RulesChanged => wit::ReviewCause::RulesChanged,
         rules::ReviewCause::PointsExpired(points) => wit::ReviewCause::PointsExpired(*points),
-    }
+        rules::ReviewCause::BasketLeft(_) => return None,
+    })
 }
 
 fn local_time(local: &LocalTime, n: &mut Numbers) -> wit::LocalTime {
@@ -522,5 +553,62 @@ fn earned(earned: &rules::Earned, n: &mut Numbers) -> wit::Earned {
         kind: award_kind(earned.kind),
         amount: n.see(earned.amount),
         reason: earned.reason.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stampcard_pipeline::event::{Body, Channel, Event, Exchange, Refund, Sale, SaleName};
+    use stampcard_pipeline::rules::Totals;
+
+    fn told(body: Body, kind: &str, channel: Option<Channel>, orders: u32) -> Option<String> {
+        let event = Event {
+            kind: kind.into(),
+            channel,
+            body,
+            ..Event::review(Instant(1))
+        };
+        let mut totals = Totals::default();
+        totals.channels[Channel::Pos as usize].orders = orders;
+        let event = super::event(&event, "USD", &mut Numbers::default());
+        let told = first_pos(&event, &totals);
+        told.into_iter()
+            .next()
+            .map(|(name, value)| format!("{name}={value}"))
+    }
+
+    #[test]
+    fn a_sale_at_a_till_says_whether_it_is_the_first_there() {
+        let sale = || Body::Sale(Sale::default());
+        let exchange = || Exchange {
+            of: SaleName::Sale(Default::default()),
+            back: Refund::default(),
+            bought: Sale::default(),
+        };
+        let (pos, online) = (Some(Channel::Pos), Some(Channel::Online));
+        let table = [
+            (
+                told(sale(), "sale.completed", pos, 1),
+                Some("first_pos=true"),
+            ),
+            (
+                told(sale(), "sale.completed", pos, 2),
+                Some("first_pos=false"),
+            ),
+            (told(sale(), "sale.completed", online, 1), None),
+            (
+                told(Body::Exchange(exchange()), "exchange.completed", pos, 1),
+                Some("first_pos=true"),
+            ),
+            (told(Body::Edit(exchange()), "order.edited", pos, 1), None),
+            (
+                told(Body::Checkout(Sale::default()), "checkout.started", pos, 0),
+                None,
+            ),
+        ];
+        for (index, (found, expected)) in table.into_iter().enumerate() {
+            assert_eq!(found.as_deref(), expected, "{index}");
+        }
     }
 }

@@ -5,9 +5,9 @@ use crate::recorded::{self, For, RecordedError};
 use serde::Serialize;
 use serde_json::Value;
 use stampcard_pipeline::calendar;
-use stampcard_pipeline::change::{Answered, RecordedCall};
+use stampcard_pipeline::change::{Answered, Explanation, RecordedCall};
 use stampcard_pipeline::event::Event;
-use stampcard_pipeline::rules::{Failure, Input};
+use stampcard_pipeline::rules::{Failure, Input, ReviewCause};
 use stampcard_runtime::{Engine, EngineError, RuleBook};
 use stampcard_store::Reads;
 use stampcard_store::reads::{ExplanationRow, JournalRow};
@@ -102,10 +102,9 @@ impl Reruns {
             if row.explanation.calls.is_empty() {
                 continue;
             }
-            let event = if row.explanation.is_review {
-                Arc::new(Event::review(row.position.at))
-            } else {
-                own.clone()
+            let event = match row.explanation.is_review {
+                true => Arc::new(of_no_journal(&row.explanation)),
+                false => own.clone(),
             };
             let book = self.book(reads, row.rule_book)?;
             for call in &row.explanation.calls {
@@ -128,6 +127,16 @@ impl Reruns {
             Entry::Vacant(place) => Ok(place.insert(load(&self.engine, reads, number)?)),
         }
     }
+}
+
+/// What a step was about that has no event in the journal: what its calls were told says it.
+fn of_no_journal(step: &Explanation) -> Event {
+    let told = step
+        .calls
+        .iter()
+        .find_map(|call| Input::decode(&call.input));
+    let causes = told.map_or_else(Vec::new, |input| input.review);
+    ReviewCause::event(&causes, step.position.at)
 }
 
 /// The event named somebody, and nothing of what it said about them is there any more.
@@ -167,7 +176,7 @@ fn again(book: &RuleBook, event: &Arc<Event>, call: &RecordedCall) -> Vec<Differ
             Some(BY_THE_CLOCK),
         )];
     }
-    let Ok(input) = postcard::from_bytes::<Input>(&call.input) else {
+    let Some(input) = Input::decode(&call.input) else {
         return vec![difference(
             String::new(),
             then,

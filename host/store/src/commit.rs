@@ -223,6 +223,7 @@ impl Writing<'_> {
             self.ledger(row, seq, customer)?;
         }
         self.sales(row, customer)?;
+        self.given()?;
         self.remember(row, customer, head);
         Ok(first_entry)
     }
@@ -456,6 +457,18 @@ impl Writing<'_> {
             self.writer.sql.run(
                 "INSERT OR IGNORE INTO missed (customer, at, source, id, plugin) VALUES (?1, ?2, ?3, ?4, ?5)",
                 &[&row, &at.0, source, id, &outbox::plugin_name(self.book, call.plugin)?],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Counts what givers with a limit have given.
+    fn given(&self) -> Result<(), Trouble> {
+        for (giver, points) in &self.change.given {
+            self.writer.sql.run(
+                "INSERT INTO given (day, kind, name, points) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET points = points + excluded.points",
+                &[&giver.day, &giver.kind.name(), &giver.name, points],
             )?;
         }
         Ok(())

@@ -5,8 +5,9 @@ use crate::cache::Hot;
 use crate::group::Work;
 use parking_lot::{Condvar, Mutex};
 use stampcard_pipeline::admit::Admitted;
-use stampcard_pipeline::event::{Body, EventName, Identifier, OrderName, SaleName};
+use stampcard_pipeline::event::{Body, Event, EventName, Identifier, OrderName, SaleName};
 use stampcard_pipeline::fold::Fold;
+use stampcard_pipeline::limited::Giver;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ enum Key<'a> {
     Order(&'a str, &'a str),
     Identifier(&'a Identifier),
     Customer(&'a str),
+    Giver(&'a Giver),
 }
 
 impl Holds {
@@ -56,6 +58,21 @@ impl Holds {
 
     pub fn customer(&self, public: &str) -> u64 {
         self.key(Key::Customer(public))
+    }
+
+    /// What somebody holds who speaks of this sale; nothing of what is none.
+    pub fn sale(&self, event: &Event) -> Vec<u64> {
+        let Some(sale) = event.sale() else {
+            return Vec::new();
+        };
+        let order = sale.order.as_ref();
+        let by_order = order.map(|order| self.key(Key::Order(&order.system, &order.id)));
+        let by_event = self.key(Key::Event(&event.source, &event.id));
+        by_order.into_iter().chain([by_event]).collect()
+    }
+
+    pub fn giver(&self, giver: &Giver) -> u64 {
+        self.key(Key::Giver(giver))
     }
 
     fn key(&self, key: Key) -> u64 {

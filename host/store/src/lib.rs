@@ -20,6 +20,7 @@ mod open;
 mod orders;
 mod people;
 pub mod reads;
+mod review_items;
 mod reviews;
 mod row;
 mod rule_books;
@@ -36,6 +37,7 @@ pub use group::{Grouping, Work};
 pub use keys::{ApiKey, KeyRing};
 pub use orders::{Order, OrderDesk};
 pub use reads::Reads;
+pub use review_items::{Closed, Closing, ReviewItemRow};
 pub use reviews::{Affected, NewRound, Progress, Round};
 pub use rule_books::{
     Artifact, ArtifactKind, By, Inbox, NewRuleBook, Origin, PluginFiles, RuleBook,

@@ -14,10 +14,11 @@ use parking_lot::MutexGuard;
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{
-    Event, EventName, IdentifierKind, Instant, RedemptionName, SaleName,
+    Event, EventName, IdentifierKind, Instant, Points, RedemptionName, SaleName,
 };
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
+use stampcard_pipeline::limited::Giver;
 use stampcard_pipeline::store::{
     Ask, Case, CustomerCase, Hold, Known, Opened, PurseRows, RedemptionKnown, SaleKnown, Seen,
     SeenBy, StoreError,
@@ -45,6 +46,9 @@ impl Shared {
     ) -> Result<Opened, StoreError> {
         let work = self.group.begin_work();
         let mut keys = self.holds.keys_of(event);
+        let givers = ask.givers();
+        // What one gives is known to the next: whoever has a limit gives to one customer at a time.
+        keys.extend(givers.iter().map(|giver| self.holds.giver(giver)));
         loop {
             let Some(mut writer) = self.holds.free_or_wait(&keys, self.group.lock()) else {
                 continue;
@@ -65,7 +69,11 @@ impl Shared {
                 drop(writer);
                 return Ok(Opened::Seen(Box::new(first.seen()?)));
             }
-            let known = known(&mut writer, event)?;
+            let sale = match event.event.speaks_of() {
+                Some(name) => sale_of(&writer, name)?,
+                None => None,
+            };
+            let known = known(&mut writer, event, sale.as_ref())?;
             let who = ask.identify(&known);
             let redemption = known.redemption;
             let customer = match &who.customer {
@@ -77,11 +85,19 @@ impl Shared {
                 return Ok(nobody(who, token));
             };
             let held_customer = self.holds.customer(&id.0);
-            let Some(mut writer) = self.holds.free_or_wait(&[held_customer], writer) else {
+            let Some(writer) = self.holds.free_or_wait(&[held_customer], writer) else {
                 continue;
             };
+            let given = given(&writer, &givers)?;
             let claimed = claimed(&writer, event)?;
             let waited = waited(&writer, event, claimed.as_ref())?;
+            // Whoever speaks of an exchange that comes back to life with this sale comes before, and is
+            // among those that waited, or after, and finds it.
+            let joined = waited.iter().map(|(_, event)| event);
+            let joined: Vec<u64> = joined.flat_map(|event| self.holds.sale(event)).collect();
+            let Some(mut writer) = self.holds.free_or_wait(&joined, writer) else {
+                continue;
+            };
             let read = match who.customer {
                 Whose::New(_) => None,
                 _ => Some(read_customer(
@@ -90,13 +106,15 @@ impl Shared {
                     event,
                     ask,
                     claimed.as_ref(),
+                    sale,
                     !waited.is_empty(),
                 )?),
             };
             keys.push(held_customer);
+            keys.extend(joined);
             let token = Token::take(&self.holds, keys, work);
             drop(writer);
-            let case = finish(id, who, read, claimed, waited, token, &self.books)?;
+            let case = finish(id, who, read, claimed, waited, given, token, &self.books)?;
             return Ok(Opened::New(Box::new(Case { redemption, ..case })));
         }
     }
@@ -190,7 +208,7 @@ fn first_of(writer: &Writer, event: &Admitted) -> Result<Option<First>, Trouble>
     Ok(None)
 }
 
-fn known(writer: &mut Writer, event: &Admitted) -> Result<Known, Trouble> {
+fn known(writer: &mut Writer, event: &Admitted, sale: Option<&Sale>) -> Result<Known, Trouble> {
     let mut identifiers = Vec::with_capacity(event.personal.identifiers.len());
     let mut shows_revoked_card = false;
     for identifier in &event.personal.identifiers {
@@ -210,14 +228,13 @@ fn known(writer: &mut Writer, event: &Admitted) -> Result<Known, Trouble> {
         Some(id) if hot(writer, id)?.is_some() => Some(id.clone()),
         _ => None,
     };
-    let sale = match event.event.speaks_of() {
-        None => None,
-        Some(name) => Some(match sale_of(writer, name)? {
-            None => SaleKnown::Not,
-            Some(sale) => match owner_of(writer, sale.seq)? {
-                None => SaleKnown::Guest,
-                Some(owner) => SaleKnown::Of(owner),
-            },
+    let sale = match (event.event.speaks_of(), sale) {
+        (None, _) => None,
+        (Some(_), None) => Some(SaleKnown::Not),
+        (Some(_), Some(sale)) => Some(match owner_of(writer, sale.seq)? {
+            None if sale.is_parked => SaleKnown::Not,
+            None => SaleKnown::Guest,
+            Some(owner) => SaleKnown::Of(owner),
         }),
     };
     Ok(Known {
@@ -259,50 +276,77 @@ fn redemption(writer: &Writer, event: &Admitted) -> Result<Option<RedemptionKnow
 }
 
 /// A sale of the journal.
+#[derive(Clone)]
 pub(crate) struct Sale {
     pub seq: i64,
     event: Arc<Event>,
+    /// It is an exchange, and waits for a sale itself.
+    is_parked: bool,
 }
 
 pub(crate) fn sale_of(writer: &Writer, name: &SaleName) -> Result<Option<Sale>, Trouble> {
-    let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?));
+    let read = |row: &rusqlite::Row| {
+        let is_parked = row.get::<_, String>(2)? == "parked";
+        Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?, is_parked))
+    };
     let found = match name {
         SaleName::Sale(name) => writer.sql.first(
-            "SELECT seq, body FROM journal WHERE source = ?1 AND id = ?2 AND kind = 'sale.completed'",
+            "SELECT seq, body, status FROM journal
+             WHERE source = ?1 AND id = ?2 AND kind IN ('sale.completed', 'exchange.completed')",
             &[&name.source, &name.id],
             read,
         )?,
         SaleName::Order(order) => writer.sql.first(
-            "SELECT j.seq, j.body FROM orders o JOIN journal j ON j.seq = o.journal
-             WHERE o.system = ?1 AND o.id = ?2 AND j.kind = 'sale.completed'",
+            "SELECT j.seq, j.body, j.status FROM orders o JOIN journal j ON j.seq = o.journal
+             WHERE o.system = ?1 AND o.id = ?2 AND j.kind IN ('sale.completed', 'exchange.completed')",
             &[&order.system, &order.id],
             read,
         )?,
     };
-    let sale = found.map(|(seq, body)| {
-        let event = Arc::new(row::event(&body)?);
-        Ok(Sale { seq, event })
+    let sale = found.map(|(seq, body, is_parked)| {
+        Ok(Sale {
+            seq,
+            event: Arc::new(row::event(&body)?),
+            is_parked,
+        })
     });
     sale.transpose()
 }
 
-/// Whose a sale is: whoever came with it, or claimed it.
+/// Whose a sale is: whoever came with it, or claimed it, or came with the sale for which it waited.
 pub(crate) fn owner_of(writer: &Writer, sale: i64) -> Result<Option<CustomerId>, Trouble> {
     Ok(writer.sql.first(
         "SELECT c.public FROM journal j LEFT JOIN claims l ON l.guest = j.seq
-         JOIN customers c ON c.id = coalesce(l.customer, j.customer) WHERE j.seq = ?1",
+         LEFT JOIN waiting w ON w.journal = j.seq LEFT JOIN journal b ON b.seq = w.joined
+         JOIN customers c ON c.id = coalesce(l.customer, j.customer, b.customer) WHERE j.seq = ?1",
         &[&sale],
         |row| Ok(CustomerId(row.get(0)?)),
     )?)
 }
 
-/// Events that spoke of the sale, or of the one that is claimed, before it was anybody's.
+/// Events that spoke of the sale, or of the one that is claimed, before it was anybody's; and those that
+/// speak of exchanges among them.
 fn waited(
     writer: &Writer,
     event: &Admitted,
     claimed: Option<&Claimed>,
 ) -> Result<Vec<(i64, Arc<Event>)>, Trouble> {
-    let sale = claimed.map_or(&event.event, |claimed| &claimed.event);
+    let mut waited = Vec::new();
+    let mut sales = vec![
+        claimed
+            .map_or(&event.event, |claimed| &claimed.event)
+            .clone(),
+    ];
+    while let Some(sale) = sales.pop() {
+        for (seq, event) in waiting_for(writer, &sale)? {
+            sales.push(event.clone());
+            waited.push((seq, event));
+        }
+    }
+    Ok(waited)
+}
+
+fn waiting_for(writer: &Writer, sale: &Event) -> Result<Vec<(i64, Arc<Event>)>, Trouble> {
     let Some(order) = sale.sale().map(|sale| sale.order.as_ref()) else {
         return Ok(Vec::new());
     };
@@ -324,6 +368,19 @@ fn waited(
     let rows = by_event.into_iter().chain(by_order);
     rows.map(|(seq, body)| Ok((seq, Arc::new(row::event(&body)?))))
         .collect()
+}
+
+/// What each giver has given on the day.
+fn given(writer: &Writer, givers: &[Giver]) -> Result<Vec<(Giver, Points)>, Trouble> {
+    let given = givers.iter().map(|giver| {
+        let points = writer.sql.first(
+            "SELECT points FROM given WHERE day = ?1 AND kind = ?2 AND name = ?3",
+            &[&giver.day, &giver.kind.name(), &giver.name],
+            |row| row.get(0),
+        )?;
+        Ok((giver.clone(), points.unwrap_or(0)))
+    });
+    given.collect()
 }
 
 /// A guest sale that this event may claim.
@@ -359,17 +416,23 @@ fn nobody(who: Who, token: Token) -> Opened {
         claimed: None,
         waited: Vec::new(),
         redemption: None,
+        given: Vec::new(),
         hold: Hold(Box::new(token)),
     }))
 }
 
 /// Unpacks what was read, without the writer.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one part of what was read"
+)]
 fn finish(
     id: CustomerId,
     who: Who,
     read: Option<Read>,
     claimed: Option<Claimed>,
     waited: Vec<(i64, Arc<Event>)>,
+    given: Vec<(Giver, Points)>,
     mut token: Token,
     books: &Books,
 ) -> Result<Case, StoreError> {
@@ -390,6 +453,7 @@ fn finish(
             purse: Some(PurseRows::default()),
             sold: Vec::new(),
             planned_by: Vec::new(),
+            looks_like: None,
             recorded: Vec::new(),
         },
         Some(read) => {
@@ -413,6 +477,7 @@ fn finish(
                 purse: read.purse,
                 sold: read.sold,
                 planned_by: read.planned_by,
+                looks_like: read.looks_like,
                 recorded: unpack_recorded(read.recorded, books)?,
             };
             token.hot = Some(read.hot);
@@ -425,6 +490,7 @@ fn finish(
         claimed: claimed.map(|claimed| (claimed.seq, claimed.event)),
         waited,
         redemption: None,
+        given,
         hold: Hold(Box::new(token)),
     })
 }

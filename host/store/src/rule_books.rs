@@ -351,6 +351,7 @@ fn insert_book(writer: &mut Writer, number: i64, new: &NewRuleBook) -> Result<Ve
         identified_by: Vec::new(),
         notes: Vec::new(),
         body: Body::Other(serde_json::to_string(&Changed { number, by })?),
+        room: Default::default(),
         attributes: Default::default(),
     };
     let outcome = Outcome {

@@ -7,6 +7,7 @@ use crate::hold::Holds;
 use crate::log::{Log, flush_folder_of};
 use crate::open::Conflicts;
 use crate::reads::Reads;
+use crate::review_items::{Closed, Closing};
 use crate::reviews::Progress;
 use crate::rule_books::{Books, Inbox, NewRuleBook, RuleBook};
 use crate::schema;
@@ -177,6 +178,11 @@ impl SqliteStore {
         ended_at: Option<Instant>,
     ) -> Result<(), StoreError> {
         self.shared.advance_round(rule_book, progress, ended_at)
+    }
+
+    /// Closes an item that waits for a person; see [`Reads::review_items`].
+    pub fn close_item(&self, id: i64, with: &Closed) -> Result<Closing, StoreError> {
+        self.shared.close_item(id, with)
     }
 
     /// The rule book that is live, if the shop ever had one.

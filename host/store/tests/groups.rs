@@ -6,6 +6,7 @@ use shop::*;
 use stampcard_pipeline::admit::{Arrival, Sender, admit};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
+use stampcard_pipeline::limited::Giver;
 use stampcard_pipeline::outcome::Status;
 use stampcard_pipeline::store::{Ask, Known, Opened, Store, StoreError};
 use stampcard_store::{Grouping, Settings, SqliteStore};
@@ -120,6 +121,14 @@ impl Ask for ByCard {
 
     fn can_start_at(&self, _: &Fold) -> bool {
         true
+    }
+
+    fn givers(&self) -> Vec<Giver> {
+        Vec::new()
+    }
+
+    fn looks_twice_within(&self) -> Option<i64> {
+        None
     }
 }
 

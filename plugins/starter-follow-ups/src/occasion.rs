@@ -104,7 +104,9 @@ impl Marks {
     ) -> Option<Occasion<'a>> {
         let event = &input.event;
         let totals = &input.totals;
-        let bought = input.purchase().is_some();
+        // An order that is edited is the sale that it was.
+        let is_edit = event.is("order.edited");
+        let bought = input.purchase().is_some() && !is_edit;
         let first = |channel: Channel| {
             bought && event.came_by(channel) && totals.channel(channel).orders == 1
         };
@@ -129,7 +131,7 @@ impl Marks {
             Trigger::FirstInStoreSale => here(first(Channel::Pos), "The first sale in a store."),
             Trigger::FirstOnlineSale => here(first(Channel::Online), "The first sale online."),
             Trigger::Return => here(
-                input.returned().is_some() && !event.is("sale.voided"),
+                input.returned().is_some() && !is_edit && !event.is("sale.voided"),
                 "Something was returned.",
             ),
             Trigger::Enrolled => here(

@@ -91,6 +91,11 @@ impl Remembered {
             if let Some(sale) = input.returned().and_then(|it| it.original.as_ref()) {
                 self.forget_sale(sale, needs);
             }
+        } else if input.event.is("order.edited") {
+            // The sale that it was costs more now, or less; nobody came to buy.
+            let added = input.purchase().map_or(0, |sale| sale.total);
+            let removed = input.returned().map_or(0, |it| it.amount);
+            self.enter(input, needs, false, added - removed);
         } else {
             if let Some(sale) = input.purchase() {
                 self.add_sale(sale, input, needs);

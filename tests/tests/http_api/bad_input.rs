@@ -69,7 +69,7 @@ fn a_bad_event_is_refused_by_name_and_place_and_changes_nothing() {
         ("/id", json!(long), 400, "malformed", "/id"),
         ("/source", json!("stampcard"), 422, "reserved-source", "/source"),
         ("/type", json!("sale.complete"), 422, "unknown-kind", "/type"),
-        ("/type", json!("exchange.completed"), 422, "not-yet-supported", "/type"),
+        ("/type", json!("customer.archived"), 422, "not-yet-supported", "/type"),
         ("/type", json!("points.adjusted"), 403, "staff-only", "/type"),
         ("/type", json!("review.due"), 422, "host-only", "/type"),
         ("/time", json!("yesterday"), 400, "malformed", "/time"),

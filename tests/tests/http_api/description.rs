@@ -148,8 +148,14 @@ fn every_answer_is_as_the_description_says() {
     let customer = json!({"email": "ana@example.com", "phone": "2125550100"});
     let profile = json!({"customer": customer, "given_name": "Ana", "birthday": "1990-02-28", "consents": [{"purpose": "email", "granted": true}]});
     server.outcome(&event("customer.created", "made", &ago(60), profile));
-    for (id, minutes, total) in [("1", 50, 10_000), ("2", 40, 60_000), ("3", 30, 100_000)] {
-        server.outcome(&sale(id, &ago(minutes), json!({"customer": customer, "total": total, "channel": if id == "3" { "online" } else { "pos" }})));
+    // The last two look like one, and leave an item for somebody.
+    for (id, minutes, total) in [
+        ("1", 50, 10_000),
+        ("2", 40, 60_000),
+        ("3", 30, 100_000),
+        ("4", 30, 100_000),
+    ] {
+        server.outcome(&sale(id, &ago(minutes), json!({"customer": customer, "total": total, "channel": if id < "3" { "pos" } else { "online" }})));
     }
     server.outcome(&event(
         "visit.counted",
@@ -208,7 +214,8 @@ fn every_answer_is_as_the_description_says() {
             .unwrap_or_default();
         let target = format!(
             "{}{query}",
-            path.replace("{id}", &id)
+            path.replace("review-items/{id}", "review-items/1")
+                .replace("{id}", &id)
                 .replace("{key}", "vip")
                 .replace("{name}", "starter-points")
         );
@@ -235,6 +242,9 @@ fn every_answer_is_as_the_description_says() {
             ),
             ("post", "/v1/plugins/{name}/rollback" | "/v1/plugins/{name}/release") => {
                 send("POST", &target, &json!({"reason": "a test"}))
+            }
+            ("post", "/v1/review-items/{id}/close") => {
+                send("POST", &target, &json!({"reason": "two of them were sold"}))
             }
             ("post", "/v1/tags:bulk") => {
                 let who = json!([{"id": id}, {"email": "nobody@example.com"}]);

@@ -17,6 +17,7 @@ mod products;
 mod profile;
 mod quota;
 mod reports;
+mod review_items;
 mod staff;
 mod stream;
 mod tags;

@@ -83,19 +83,8 @@ impl PlacementEvent {
     ) -> Result<Body, Refusal> {
         self.said().tell(common, by)?;
         common.historical = self.historical;
-        if let Some(tier) = &self.tier
-            && shop.rank(tier).is_none()
-        {
-            let tiers = &shop.file.tiers;
-            let nearest = tiers.iter().min_by_key(|known| distance(tier, known));
-            let hint = nearest.map_or("the shop has none".to_owned(), |nearest| {
-                format!("did you mean {nearest:?}?")
-            });
-            return invalid(
-                "unknown-tier",
-                "/data/tier",
-                format!("{tier:?} is not a tier of merchant.toml; {hint}"),
-            );
+        if let Some(tier) = &self.tier {
+            known_tier(tier, "/data/tier", shop)?;
         }
         let until = match &self.until {
             Some(_) if self.tier.is_none() => {
@@ -140,6 +129,22 @@ impl NoteEdit {
     }
 }
 
+pub(super) fn known_tier(tier: &str, at: &str, shop: &Shop) -> Result<(), Refusal> {
+    if shop.rank(tier).is_some() {
+        return Ok(());
+    }
+    let tiers = &shop.file.tiers;
+    let nearest = tiers.iter().min_by_key(|known| distance(tier, known));
+    let hint = nearest.map_or("the shop has none".to_owned(), |nearest| {
+        format!("did you mean {nearest:?}?")
+    });
+    invalid(
+        "unknown-tier",
+        at,
+        format!("{tier:?} is not a tier of merchant.toml; {hint}"),
+    )
+}
+
 fn text(note: String) -> Result<String, Refusal> {
     if note.trim().is_empty() {
         return invalid("empty-note", "/data/note", "a note needs some words");
@@ -147,7 +152,7 @@ fn text(note: String) -> Result<String, Refusal> {
     bounded(note, limits::NOTE_BYTES_MAX, "/data/note")
 }
 
-fn reason(given: String) -> Result<String, Refusal> {
+pub(super) fn reason(given: String) -> Result<String, Refusal> {
     if given.trim().is_empty() {
         return invalid(
             "reason-required",

@@ -1,6 +1,8 @@
 //! The `data` of each kind of event: typed, unknown fields refused.
 
 use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
+use super::exchange::{EditEvent, ExchangeEvent};
+use super::import::ImportEvent;
 use super::products::CatalogueEvent;
 use super::redemptions::{AboutRedemption, ReserveEvent};
 use super::returns::{AboutSale, ReturnEvent};
@@ -43,6 +45,25 @@ pub(super) struct Common {
     pub fields: BTreeMap<String, Option<String>>,
     pub note: Option<String>,
     pub notes: Vec<String>,
+}
+
+impl Common {
+    /// Where it happened, at which device, and who served. What tills send of that is kept with every
+    /// event, so it has an end.
+    pub fn tell_where(
+        &mut self,
+        channel: Option<Channel>,
+        location: Option<String>,
+        device: Option<String>,
+        staff: Option<String>,
+    ) -> Result<(), Refusal> {
+        let bounded = |text: Option<String>, at: &str| text.map(|it| short(it, at)).transpose();
+        self.channel = channel;
+        self.location = bounded(location, "/data/location")?;
+        self.device = bounded(device, "/data/device")?;
+        self.staff = bounded(staff, "/data/staff")?;
+        Ok(())
+    }
 }
 
 /// How an event names its customer.
@@ -216,8 +237,7 @@ pub(super) fn read(
         }
         "consent.changed" => {
             let event: ConsentEvent = typed(data)?;
-            (common.channel, common.location, common.staff, common.device) =
-                (event.channel, event.location, event.staff, event.device);
+            common.tell_where(event.channel, event.location, event.device, event.staff)?;
             common.customer = Some(event.customer);
             common.attributes = attributes(event.attributes)?;
             let data = ConsentData {
@@ -233,6 +253,8 @@ pub(super) fn read(
         products::KIND => typed::<CatalogueEvent>(data)?.check(common, shop),
         "tags.assigned" => typed::<AssignedEvent>(data)?.check(common, shop, by),
         "return.completed" => typed::<ReturnEvent>(data)?.check(common, shop),
+        "exchange.completed" => typed::<ExchangeEvent>(data)?.check(common, shop),
+        "order.edited" => typed::<EditEvent>(data)?.check(common, shop),
         "sale.voided" => typed::<AboutSale>(data)?.voided(common),
         "payment.settled" | "payment.failed" => {
             typed::<AboutSale>(data)?.payment(kind == "payment.settled", common)
@@ -243,20 +265,19 @@ pub(super) fn read(
         "redemption.approved" => typed::<AboutRedemption>(data)?.approved(common, shop, by, at),
         "redemption.denied" => typed::<AboutRedemption>(data)?.denied(common, by),
         "points.adjusted" => typed::<AdjustmentEvent>(data)?.check(common, by, at),
+        "points.imported" => typed::<ImportEvent>(data)?.check(common, shop, by, at),
         "tier.overridden" => typed::<PlacementEvent>(data)?.check(common, shop, by, at),
         "note.added" => typed::<NoteEvent>(data)?.check(common, by),
         "note.edited" => typed::<NoteEdit>(data)?.check(common, by),
         "visit.counted" => {
             let event: VisitEvent = typed(data)?;
-            common.location = Some(event.location);
-            common.device = event.device;
+            common.tell_where(None, Some(event.location), event.device, None)?;
             common.attributes = attributes(event.attributes)?;
             Ok(Body::Visit(Visit { count: event.count }))
         }
         _ => {
             let event: OtherEvent = typed(data)?;
-            (common.channel, common.location, common.device, common.staff) =
-                (event.channel, event.location, event.device, event.staff);
+            common.tell_where(event.channel, event.location, event.device, event.staff)?;
             common.historical = event.historical;
             common.customer = event.customer;
             common.attributes = attributes(event.attributes)?;
@@ -274,8 +295,7 @@ fn profile(
     at: Instant,
 ) -> Result<Body, Refusal> {
     let by = with.sender;
-    (common.channel, common.location, common.device, common.staff) =
-        (data.channel, data.location, data.device, data.staff);
+    common.tell_where(data.channel, data.location, data.device, data.staff)?;
     common.historical = data.historical;
     let is_recognised = kind == "customer.identified";
     if is_recognised && common.channel == Some(Channel::Pos) {

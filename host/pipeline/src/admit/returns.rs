@@ -2,7 +2,7 @@
 
 use super::data::{Common, CustomerData, attributes, short};
 use super::malformed;
-use super::sale::{Quantity, at_rate, rate_of};
+use super::sale::{Quantity, at_rate, rate_of, too_many};
 use crate::event::{
     Back, Body, Channel, EventName, Money, OrderName, Payment, Refund, Return, ReturnedLine,
     SaleName,
@@ -17,19 +17,19 @@ use std::collections::BTreeMap;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AboutSale {
-    sale: Option<EventName>,
-    order: Option<OrderName>,
+    pub sale: Option<EventName>,
+    pub order: Option<OrderName>,
     /// Whoever came; the points are the buyer's.
-    customer: Option<CustomerData>,
-    channel: Option<Channel>,
-    location: Option<String>,
-    device: Option<String>,
-    staff: Option<String>,
-    reason: Option<String>,
+    pub customer: Option<CustomerData>,
+    pub channel: Option<Channel>,
+    pub location: Option<String>,
+    pub device: Option<String>,
+    pub staff: Option<String>,
+    pub reason: Option<String>,
     #[serde(default)]
-    historical: bool,
+    pub historical: bool,
     #[serde(default)]
-    attributes: BTreeMap<String, String>,
+    pub attributes: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -61,7 +61,7 @@ pub(super) struct ReturnEvent {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LineBack {
+pub(super) struct LineBack {
     /// The position in the sale, from 1.
     line: u32,
     /// Left out where the customer keeps the goods and gets money for them.
@@ -81,9 +81,8 @@ impl AboutSale {
         Ok(Body::Payment(Payment { of, arrived }))
     }
 
-    fn check(self, common: &mut Common) -> Result<SaleName, Refusal> {
-        (common.channel, common.location) = (self.channel, self.location);
-        (common.device, common.staff) = (self.device, self.staff);
+    pub fn check(self, common: &mut Common) -> Result<SaleName, Refusal> {
+        common.tell_where(self.channel, self.location, self.device, self.staff)?;
         common.historical = self.historical;
         common.customer = self.customer;
         common.attributes = attributes(self.attributes)?;
@@ -108,16 +107,30 @@ impl ReturnEvent {
         };
         let of = about.check(common)?;
         keep("method", self.method, common)?;
+        let back = WhatIsBack {
+            currency: self.currency,
+            amount: self.amount,
+            shipping: self.shipping,
+            lines: self.lines,
+        };
+        let back = Back::Goods(back.check("lines", shop)?);
+        Ok(Body::Return(Return { of, back }))
+    }
+}
+
+/// What comes back, and what it counts for.
+pub(super) struct WhatIsBack {
+    pub currency: String,
+    pub amount: Money,
+    pub shipping: Money,
+    pub lines: Vec<LineBack>,
+}
+
+impl WhatIsBack {
+    /// `list` is what the event calls its lines.
+    pub fn check(self, list: &str, shop: &Shop) -> Result<Refund, Refusal> {
         if self.lines.len() > limits::LINES_MAX {
-            return invalid(
-                "too-many",
-                "/data/lines",
-                format!(
-                    "{} lines, and {} is the limit",
-                    self.lines.len(),
-                    limits::LINES_MAX
-                ),
-            );
+            return too_many(list, self.lines.len(), limits::LINES_MAX);
         }
         for (field, amount) in [("amount", self.amount), ("shipping", self.shipping)] {
             if amount < 0 {
@@ -130,7 +143,7 @@ impl ReturnEvent {
         }
         let lines = self.lines.into_iter().enumerate();
         let mut lines = lines
-            .map(|(index, line)| line.check(index))
+            .map(|(index, line)| line.check(&format!("/data/{list}/{index}")))
             .collect::<Result<Vec<_>, _>>()?;
         let told: i128 = lines.iter().map(|line| i128::from(line.amount)).sum();
         if told + i128::from(self.shipping) > i128::from(self.amount) {
@@ -138,7 +151,7 @@ impl ReturnEvent {
                 "sum",
                 "/data/amount",
                 format!(
-                    "amount is {}, but lines {told} + shipping {} are more",
+                    "amount is {}, but {list} {told} + shipping {} are more",
                     self.amount, self.shipping
                 ),
             );
@@ -152,20 +165,17 @@ impl ReturnEvent {
                 line.amount = at_rate(line.amount, rate);
             }
         }
-        Ok(Body::Return(Return {
-            of,
-            back: Back::Goods(Refund {
-                amount,
-                shipping,
-                lines,
-            }),
-        }))
+        Ok(Refund {
+            amount,
+            shipping,
+            lines,
+        })
     }
 }
 
 impl LineBack {
-    fn check(self, index: usize) -> Result<ReturnedLine, Refusal> {
-        let at = |field: &str| format!("/data/lines/{index}/{field}");
+    fn check(self, place: &str) -> Result<ReturnedLine, Refusal> {
+        let at = |field: &str| format!("{place}/{field}");
         let quantity = match self.quantity.as_ref().map(Quantity::thousandths) {
             None => 0,
             Some(Some(quantity)) => quantity,
@@ -228,7 +238,7 @@ pub(super) fn sale_name(
 }
 
 /// What rules may read and no step decides by.
-fn keep(name: &str, text: Option<String>, common: &mut Common) -> Result<(), Refusal> {
+pub(super) fn keep(name: &str, text: Option<String>, common: &mut Common) -> Result<(), Refusal> {
     if let Some(text) = text {
         let text = short(text, &format!("/data/{name}"))?;
         common.attributes.insert(name.to_owned(), text);

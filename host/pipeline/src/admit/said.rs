@@ -56,12 +56,7 @@ impl Said {
     /// Puts it where everybody looks for it.
     pub fn tell(self, common: &mut Common, by: &Sender) -> Result<(), Refusal> {
         common.customer = Some(self.customer);
-        common.channel = self.channel;
-        common.location = self.location;
-        common.device = self
-            .device
-            .map(|device| short(device, "/data/device"))
-            .transpose()?;
+        common.tell_where(self.channel, self.location, self.device, None)?;
         common.attributes = attributes(self.attributes)?;
         common.staff = Some(actor(self.actor, by)?);
         Ok(())

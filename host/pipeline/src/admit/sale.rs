@@ -57,7 +57,7 @@ pub(super) struct SaleData {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LineData {
+pub(super) struct LineData {
     sku: Option<String>,
     product: Option<String>,
     variant: Option<String>,
@@ -88,16 +88,16 @@ pub(super) enum Quantity {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DiscountData {
+pub(super) struct DiscountData {
     code: Option<String>,
     amount: Money,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TenderData {
-    kind: String,
-    amount: Money,
+pub(super) struct TenderData {
+    pub kind: String,
+    pub amount: Money,
 }
 
 #[derive(Deserialize, PartialEq, Eq)]
@@ -109,93 +109,108 @@ enum PaymentState {
 
 impl SaleData {
     pub fn check(self, common: &mut Common, shop: &Shop, by: &Sender) -> Result<Sale, Refusal> {
-        common.channel = Some(self.channel);
+        common.tell_where(Some(self.channel), self.location, self.device, self.staff)?;
         common.historical = self.historical;
-        common.location = self
-            .location
-            .map(|text| short(text, "/data/location"))
-            .transpose()?;
-        common.device = self
-            .device
-            .map(|text| short(text, "/data/device"))
-            .transpose()?;
-        common.staff = self
-            .staff
-            .map(|text| short(text, "/data/staff"))
-            .transpose()?;
         common.customer = self.customer;
         common.note = self
             .note
             .map(|note| bounded(note, limits::NOTE_BYTES_MAX, "/data/note"))
             .transpose()?;
         intent(self.account_intent, common);
-        for (list, length, max) in [
-            ("lines", self.lines.len(), limits::LINES_MAX),
-            ("discounts", self.discounts.len(), limits::LIST_MAX),
-            ("tenders", self.tenders.len(), limits::LIST_MAX),
-            ("tags_to_add", self.tags_to_add.len(), limits::LIST_MAX),
-        ] {
-            if length > max {
-                return invalid(
-                    "too-many",
-                    format!("/data/{list}"),
-                    format!("{length} {list}, and {max} is the limit"),
-                );
-            }
+        if self.tags_to_add.len() > limits::LIST_MAX {
+            return too_many("tags_to_add", self.tags_to_add.len(), limits::LIST_MAX);
         }
-        let lines = self
-            .lines
-            .into_iter()
-            .enumerate()
-            .map(|(index, line)| line.check(index))
-            .collect::<Result<Vec<_>, _>>()?;
-        let discounts = self
-            .discounts
-            .into_iter()
-            .map(|given| Discount {
-                code: given.code,
-                amount: given.amount,
-            })
-            .collect();
-        let tenders = self
-            .tenders
-            .into_iter()
-            .map(|given| Tender {
-                kind: given.kind,
-                amount: given.amount,
-            })
-            .collect();
-        if self
-            .order
-            .as_ref()
-            .is_some_and(|it| it.system == token::SYSTEM)
-        {
-            return invalid(
-                "reserved-system",
-                "/data/order/system",
-                format!("the system {:?} is the host's own", token::SYSTEM),
-            );
-        }
-        let mut sale = Sale {
-            order: self.order,
+        let bought = Goods {
+            currency: self.currency,
+            tax_included: self.tax_included,
+            lines: self.lines,
+            discounts: self.discounts,
+            shipping: self.shipping,
+            tip: self.tip,
+            rounding: self.rounding,
+            tax: self.tax,
+            total: self.total,
+            tenders: self.tenders,
+        };
+        Ok(Sale {
+            order: self
+                .order
+                .map(|order| own_order(order, "order"))
+                .transpose()?,
             origin: self
                 .origin
                 .map(|text| short(text, "/data/origin"))
                 .transpose()?,
+            payment_pending: self.payment_state == Some(PaymentState::Pending),
+            tags_to_add: tags::of_sale(self.tags_to_add, common, shop, by),
+            fields: fields(self.fields, common, shop)?,
+            attributes: attributes(self.attributes)?,
+            ..bought.check("lines", common, shop)?
+        })
+    }
+}
+
+/// An order's own name, which is not one that the host gives.
+pub(super) fn own_order(order: OrderName, field: &str) -> Result<OrderName, Refusal> {
+    if order.system == token::SYSTEM {
+        return invalid(
+            "reserved-system",
+            format!("/data/{field}/system"),
+            format!("the system {:?} is the host's own", token::SYSTEM),
+        );
+    }
+    Ok(order)
+}
+
+/// What was bought, and what it sums to.
+pub(super) struct Goods {
+    pub currency: String,
+    pub tax_included: bool,
+    pub lines: Vec<LineData>,
+    pub discounts: Vec<DiscountData>,
+    pub shipping: Money,
+    pub tip: Money,
+    pub rounding: Money,
+    pub tax: Money,
+    pub total: Money,
+    pub tenders: Vec<TenderData>,
+}
+
+impl Goods {
+    /// `list` is what the event calls its lines.
+    pub fn check(self, list: &str, common: &mut Common, shop: &Shop) -> Result<Sale, Refusal> {
+        for (list, length, max) in [
+            (list, self.lines.len(), limits::LINES_MAX),
+            ("discounts", self.discounts.len(), limits::LIST_MAX),
+            ("tenders", self.tenders.len(), limits::LIST_MAX),
+        ] {
+            if length > max {
+                return too_many(list, length, max);
+            }
+        }
+        let lines = self.lines.into_iter().enumerate();
+        let lines = lines
+            .map(|(index, line)| line.check(&format!("/data/{list}/{index}")))
+            .collect::<Result<Vec<_>, _>>()?;
+        let discounts = self.discounts.into_iter().map(|given| Discount {
+            code: given.code,
+            amount: given.amount,
+        });
+        let tenders = self.tenders.into_iter().map(|given| Tender {
+            kind: given.kind,
+            amount: given.amount,
+        });
+        let mut sale = Sale {
             lines,
-            discounts,
+            discounts: discounts.collect(),
             shipping: self.shipping,
             tip: self.tip,
             rounding: self.rounding,
             tax: self.tax,
             tax_included: self.tax_included,
             total: self.total,
-            tenders,
-            payment_pending: self.payment_state == Some(PaymentState::Pending),
-            converted: None,
-            tags_to_add: tags::of_sale(self.tags_to_add, common, shop, by),
-            fields: fields(self.fields, common, shop)?,
-            attributes: attributes(self.attributes)?,
+            tenders: tenders.collect(),
+            ..Sale::default()
         };
         check_signs(&sale)?;
         check_sums(&sale)?;
@@ -217,9 +232,17 @@ impl SaleData {
     }
 }
 
+pub(super) fn too_many<T>(list: &str, length: usize, max: usize) -> Result<T, Refusal> {
+    invalid(
+        "too-many",
+        format!("/data/{list}"),
+        format!("{length} {list}, and {max} is the limit"),
+    )
+}
+
 impl LineData {
-    fn check(self, index: usize) -> Result<Line, Refusal> {
-        let at = |field: &str| format!("/data/lines/{index}/{field}");
+    fn check(self, place: &str) -> Result<Line, Refusal> {
+        let at = |field: &str| format!("{place}/{field}");
         let measured = matches!(self.quantity, Some(Quantity::Decimal(_)));
         let quantity = match self.quantity {
             Some(quantity) => quantity.thousandths().map_or_else(

@@ -2,15 +2,16 @@
 
 use super::{Step, Upcoming, Walk};
 use crate::change::{Decider, LotKey, ProvisionalRow, ReviewItem, Settled, SettledRow, TakingKind};
-use crate::event::{Body, Event, EventName, Instant, Points, Position, Sale, SaleName};
+use crate::event::{Body, Event, EventName, Instant, Points, Position, SaleName};
 use crate::fold::{Fold, Provisional};
 use crate::ledger::{Draw, Taking};
 use crate::outcome::EntryState;
 use crate::purse::{Drawn, Held, LotId, Purse, TakingId, TakingKey};
-use crate::returns::{Sold, SoldAward};
+use crate::redemption::Given;
+use crate::returns::Sold;
 use crate::rules::ReviewCause;
 use crate::shop::Shop;
-use crate::store::{BookedLot, PurseRows, SoldRows};
+use crate::store::{BookedLot, PurseRows, Redeemed, SoldRows};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -46,30 +47,35 @@ fn matures_at(key: &LotKey, sale: Option<&Provisional>, shop: &Shop) -> Option<I
     key.available_from.max(final_at.map(|sale| sale.until))
 }
 
-/// Nothing comes back before it was sold, whatever the clocks of two tills say.
+/// Nothing comes back before it was sold, whatever the clocks of two tills say; and what was taken for
+/// something that came back is no earlier than that, so one such step may move the next.
 pub(super) fn come_after_their_sales(upcoming: &mut VecDeque<Upcoming>, sold: &[SoldRows]) {
     if upcoming.iter().all(|it| it.event.speaks_of().is_none()) {
         return;
     }
-    let sales: Vec<Arc<Event>> = upcoming
-        .iter()
-        .map(|upcoming| &upcoming.event)
-        .chain(sold.iter().map(|sold| &sold.event))
-        .filter(|event| event.sale().is_some())
-        .cloned()
-        .collect();
-    for upcoming in upcoming {
-        let Some(name) = upcoming.event.speaks_of() else {
-            continue;
-        };
-        let sale = sales.iter().find(|sale| sale.is_sale(name));
-        if let Some(sale) = sale.filter(|sale| sale.at >= upcoming.event.at) {
-            upcoming.event = Arc::new(Event {
-                at: Instant(sale.at.0 + 1),
-                ..Event::clone(&upcoming.event)
-            });
-        }
+    while let Some((index, at)) = first_before_its_sale(upcoming, sold) {
+        let moved = &mut upcoming[index];
+        moved.event = Arc::new(Event {
+            at,
+            ..Event::clone(&moved.event)
+        });
     }
+}
+
+/// The first event that is not after the sale of which it speaks, and the instant at which it is.
+fn first_before_its_sale(
+    upcoming: &VecDeque<Upcoming>,
+    sold: &[SoldRows],
+) -> Option<(usize, Instant)> {
+    let sales = || {
+        let of_walk = upcoming.iter().map(|upcoming| &upcoming.event);
+        of_walk.chain(sold.iter().map(|sold| &sold.event))
+    };
+    upcoming.iter().enumerate().find_map(|(index, upcoming)| {
+        let name = upcoming.event.speaks_of()?;
+        let sale = sales().find(|event| event.is_sale(name))?;
+        (sale.at >= upcoming.event.at).then(|| (index, Instant(sale.at.0 + 1)))
+    })
 }
 
 impl Walk<'_> {
@@ -93,35 +99,56 @@ impl Walk<'_> {
             .find(|(event, _)| event.is_sale(name))?
             .clone();
         let origin = event.position();
-        let awarded = self.out.moves.awards.iter();
-        let awards = awarded
-            .filter(|(_, award)| award.key.origin == origin)
-            .map(|(_, award)| (&award.key, award.amount, &award.shares));
-        let gone = self.lots_of_the_gone(origin.clone());
-        let gone = gone.map(|lot| (&lot.key, lot.earned, &lot.shares));
-        let awards = awards
-            .chain(gone)
-            .map(|(key, earned, shares)| SoldAward {
-                lot: LotId::Step(key.clone()),
-                key: key.clone(),
-                earned,
-                shares: shares.clone(),
-                reversed: 0,
-            })
-            .collect();
         let kept = self.out.kept.iter().filter(|kept| kept.sale == origin);
-        let kept = kept
-            .map(|kept| (kept.plugin.clone(), kept.bytes.clone()))
-            .collect();
-        self.sold.push(Sold {
-            event,
-            journal,
-            awards,
-            kept,
-            redeemed: Vec::new(),
-            came_back: Default::default(),
-        });
+        let kept = kept.map(|kept| (kept.plugin.clone(), kept.bytes.clone()));
+        let mut sold = Sold::fresh(event, journal, kept.collect());
+        let awarded = self.out.moves.awards.iter();
+        for (_, award) in awarded.filter(|(_, award)| award.key.origin == origin) {
+            sold.earn(award.key.clone(), award.amount, &award.shares, 0);
+        }
+        for lot in self.lots_of_the_gone(origin) {
+            sold.earn(lot.key.clone(), lot.earned, &lot.shares, 0);
+        }
+        let event = sold.event.clone();
+        let given = self
+            .given
+            .extract_if(.., |given| event.is_sale(&given.sale));
+        for given in given {
+            sold.give(given.redeemed);
+        }
+        self.sold.push(sold);
         Some(self.sold.len() - 1)
+    }
+
+    /// What an edit was awarded belongs to the sale that it edited.
+    pub(super) fn add_to_its_sale(&mut self, step: &Step) {
+        let Some(returning) = step
+            .returning
+            .as_ref()
+            .filter(|_| step.event.edits().is_some())
+        else {
+            return;
+        };
+        let (index, after) = (returning.sale(), returning.lines());
+        let gone: Vec<BookedLot> = self
+            .lots_of_the_gone(step.event.position())
+            .cloned()
+            .collect();
+        let sold = &mut self.sold[index];
+        for award in &step.awards {
+            sold.earn(award.key.clone(), award.amount, &award.shares, after);
+        }
+        for lot in gone {
+            sold.earn(lot.key, lot.earned, &lot.shares, after);
+        }
+    }
+
+    /// Points are given for a part of a sale, which may be known here or not.
+    pub(crate) fn give_for(&mut self, sale: SaleName, redeemed: Redeemed) {
+        match self.sold.iter_mut().find(|sold| sold.event.is_sale(&sale)) {
+            Some(sold) => sold.give(redeemed),
+            None => self.given.push(Given { sale, redeemed }),
+        }
     }
 
     /// Puts points of this step into the purse. What is owed is paid first.
@@ -241,21 +268,29 @@ impl Walk<'_> {
         self.fold.next_expiry = known.into_iter().flatten().min();
     }
 
-    /// Says that points of a sale may have to be given back, if its payment is not certain.
-    pub(crate) fn hold_back(&mut self, event: &Event, sale: &Sale, points: Points) {
-        let policies = &self.with.shop.file.policies;
-        let by_tender = || {
-            let kinds = &policies.provisional_tenders;
-            sale.tenders
-                .iter()
-                .any(|tender| kinds.contains(&tender.kind))
+    /// Says that points of a sale may have to be given back, if its payment is not certain. What an
+    /// edit adds is paid with its order.
+    pub(crate) fn hold_back(&mut self, step: &Step, points: Points) {
+        let until = match (step.event.sale(), &step.returning) {
+            (Some(sale), _) => {
+                let policies = &self.with.shop.file.policies;
+                let kinds = &policies.provisional_tenders;
+                let mut tenders = sale.tenders.iter();
+                let is_certain =
+                    !sale.payment_pending && !tenders.any(|tender| kinds.contains(&tender.kind));
+                let hours = i64::from(policies.provisional_hours);
+                (!is_certain).then(|| Instant(step.event.at.0 + hours * HOUR_MS))
+            }
+            (None, Some(returning)) if step.event.edits().is_some() => {
+                let sale = self.sold[returning.sale()].event.position();
+                self.fold.provisional.get(&sale).map(|sale| sale.until)
+            }
+            _ => None,
         };
-        if !sale.payment_pending && !by_tender() {
+        let Some(until) = until else {
             return;
-        }
-        let hours = i64::from(policies.provisional_hours);
-        let until = Instant(event.at.0 + hours * HOUR_MS);
-        let position = event.position();
+        };
+        let position = step.event.position();
         self.out.provisional.push(ProvisionalRow {
             sale: position.clone(),
             until,
@@ -315,19 +350,24 @@ impl Walk<'_> {
             return;
         }
         let now = event.at;
-        let spendable = |key: &LotKey| key.available_from.filter(|from| *from > now);
-        for (points, then, at) in self.purse.mature(&sale, spendable) {
-            for (at, points) in [(then, -points), (at, points)] {
-                if let Some(at) = at.filter(|at| *at > now) {
-                    *self.fold.maturing.entry(at).or_default() += points;
-                }
-            }
-        }
         let how = match payment.arrived {
             true => Settled::Paid,
             false => Settled::Failed,
         };
-        self.settle(sale, &event.position(), how);
+        let spendable = |key: &LotKey| key.available_from.filter(|from| *from > now);
+        for sale in self.sold[index].origins() {
+            if !self.fold.provisional.contains_key(&sale) {
+                continue;
+            }
+            for (points, then, at) in self.purse.mature(&sale, spendable) {
+                for (at, points) in [(then, -points), (at, points)] {
+                    if let Some(at) = at.filter(|at| *at > now) {
+                        *self.fold.maturing.entry(at).or_default() += points;
+                    }
+                }
+            }
+            self.settle(sale, &event.position(), how);
+        }
     }
 
     /// The state of a lot when the walk is over.

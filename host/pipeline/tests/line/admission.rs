@@ -56,7 +56,7 @@ fn bad_events_are_refused_with_a_code_and_a_place() {
         ("/type", json!("sale.complete"), "unknown-kind", "/type"),
         (
             "/type",
-            json!("exchange.completed"),
+            json!("customer.archived"),
             "not-yet-supported",
             "/type",
         ),
@@ -188,6 +188,31 @@ fn bad_events_are_refused_with_a_code_and_a_place() {
         bench.store.inner.borrow().journal.is_empty(),
         "what is refused changes nothing"
     );
+}
+
+#[test]
+fn device_and_staff_are_bounded_whatever_the_event() {
+    let bench = Bench::new();
+    let long = "x".repeat(limits::TEXT_BYTES_MAX + 1);
+    let whose = json!({"customer": {"email": "ana@example.com"}});
+    let of = json!({"sale": {"source": "till-1", "id": "1"}, "currency": "USD", "amount": 5});
+    let told = [
+        ("return.completed", &of, "staff"),
+        ("return.completed", &of, "device"),
+        ("customer.identified", &whose, "staff"),
+        ("customer.identified", &whose, "device"),
+        ("page.viewed", &whose, "device"),
+        ("note.added", &whose, "device"),
+    ];
+    for (kind, data, field) in told {
+        let mut told = event("1", kind, NOON, data.clone());
+        told["data"][field] = json!(long);
+        if kind == "note.added" {
+            told["data"]["note"] = json!("Prefers linen.");
+        }
+        let expected = ("malformed".to_owned(), format!("/data/{field}"));
+        assert_eq!(refused(&bench, &told), expected, "{kind}");
+    }
 }
 
 #[test]

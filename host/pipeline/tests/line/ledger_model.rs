@@ -35,6 +35,9 @@ enum What {
     Goods(usize, Vec<(usize, i64)>),
     /// Of a sale: money, and the line that it is for.
     Money(usize, i64, Option<usize>),
+    /// Of a sale: line and pieces; and pieces and price of each line that there is instead.
+    Exchange(usize, (usize, i64), Vec<(i64, i64)>),
+    Edit(usize, (usize, i64), Vec<(i64, i64)>),
     Void(usize),
     Paid(usize),
     Failed(usize),
@@ -49,16 +52,20 @@ enum What {
 /// How long points stay set aside.
 const HOLD_HOURS: i64 = 48;
 
-/// The shop's rule: a point per dollar that lasts 90 days, 50 for 100 dollars, and 5 for coming.
+/// The shop's rule: a point per dollar that lasts 90 days, 50 for 100 dollars, and 5 for coming, which
+/// is not what an edit is.
 fn rule(event: &Event, _: &Input) -> Result<PointAnswer, stampcard_pipeline::rules::Failure> {
-    let Some(sale) = event.sale() else {
+    let Some(sale) = event.basket() else {
         return Ok(PointAnswer::default());
     };
     let mut base = award(Amount::Base(sale.total / 100), "a point per dollar");
     base.expires_at = Some(Moment::Hours(LASTS_DAYS as u32 * 24));
     let mut coming = award(Amount::Bonus(5), "for coming");
     coming.on_return = OnReturn::Keep;
-    let mut awards = vec![base, coming];
+    let mut awards = vec![base];
+    if event.edits().is_none() {
+        awards.push(coming);
+    }
     if sale.total >= 10_000 {
         let mut large = award(Amount::Bonus(50), "100 dollars");
         large.on_return = OnReturn::WholeBelow(10_000);
@@ -79,8 +86,9 @@ struct Lot {
     earned: i64,
     left: i64,
     ends: Option<i64>,
-    /// By line; none for what staff gave.
+    /// By line, after so many others; none for what staff gave.
     shares: Vec<i64>,
+    after: usize,
     /// Lost by right, taken or left as a debt, and not used in time.
     lost: i64,
     taken: i64,
@@ -93,7 +101,8 @@ struct Sold {
     lines: Vec<(i64, i64)>,
     pieces: BTreeMap<usize, i64>,
     money: BTreeMap<usize, i64>,
-    loose: i64,
+    /// Money for nothing in particular, and of how many lines and which total.
+    loose: Vec<(i64, usize, i64)>,
     refunded: i64,
     gone: bool,
     pending_until: Option<i64>,
@@ -121,6 +130,20 @@ impl Sold {
             .sum()
     }
 
+    /// Pieces of a line come back for their price.
+    fn refund(&mut self, (line, pieces): (usize, i64)) {
+        *self.pieces.entry(line).or_default() += pieces;
+        self.refunded += pieces * self.lines[line].1;
+    }
+
+    fn loosen(&mut self, money: i64) {
+        let (lines, total) = (self.lines.len(), self.total());
+        match self.loose.last_mut().filter(|loose| loose.1 == lines) {
+            Some(loose) => loose.0 += money,
+            None => self.loose.push((money, lines, total)),
+        }
+    }
+
     fn is_gone(&self) -> bool {
         let all = (0..self.lines.len())
             .all(|line| self.pieces.get(&line).copied().unwrap_or(0) >= self.lines[line].0);
@@ -134,9 +157,10 @@ impl Sold {
         let (pieces, price) = self.lines[line];
         let piece = |some: i64, all: i64| whole * some.min(all) / all;
         let lost = piece(self.pieces.get(&line).copied().unwrap_or(0), pieces)
-            + piece(self.money.get(&line).copied().unwrap_or(0), pieces * price)
-            + piece(self.loose, self.total());
-        lost.min(whole)
+            + piece(self.money.get(&line).copied().unwrap_or(0), pieces * price);
+        let loose = self.loose.iter().filter(|(_, lines, _)| line < *lines);
+        let loose: i64 = loose.map(|(money, _, total)| piece(*money, *total)).sum();
+        (lost + loose).min(whole)
     }
 
     /// What of a number that belongs to the sale has come back with its goods.
@@ -166,8 +190,8 @@ impl Sold {
                     .sum();
                 if left < 10_000 { lot.earned } else { 0 }
             }
-            _ => (0..self.lines.len())
-                .map(|line| self.lost_of(line, lot.shares[line]))
+            _ => (0..lot.shares.len())
+                .map(|line| self.lost_of(lot.after + line, lot.shares[line]))
                 .sum(),
         }
     }
@@ -194,6 +218,7 @@ impl Books {
             left: points - paying,
             ends,
             shares,
+            after: 0,
             lost: 0,
             taken: 0,
             expired: 0,
@@ -249,6 +274,30 @@ impl Books {
         self.owed += left;
         ends.extend(vec![None; left as usize]);
         ends
+    }
+
+    /// What lines earn, and what pays for a debt of it.
+    fn earn(&mut self, told: &Told, lines: &[(i64, i64)], comes: bool) -> Vec<usize> {
+        let weights: Vec<i64> = lines.iter().map(|(pieces, price)| pieces * price).collect();
+        let total: i64 = weights.iter().sum();
+        let mut given = 0;
+        let mut lots = Vec::new();
+        let ends = Some(told.hour + LASTS_DAYS * 24);
+        for (reason, points, ends) in [
+            ("a point per dollar", total / 100, ends),
+            ("for coming", if comes { 5 } else { 0 }, None),
+            ("100 dollars", if total >= 10_000 { 50 } else { 0 }, None),
+        ] {
+            if points > 0 {
+                given += points;
+                let shares = largest_remainder(points, &weights);
+                lots.push(self.give(told, reason, points, ends, shares));
+            }
+        }
+        let recovered = self.debt.min(given);
+        self.debt -= recovered;
+        self.take(recovered);
+        lots
     }
 
     /// What ends by now, but for as many points as are set aside: the first that can be spent.
@@ -364,33 +413,37 @@ impl Books {
         self.until(told.hour);
         match &told.what {
             What::Sale(lines, pending) => {
-                let total: i64 = lines.iter().map(|(pieces, price)| pieces * price).sum();
-                let weights: Vec<i64> =
-                    lines.iter().map(|(pieces, price)| pieces * price).collect();
-                let mut given = 0;
-                let mut lots = Vec::new();
-                let ends = Some(told.hour + LASTS_DAYS * 24);
-                for (reason, points, ends) in [
-                    ("a point per dollar", total / 100, ends),
-                    ("for coming", 5, None),
-                    ("100 dollars", if total >= 10_000 { 50 } else { 0 }, None),
-                ] {
-                    if points > 0 {
-                        given += points;
-                        let shares = largest_remainder(points, &weights);
-                        lots.push(self.give(told, reason, points, ends, shares));
-                    }
-                }
-                let recovered = self.debt.min(given);
-                self.debt -= recovered;
-                self.take(recovered);
                 let sold = Sold {
-                    lots,
+                    lots: self.earn(told, lines, true),
                     lines: lines.clone(),
                     pending_until: pending.then_some(told.hour + 24),
                     ..Sold::default()
                 };
                 self.sold.insert(index, sold);
+            }
+            What::Exchange(sale, back, lines) => {
+                self.sold.get_mut(sale).unwrap().refund(*back);
+                self.take_back(*sale);
+                let sold = Sold {
+                    lots: self.earn(told, lines, true),
+                    lines: lines.clone(),
+                    ..Sold::default()
+                };
+                self.sold.insert(index, sold);
+                self.give_back(told, *sale);
+            }
+            What::Edit(sale, back, lines) => {
+                let sold = self.sold.get_mut(sale).unwrap();
+                sold.refund(*back);
+                let after = sold.lines.len();
+                sold.lines.extend(lines);
+                self.take_back(*sale);
+                let lots = self.earn(told, lines, false);
+                for at in &lots {
+                    self.lots[*at].after = after;
+                }
+                self.sold.get_mut(sale).unwrap().lots.extend(lots);
+                self.give_back(told, *sale);
             }
             What::Goods(sale, lines) => {
                 let sold = self.sold.get_mut(sale).unwrap();
@@ -405,7 +458,7 @@ impl Books {
                 sold.refunded += amount;
                 match line {
                     Some(line) => *sold.money.entry(*line).or_default() += amount,
-                    None => sold.loose += amount,
+                    None => sold.loosen(*amount),
                 }
                 self.take_back(*sale);
                 self.give_back(told, *sale);
@@ -472,16 +525,37 @@ fn redemption(of: usize, all: &[Told]) -> String {
 fn as_event(told: &Told, all: &[Told]) -> Value {
     let of_sale = |sale: usize| json!({"source": "till-1", "id": all[sale].id});
     let refund = |sale: usize, amount: i64, lines: Value| json!({"sale": of_sale(sale), "channel": "online", "currency": "USD", "amount": amount, "lines": lines});
+    let basket = |lines: &[(i64, i64)]| -> (Vec<Value>, i64) {
+        let line = |(pieces, price): &(i64, i64)| json!({"sku": "A", "quantity": pieces, "unit_price": price});
+        let total = lines.iter().map(|(pieces, price)| pieces * price).sum();
+        (lines.iter().map(line).collect(), total)
+    };
+    let back = |sale: usize, (line, pieces): (usize, i64)| {
+        let price = match &all[sale].what {
+            What::Sale(lines, _) | What::Exchange(_, _, lines) => lines[line].1,
+            other => panic!("{other:?} sells nothing"),
+        };
+        (
+            json!([{"line": line + 1, "quantity": pieces}]),
+            pieces * price,
+        )
+    };
     let (kind, mut data) = match &told.what {
         What::Sale(lines, pending) => {
-            let total: i64 = lines.iter().map(|(pieces, price)| pieces * price).sum();
-            let lines: Vec<Value> = lines
-                .iter()
-                .map(|(pieces, price)| json!({"sku": "A", "quantity": pieces, "unit_price": price}))
-                .collect();
+            let (lines, total) = basket(lines);
             let state = if *pending { "pending" } else { "paid" };
             let data = json!({"channel": "online", "currency": "USD", "lines": lines, "total": total, "payment_state": state});
             ("sale.completed", data)
+        }
+        What::Exchange(sale, goods, lines) => {
+            let ((returned, amount), (lines, total)) = (back(*sale, *goods), basket(lines));
+            let data = json!({"sale": of_sale(*sale), "channel": "online", "currency": "USD", "returned": returned, "amount": amount, "lines": lines, "total": total});
+            ("exchange.completed", data)
+        }
+        What::Edit(sale, goods, lines) => {
+            let ((removed, amount), (added, total)) = (back(*sale, *goods), basket(lines));
+            let data = json!({"sale": of_sale(*sale), "currency": "USD", "removed": removed, "amount": amount, "added": added, "total": total});
+            ("order.edited", data)
         }
         What::Goods(sale, lines) => {
             let lines = lines
@@ -543,13 +617,20 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
             what: What::Sale(lines.clone(), *pending),
         })
         .collect();
+    // What can come back: sales, and what was taken in exchange.
+    let mut sold: Vec<usize> = (0..sales.len()).collect();
     for (index, (sale, after, what, number)) in acts.iter().enumerate() {
-        let sale = sale.index(sales.len());
-        let (hour, lines, _) = &sales[sale];
+        let sale = sold[sale.index(sold.len())];
+        let (hour, lines) = match &all[sale].what {
+            What::Sale(lines, _) | What::Exchange(_, _, lines) => (all[sale].hour, lines.clone()),
+            other => panic!("{other:?} sells nothing"),
+        };
         let line = (*number as usize) % lines.len();
         let hour = hour + 1 + after;
+        let some = (line, 1 + number % lines[line].0);
+        let instead = vec![(1 + number % 3, 40 + 37 * number), (1, 900 + number)];
         let what = match what {
-            0 | 1 => What::Goods(sale, vec![(line, 1 + number % lines[line].0)]),
+            0 | 1 => What::Goods(sale, vec![some]),
             2 => What::Goods(
                 sale,
                 lines
@@ -565,8 +646,13 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
             7 => What::Paid(sale),
             8 => What::Adjust(*number, Some(hour + 1 + number)),
             9 => What::Adjust(-number, None),
+            10 => What::Exchange(sale, some, instead),
+            11 => What::Edit(sale, some, instead[..(*number as usize) % 3].to_vec()),
             _ => What::Reserve(*number),
         };
+        if matches!(what, What::Exchange(..)) {
+            sold.push(all.len());
+        }
         all.push(Told {
             hour,
             id: format!("t{index:02}"),
@@ -647,7 +733,7 @@ proptest! {
     #[test]
     fn the_ledger_is_what_a_bookkeeper_would_write_whatever_the_order_of_arrival(
         sales in prop::collection::vec((0i64..200 * 24, prop::collection::vec((1i64..5, 50i64..9_000), 1..4), any::<bool>()), 1..12),
-        acts in prop::collection::vec((any::<prop::sample::Index>(), 0i64..120 * 24, 0u8..14, 1i64..400), 0..20),
+        acts in prop::collection::vec((any::<prop::sample::Index>(), 0i64..120 * 24, 0u8..16, 1i64..400), 0..20),
         shuffle in prop::collection::vec(any::<u32>(), 64),
         clocks in prop::collection::vec(prop::option::weighted(0.2, 0i64..400 * 24), 64),
         keeps_debts in any::<bool>(),

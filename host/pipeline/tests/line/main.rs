@@ -1,9 +1,13 @@
 //! The line on a store in memory and rules in plain Rust: tables, and an independent model of the
 //! ledger's sums. The real store and real plugins are tested by the rooms that own them.
 
+mod abuse;
 mod acts;
 mod admission;
+mod exchanges;
 mod fuzzed;
+mod imports;
+mod known_bugs;
 mod ledger_model;
 mod memory_store;
 mod native_rules;

@@ -10,6 +10,7 @@ use stampcard_pipeline::event::{
 };
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::identity::Whose;
+use stampcard_pipeline::limited::Giver;
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::rules::Plugin;
 use stampcard_pipeline::store::{
@@ -40,6 +41,7 @@ pub struct Inner {
     pub redemptions: BTreeMap<String, (CustomerId, RedemptionRow)>,
     /// Events of the journal that wait for their sale.
     waiting: Vec<i64>,
+    given: BTreeMap<Giver, Points>,
     lots: i64,
     takings: i64,
 }
@@ -170,7 +172,11 @@ impl Store for MemoryStore {
                         .values()
                         .any(|(journal, _)| *journal == sale)
                 });
-                owner.map_or(SaleKnown::Guest, |(id, _)| SaleKnown::Of(id.clone()))
+                match owner {
+                    None if inner.waiting.contains(&sale) => SaleKnown::Not,
+                    None => SaleKnown::Guest,
+                    Some((id, _)) => SaleKnown::Of(id.clone()),
+                }
             }),
             redemption: event
                 .event
@@ -178,13 +184,17 @@ impl Store for MemoryStore {
                 .and_then(|name| inner.redemption(name)),
         };
         let who = ask.identify(&known);
-        let waited = inner.waiting.iter().filter(|journal| {
-            let waits_for = inner.journal[**journal as usize].0.speaks_of();
-            waits_for.is_some_and(|name| event.event.is_sale(name))
-        });
-        let waited: Vec<(i64, Arc<Event>)> = waited
-            .map(|journal| (*journal, inner.journal[*journal as usize].0.clone()))
-            .collect();
+        let mut waited: Vec<(i64, Arc<Event>)> = Vec::new();
+        let mut sales = vec![event.event.clone()];
+        while let Some(sale) = sales.pop() {
+            for journal in &inner.waiting {
+                let waiting = &inner.journal[*journal as usize].0;
+                if waiting.speaks_of().is_some_and(|name| sale.is_sale(name)) {
+                    sales.push(waiting.clone());
+                    waited.push((*journal, waiting.clone()));
+                }
+            }
+        }
         let customer = match &who.customer {
             Whose::Nobody => None,
             Whose::New(id) => Some(new_case(id.clone())),
@@ -196,6 +206,11 @@ impl Store for MemoryStore {
             claimed: None,
             waited,
             redemption: known.redemption,
+            given: ask
+                .givers()
+                .into_iter()
+                .map(|giver| (giver.clone(), inner.given.get(&giver).copied().unwrap_or(0)))
+                .collect(),
             hold: Hold(Box::new(())),
         })))
     }
@@ -205,6 +220,9 @@ impl Store for MemoryStore {
         let outcome = change.outcome.clone();
         let journal = inner.journal.len() as i64;
         inner.review_items.extend(change.review_items.clone());
+        for (giver, points) in &change.given {
+            *inner.given.entry(giver.clone()).or_default() += points;
+        }
         if change.in_journal {
             inner
                 .journal
@@ -253,6 +271,7 @@ fn new_case(id: CustomerId) -> CustomerCase {
         purse: Some(PurseRows::default()),
         sold: Vec::new(),
         planned_by: Vec::new(),
+        looks_like: None,
         recorded: Vec::new(),
     }
 }
@@ -313,10 +332,7 @@ impl Inner {
             .filter(|(position, _)| after(position))
             .map(|(position, (journal, _))| Later {
                 journal: *journal,
-                event: Arc::new(Event {
-                    at: position.at,
-                    ..Event::clone(&self.journal[*journal as usize].0)
-                }),
+                event: placed(&self.journal[*journal as usize].0, position),
             })
             .collect();
 
@@ -330,7 +346,11 @@ impl Inner {
             if sold.iter().any(|sold| sold.journal == row) {
                 continue;
             }
-            let sale = self.journal[row as usize].0.clone();
+            let place = customer.history.iter().find(|(_, (of, _))| *of == row);
+            let sale = placed(
+                &self.journal[row as usize].0,
+                place.expect("it is theirs").0,
+            );
             if !after(&sale.position()) {
                 let redeemed = self.redemptions.values().map(|(_, row)| row);
                 sold.push(customer.sold(row, sale, &self.journal, redeemed, &start));
@@ -379,6 +399,23 @@ impl Inner {
             takings,
             purse: is_open.then(|| customer.purse(&start)),
             sold,
+            looks_like: ask.looks_twice_within().and_then(|within| {
+                let sales = customer
+                    .history
+                    .values()
+                    .map(|(row, _)| &self.journal[*row as usize].0);
+                let mut near = sales.filter(|sale| (sale.at.0 - event.event.at.0).abs() <= within);
+                let total = |event: &Event| event.sale().map(|sale| sale.total);
+                let found = near.find(|sale| {
+                    sale.kind == event.event.kind
+                        && total(sale) == total(&event.event)
+                        && sale.location == event.event.location
+                });
+                found.map(|sale| EventName {
+                    source: sale.source.clone(),
+                    id: sale.id.clone(),
+                })
+            }),
             recorded: if is_head {
                 Vec::new()
             } else {
@@ -585,6 +622,14 @@ impl Inner {
     }
 }
 
+/// An event in its place, which for what comes back is after its sale.
+fn placed(event: &Event, place: &Position) -> Arc<Event> {
+    Arc::new(Event {
+        at: place.at,
+        ..event.clone()
+    })
+}
+
 /// Whether a step comes after a fold.
 fn is_after(step: &Position, start: &Fold) -> bool {
     *step > start.last && !(step.source.is_empty() && step.at <= start.clock)
@@ -648,6 +693,7 @@ impl Customer {
             .filter_map(|paid| Some((ends(paid.lot)?.0, paid.points)));
         Some(Redeemed {
             id: row.id.clone(),
+            given_at: taken.step.clone(),
             reward: row.held.reward.clone(),
             points: row.held.points,
             drawn: drawn
@@ -665,7 +711,21 @@ impl Customer {
         start: &Fold,
     ) -> SoldRows {
         let origin = event.position();
-        let lots = self.lots.iter().filter(|(key, _)| key.origin == origin);
+        let returns = self.history.iter().filter(|(position, (row, _))| {
+            let speaks_of = all[*row as usize].0.speaks_of();
+            !is_after(position, start) && speaks_of.is_some_and(|name| event.is_sale(name))
+        });
+        let returns: Vec<Arc<Event>> = returns
+            .map(|(position, (row, _))| placed(&all[*row as usize].0, position))
+            .collect();
+        let is_of_edit = |origin: &Position| {
+            let mut edits = returns.iter().filter(|event| event.edits().is_some());
+            edits.any(|edit| edit.position() == *origin)
+        };
+        let lots = self
+            .lots
+            .iter()
+            .filter(|(key, _)| key.origin == origin || is_of_edit(&key.origin));
         let lots = lots.map(|(key, (id, earned))| SoldLot {
             id: *id,
             key: key.clone(),
@@ -680,23 +740,19 @@ impl Customer {
                 .sum(),
             expired: self.taken_of(*id, start, Some(TakingKind::Expiry)),
         });
-        let returns = self.history.iter().filter(|(position, (row, _))| {
-            let speaks_of = all[*row as usize].0.speaks_of();
-            !is_after(position, start) && speaks_of.is_some_and(|name| event.is_sale(name))
-        });
         let kept = self.kept.iter().filter(|kept| kept.sale == origin);
+        let mut redeemed: Vec<Redeemed> = redemptions
+            .filter_map(|row| self.redeemed(&event, row, start))
+            .collect();
+        redeemed.sort_by(|one, other| one.given_at.cmp(&other.given_at));
         SoldRows {
             journal,
             lots: lots.collect(),
             kept: kept
                 .map(|kept| (kept.plugin.clone(), kept.bytes.clone()))
                 .collect(),
-            returns: returns
-                .map(|(_, (row, _))| all[*row as usize].0.clone())
-                .collect(),
-            redeemed: redemptions
-                .filter_map(|row| self.redeemed(&event, row, start))
-                .collect(),
+            returns,
+            redeemed,
             event,
         }
     }

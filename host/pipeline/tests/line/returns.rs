@@ -5,7 +5,7 @@ use crate::native_rules::award;
 use crate::{Bench, event, sale};
 use serde_json::{Value, json};
 use stampcard_pipeline::change::{Planned, ReviewItem};
-use stampcard_pipeline::outcome::Status;
+use stampcard_pipeline::outcome::{EntryState, Status};
 use stampcard_pipeline::rules::{After, Amount, Memory, PointAnswer, Returned};
 use std::sync::{Arc, Mutex};
 
@@ -238,6 +238,23 @@ fn a_payment_that_fails_too_late_is_for_a_person_to_look_at() {
         matches!(&items[..], [ReviewItem::PaymentFailedLate { sale }] if sale.id == "a"),
         "{items:?}"
     );
+}
+
+#[test]
+fn a_shop_may_let_provisional_points_be_spent() {
+    for (allowed, available) in [(false, 0), (true, 100)] {
+        let bench = Bench::with(|file| file.policies.spend_provisional = allowed);
+        let mut pending = sale("a", "2024-05-01T10:00:00Z", ANA, 10_000);
+        pending["data"]["payment_state"] = json!("pending");
+        let told = bench.tell(&pending).unwrap();
+        assert_eq!(told.points[0].state, EntryState::Provisional);
+        let now = told.customer.unwrap();
+        assert_eq!((now.balance, now.available), (100, available), "{allowed}");
+        let failed = json!({"sale": {"source": "till-1", "id": "a"}});
+        let failed = event("f", "payment.failed", "2024-05-01T11:00:00Z", failed);
+        let now = bench.tell(&failed).unwrap().customer.unwrap();
+        assert_eq!((now.balance, now.available), (0, 0), "{allowed}");
+    }
 }
 
 #[test]

@@ -98,6 +98,7 @@ fn event() -> Event {
         identified_by: Vec::new(),
         notes: Vec::new(),
         body: Body::Sale(sale),
+        room: Default::default(),
         attributes: Default::default(),
     }
 }

@@ -119,6 +119,7 @@ pub fn sale(id: &str, lines: usize) -> Arc<Event> {
         identified_by: Vec::new(),
         notes: Vec::new(),
         body: Body::Sale(sale),
+        room: Default::default(),
         attributes: BTreeMap::new(),
     })
 }

@@ -307,8 +307,14 @@ returns = "negative"
 provisional_tenders = []
 provisional_hours = 24
 spend_provisional = false
-# What the key of a till may do that only staff may: "points.adjusted", "tier.overridden",
-# "tags.assigned".
+# After so many minutes without a sale an open basket was left: rules are asked as by an event
+# checkout.abandoned. 0 leaves that to the web store.
+abandoned_after_minutes = 0
+# Another sale to the same customer, of the same amount, at the same place and within so many seconds
+# is taken and left for somebody to look at (GET /v1/review-items); 0 looks at none.
+looks_twice_seconds = 60
+# What the key of a till may do that only staff may: "points.adjusted", "points.imported",
+# "tier.overridden", "tags.assigned".
 pos_may = []
 
 # What no rule gets past.
@@ -316,6 +322,9 @@ pos_may = []
 # points_per_event = 100000
 # One customer's, within a day of the calendar where they buy.
 # points_per_day = 5000
+# What can be given at one till, and what one person of the shop can give, within such a day.
+# points_per_device_day = 50000
+# points_per_staff_day = 50000
 # In minor units, and in basis points (10000 is all of it).
 # discount_amount = 10000
 # discount_share = 5000

@@ -81,6 +81,8 @@ pub const MERCHANT_KEYS: &Keys = &[
             "points_see_segments",
             "late",
             "late_window_days",
+            "abandoned_after_minutes",
+            "looks_twice_seconds",
             "unknown_customer",
             "awards",
             "tags",
@@ -97,6 +99,8 @@ pub const MERCHANT_KEYS: &Keys = &[
         &[
             "points_per_event",
             "points_per_day",
+            "points_per_device_day",
+            "points_per_staff_day",
             "discount_amount",
             "discount_share",
         ],
@@ -298,7 +302,7 @@ mod tests {
     fn the_lists_of_known_keys_are_those_of_the_files() {
         let text = "kinds = { \"x.a\" = \"A\" }\nrates = { EUR = 1 }\n";
         let shop: ShopFile = toml::from_str(&format!(
-            "{GOOD}{text}[caps]\npoints_per_event = 1\npoints_per_day = 1\ndiscount_amount = 1\ndiscount_share = 1\n\
+            "{GOOD}{text}[caps]\npoints_per_event = 1\npoints_per_day = 1\npoints_per_device_day = 1\npoints_per_staff_day = 1\ndiscount_amount = 1\ndiscount_share = 1\n\
              [[tags]]\nkey = \"A\"\nmeans = \"A.\"\nexpires_after_days = 1\n\
              [[locations]]\nid = \"a\"\nname = \"A\"\ncountry = \"US\"\ntime_zone = \"UTC\"\nopened = \"2024-01-01\"\nclosed = \"2024-01-02\"\nrequired = []\n\
              [redemption]\napproval_from = 1\n\

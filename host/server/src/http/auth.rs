@@ -109,6 +109,8 @@ pub const SEES_RULES: &[Role] = &[Operator, Agency, Read];
 pub const ORDERS_RULES: &[Role] = &[Operator];
 /// Sees what is to be sent to whom.
 pub const SEES_OUTBOX: &[Role] = &[Staff, Operator, Read];
+/// Looks at what waits for a person, and says what they found.
+pub const LOOKS_AT_ITEMS: &[Role] = &[Staff, Operator];
 
 /// The hash of the key that a request shows. Looking a hash up tells a caller nothing about how
 /// near a guess was.

@@ -303,6 +303,9 @@ fn cause(cause: &ReviewCause) -> String {
         ReviewCause::TierKeepUntil(tier) => format!("the tier {tier} was kept until now"),
         ReviewCause::RulesChanged => "the rules changed".into(),
         ReviewCause::PointsExpired(points) => format!("{points} points were not used in time"),
+        ReviewCause::BasketLeft(basket) => {
+            format!("nobody paid for the basket {}/{}", basket.source, basket.id)
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::event::{
-    Back, Body, Channel, Consent, Edit, Event, EventName, ProfileChange, RedemptionAct,
-    RedemptionName, RedemptionStep, Return, Sale, SaleName,
+    Back, Body, Channel, Consent, Edit, Event, EventName, Exchange, Import, ProfileChange,
+    RedemptionAct, RedemptionName, RedemptionStep, Refund, Return, Sale, SaleName,
 };
 use stampcard_pipeline::outcome::Time;
 use std::collections::BTreeMap;
@@ -98,10 +98,12 @@ fn data(body: &Body, currency: &str) -> Value {
             "until": placement.until.map(calendar::text),
             "reason": placement.reason,
         }),
+        Body::Import(import) => of_import(import),
         Body::Note(note) => {
             json!({"edits": note.edits, "internal": note.internal, "withdrawn": note.withdrawn})
         }
         Body::Return(it) => of_return(it, currency),
+        Body::Exchange(it) | Body::Edit(it) => of_exchange(body, it, currency),
         Body::Payment(it) => of(&it.of),
         Body::Redemption(it) => of_redemption(it),
         Body::Visit(visit) => json!({"count": visit.count}),
@@ -170,15 +172,54 @@ fn of_return(returned: &Return, currency: &str) -> Value {
         data["currency"] = currency.into();
         data["amount"] = refund.amount.into();
         data["shipping"] = refund.shipping.into();
-        let lines = refund.lines.iter().map(|line| {
-            json!({
-                "line": line.line, "amount": line.amount,
-                "quantity": quantity(line.quantity, line.quantity % 1_000 != 0),
-            })
-        });
-        data["lines"] = lines.collect();
+        data["lines"] = lines_back(refund);
     }
     data
+}
+
+fn lines_back(refund: &Refund) -> Value {
+    let lines = refund.lines.iter().map(|line| {
+        json!({
+            "line": line.line, "amount": line.amount,
+            "quantity": quantity(line.quantity, line.quantity % 1_000 != 0),
+        })
+    });
+    lines.collect()
+}
+
+/// What came back and what there is instead, in the words in which it was sent.
+fn of_exchange(body: &Body, exchange: &Exchange, currency: &str) -> Value {
+    let mut data = of_sale(&exchange.bought, currency);
+    let (back, shipping) = (lines_back(&exchange.back), exchange.back.shipping);
+    data["amount"] = exchange.back.amount.into();
+    if let Some(data) = data.as_object_mut() {
+        let new_order = data.remove("order");
+        if let Body::Edit(_) = body {
+            let added = data.remove("lines").unwrap_or_default();
+            data.extend([("removed".into(), back), ("added".into(), added)]);
+            data.insert("shipping_removed".into(), shipping.into());
+        } else {
+            data.insert("returned".into(), back);
+        }
+        data.extend(new_order.map(|order| ("new_order".into(), order)));
+        let sale = of(&exchange.of);
+        data.extend(sale.as_object().cloned().unwrap_or_default());
+    }
+    data
+}
+
+fn of_import(import: &Import) -> Value {
+    let lots = import
+        .lots
+        .iter()
+        .map(|lot| json!({"points": lot.points, "expires_at": lot.expires_at.map(calendar::text)}));
+    let tier = import.tier.as_ref().map(|tier| {
+        json!({
+            "key": tier.tier, "since": calendar::text(tier.since),
+            "keep_until": tier.keep_until.map(calendar::text),
+        })
+    });
+    json!({"lots": lots.collect::<Vec<_>>(), "tier": tier, "reason": import.reason})
 }
 
 /// The sale that an event speaks of.

@@ -23,11 +23,15 @@ use utoipa::ToSchema;
 /// One event of a customer, and what it did.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TimelineItem {
-    /// What sort of thing it was: `sale`, `basket`, `profile`, `consent`, `tag`, `points`, `tier`,
-    /// `note`, `service`, `rules` (they changed) or `other`.
+    /// What sort of thing it was: `sale`, `exchange`, `edit` (of an order), `return`, `payment`, `basket`,
+    /// `profile`, `consent`, `tag`, `points`, `tier`, `note`, `service`, `rules` (they changed) or `other`.
     #[schema(example = "sale")]
     pub kind: &'static str,
     pub event: EventView,
+    /// The same for everything that belongs to one sale, and whatever named it with its attribute
+    /// `chain`: what was looked at before, what was collected, exchanged and brought back.
+    #[schema(example = "order 1001 of web")]
+    pub chain: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     pub received_at: Time,
     /// Points that it earned, net of what was corrected since.
@@ -63,6 +67,7 @@ fn timeline_item(row: TimelineRow, currency: &str) -> TimelineItem {
     TimelineItem {
         kind: sort_of(&row.event),
         event: EventView::of(&row.event, currency),
+        chain: row.chain,
         received_at: Time(row.received_at),
         earned: row.moved.earned,
         segments: row.outcome.segments,
@@ -78,10 +83,12 @@ fn sort_of(event: &Event) -> &'static str {
         Body::Profile(_) => "profile",
         Body::Consent(_) => "consent",
         Body::Tag(_) => "tag",
-        Body::Adjustment(_) => "points",
+        Body::Adjustment(_) | Body::Import(_) => "points",
         Body::Placement(_) => "tier",
         Body::Note(_) => "note",
         Body::Return(_) => "return",
+        Body::Exchange(_) => "exchange",
+        Body::Edit(_) => "edit",
         Body::Payment(_) => "payment",
         Body::Redemption(_) => "redemption",
         Body::Other(_) if event.kind.starts_with("ticket.") => "service",

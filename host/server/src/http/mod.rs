@@ -34,6 +34,7 @@ mod profile_rules;
 mod quota;
 mod redemptions;
 mod reports;
+mod review_items;
 mod routes;
 mod rules;
 mod schema;

@@ -33,6 +33,7 @@ pub struct Order {
     pub currency: String,
     /// The sum of its ledger entries, corrections included.
     pub points: Points,
+    /// As edits have left them; what returns took is not taken from them.
     pub lines: Vec<OrderLine>,
     /// What was printed for it, line by line: the same as the answer to the sale had it.
     pub receipt: Vec<String>,
@@ -93,7 +94,7 @@ pub async fn orders(
 }
 
 fn order(row: OrderRow, person: &Person, currency: &str) -> Order {
-    let sale = row.event.sale().cloned().unwrap_or_default();
+    let sale = row.sale;
     let mut outcome = row.outcome;
     outcome.fill(|field| person.value(field));
     Order {

@@ -5,14 +5,14 @@
 
 use super::ask::Nothing;
 use super::auth::{
-    APPROVES, EDITS, MAKES_CUSTOMERS, ORDERS_RULES, Role, SEES_CUSTOMERS, SEES_DECISIONS,
-    SEES_OUTBOX, SEES_RULES, SENDS,
+    APPROVES, EDITS, LOOKS_AT_ITEMS, MAKES_CUSTOMERS, ORDERS_RULES, Role, SEES_CUSTOMERS,
+    SEES_DECISIONS, SEES_OUTBOX, SEES_RULES, SENDS,
 };
 use super::page::Paging;
 use super::{
     Door, customers, devices, effect, events, health, history, installing, membership, metrics,
     next, notes, openapi, orders, plugins, products, profile, profile_rules, redemptions, reports,
-    rules, schema, segments, stream, tag_jobs, tag_list, tags, tier, till, tokens,
+    review_items, rules, schema, segments, stream, tag_jobs, tag_list, tags, tier, till, tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -249,6 +249,13 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/catalogue/products", "listProducts", products::products).may(SEES_DECISIONS)
             .about("The products of which catalog.updated has told, each as the newest event about it has it. No rule reads them.")
             .asks::<products::ProductsAsked>().answers_pages_of::<products::ProductView>(),
+        Route::get("/v1/review-items", "listReviewItems", review_items::list).may(SEES_OUTBOX)
+            .about("What waits for a person to look at, oldest first: sales that look like one, payments that failed too late, late events, customers who may be one person.")
+            .asks::<review_items::ItemsAsked>().answers_pages_of::<review_items::ReviewItem>(),
+        Route::post("/v1/review-items/{id}/close", "closeReviewItem", review_items::close).may(LOOKS_AT_ITEMS)
+            .about("Says what somebody found who looked at an item. It changes no customer: what should follow is an event of its own.")
+            .in_path("id", "The item's id.").body::<review_items::CloseItem>()
+            .answers::<review_items::ReviewItem>().problems(&[404, 409, 413, 415]),
         Route::get("/v1/outbox", "listOutbox", next::outbox).may(SEES_OUTBOX)
             .about("What is planned for all customers, the next due first.")
             .asks::<Paging>().answers_pages_of::<next::FollowUp>(),

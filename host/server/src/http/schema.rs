@@ -63,7 +63,10 @@ pub fn name_of_data(kind: &str) -> &'static str {
         | "redemption.cancelled"
         | "redemption.approved"
         | "redemption.denied" => "AboutRedemptionData",
+        "exchange.completed" => "ExchangeData",
+        "order.edited" => "EditData",
         "points.adjusted" => "AdjustmentData",
+        "points.imported" => "ImportData",
         "tier.overridden" => "PlacementData",
         "note.added" => "NoteData",
         "note.edited" => "NoteEditData",

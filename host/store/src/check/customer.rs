@@ -345,6 +345,19 @@ fn moves(event: &Event, found: &Moved) -> Moved {
             spend: sale.total,
             ..nothing
         },
+        Body::Exchange(it) => Moved {
+            orders: 1,
+            spend: it.bought.total,
+            returns: 1,
+            returned: it.back.amount,
+            ..nothing
+        },
+        // It counts in the channel of its sale.
+        Body::Edit(it) => Moved {
+            channel: found.channel,
+            spend: it.bought.total - it.back.amount,
+            ..nothing
+        },
         Body::Return(Return {
             back: Back::Goods(refund),
             ..

@@ -1,6 +1,6 @@
 //! Reading one customer: their head, or for a late event everything from the last checkpoint on.
 
-use super::Claimed;
+use super::{Claimed, Sale};
 use crate::cache::{Hot, Plan};
 use crate::codec::unpack;
 use crate::error::Trouble;
@@ -11,7 +11,7 @@ use crate::writer::Writer;
 use rusqlite::{Row, ToSql};
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::{CustomerId, Explanation};
-use stampcard_pipeline::event::{Event, Instant, Position};
+use stampcard_pipeline::event::{Event, EventName, Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::store::{
     Ask, BookedLot, BookedTaking, Later, OpenLot, PurseRows, Recorded, Redeemed, SoldLot, SoldRows,
@@ -32,6 +32,7 @@ pub(super) struct Read {
     pub purse: Option<PurseRows>,
     pub sold: Vec<SoldRows>,
     pub planned_by: Vec<String>,
+    pub looks_like: Option<EventName>,
     pub recorded: Vec<RecordedRow>,
 }
 
@@ -47,6 +48,7 @@ pub(super) fn read_customer(
     event: &Admitted,
     ask: &dyn Ask,
     claimed: Option<&Claimed>,
+    sale: Option<Sale>,
     is_waited_for: bool,
 ) -> Result<Read, Trouble> {
     // The row may be gone only if a group was taken back since the identifiers were read, and that
@@ -68,6 +70,10 @@ pub(super) fn read_customer(
         None => Vec::new(),
         Some(_) => planned_by(writer, hot.row)?,
     };
+    let looks_like = match ask.looks_twice_within() {
+        None => None,
+        Some(within) => looks_like(writer, hot.row, &event.event, within)?,
+    };
     let head = hot.head.clone().filter(|head| can_start(head));
     // Timers were driven beyond the head that turned out not to be due: what they left is after it.
     if let Some(head) = head.clone().filter(|head| head.clock >= hot.clock) {
@@ -78,7 +84,7 @@ pub(super) fn read_customer(
                 true => Some(purse(writer, hot.row, &head, true)?),
                 false => None,
             },
-            sold: sold(writer, hot.row, &head, event, &[])?,
+            sold: sold(writer, hot.row, &head, sale, &[])?,
             hot,
             start: None,
             leaving,
@@ -86,6 +92,7 @@ pub(super) fn read_customer(
             lots: Vec::new(),
             takings: Vec::new(),
             planned_by,
+            looks_like,
             recorded: Vec::new(),
         });
     }
@@ -104,9 +111,10 @@ pub(super) fn read_customer(
             true => Some(purse(writer, hot.row, &start, false)?),
             false => None,
         },
-        sold: sold(writer, hot.row, &start, event, &later)?,
+        sold: sold(writer, hot.row, &start, sale, &later)?,
         later,
         planned_by,
+        looks_like,
         recorded: recorded(writer, hot.row, &start)?,
         start: Some(Arc::new(start)),
         hot,
@@ -141,6 +149,30 @@ fn planned_by(writer: &Writer, customer: i64) -> Result<Vec<String>, Trouble> {
         &[&customer],
         |row| row.get(0),
     )?)
+}
+
+/// Another sale of the same amount at the same place, not further away than so many milliseconds.
+fn looks_like(
+    writer: &Writer,
+    customer: i64,
+    event: &Event,
+    within: i64,
+) -> Result<Option<EventName>, Trouble> {
+    let total = event.sale().map_or(0, |sale| sale.total);
+    let (from, until) = (event.at.0 - within, event.at.0 + within);
+    writer.sql.find(
+        "SELECT j.body FROM history h JOIN journal j ON j.seq = h.journal
+         WHERE h.customer = ?1 AND h.at BETWEEN ?2 AND ?3 AND h.orders = 1 AND h.spend = ?4 AND j.kind = ?5
+         ORDER BY h.at, h.source, h.id",
+        &[&customer, &from, &until, &total, &event.kind],
+        |row| {
+            let other = row::event(&row.get::<_, Vec<u8>>(0)?)?;
+            Ok((other.location == event.location).then_some(EventName {
+                source: other.source,
+                id: other.id,
+            }))
+        },
+    )
 }
 
 /// The newest checkpoint at which the decisions can begin.
@@ -334,37 +366,100 @@ fn purse(
     Ok(rows)
 }
 
-/// The sales up to the start of which an event speaks.
+/// The sales up to the start of which an event speaks: the one of this event, and those of later ones.
 fn sold(
     writer: &Writer,
     customer: i64,
     start: &Fold,
-    event: &Admitted,
+    sale: Option<Sale>,
     later: &[Later],
 ) -> Result<Vec<SoldRows>, Trouble> {
-    let mut sold: Vec<SoldRows> = Vec::new();
-    let events = later.iter().map(|later| &later.event).chain([&event.event]);
-    for name in events.filter_map(|event| event.speaks_of()) {
-        let Some(sale) = super::sale_of(writer, name)? else {
-            continue;
-        };
-        let is_known = sold.iter().any(|sold| sold.journal == sale.seq);
-        if !is_known && sale.event.position() <= start.last {
+    let mut sales: Vec<Sale> = sale.into_iter().collect();
+    for name in later.iter().filter_map(|later| later.event.speaks_of()) {
+        if sales.iter().all(|known| !known.event.is_sale(name)) {
+            sales.extend(super::sale_of(writer, name)?);
+        }
+    }
+    let mut sold = Vec::with_capacity(sales.len());
+    for mut sale in sales {
+        sale.event = in_its_place(writer, customer, sale.event)?;
+        if sale.event.position() <= start.last {
             sold.push(one_sold(writer, customer, start, sale)?);
         }
     }
     Ok(sold)
 }
 
-fn one_sold(
+/// An exchange has its place after the sale of which something came back, whatever it says of its time.
+fn in_its_place(writer: &Writer, customer: i64, event: Arc<Event>) -> Result<Arc<Event>, Trouble> {
+    if event.speaks_of().is_none() {
+        return Ok(event);
+    }
+    let at = writer.sql.first(
+        "SELECT at FROM history WHERE customer = ?1 AND at >= ?2 AND source = ?3 AND id = ?4",
+        &[&customer, &event.at.0, &event.source, &event.id],
+        |row| instant(row, 0),
+    )?;
+    Ok(match at.filter(|at| *at != event.at) {
+        None => event,
+        Some(at) => Arc::new(Event {
+            at,
+            ..Event::clone(&event)
+        }),
+    })
+}
+
+fn one_sold(writer: &Writer, customer: i64, start: &Fold, sale: Sale) -> Result<SoldRows, Trouble> {
+    let (sql, last, at) = (&writer.sql, &start.last, &sale.event.position());
+    let mut lots = lots_sold(writer, customer, start, at)?;
+    let kept = sql.all(
+        "SELECT plugin, bytes FROM kept WHERE customer = ?1 AND at = ?2 AND source = ?3 AND event = ?4",
+        &[&customer, &at.at.0, &at.source, &at.id],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    // What takes something back of it took its place after it.
+    let mut returns = Vec::new();
+    sql.each::<Trouble>(
+        "SELECT j.body, h.at FROM history h JOIN journal j ON j.seq = h.journal
+         WHERE h.customer = ?1 AND h.at > ?2 AND (h.at, h.source, h.id) <= (?3, ?4, ?5)
+         AND j.kind IN ('return.completed', 'exchange.completed', 'order.edited', 'sale.voided', 'payment.failed')
+         ORDER BY h.at, h.source, h.id",
+        &[&customer, &at.at.0, &last.at.0, &last.source, &last.id],
+        |row| {
+            let mut event = row::event(&row.get::<_, Vec<u8>>(0)?)?;
+            event.at = instant(row, 1)?;
+            if event
+                .speaks_of()
+                .is_some_and(|name| sale.event.is_sale(name))
+            {
+                returns.push(Arc::new(event));
+            }
+            Ok(())
+        },
+    )?;
+    for edit in returns.iter().filter(|event| event.edits().is_some()) {
+        lots.extend(lots_sold(writer, customer, start, &edit.position())?);
+    }
+    Ok(SoldRows {
+        redeemed: redeemed(&writer.sql, customer, start, &sale.event)?,
+        journal: sale.seq,
+        event: sale.event,
+        lots,
+        kept,
+        returns,
+    })
+}
+
+/// What a step earned that sold something, as it is at the start of a walk.
+fn lots_sold(
     writer: &Writer,
     customer: i64,
     start: &Fold,
-    sale: super::Sale,
-) -> Result<SoldRows, Trouble> {
-    let (sql, last, at) = (&writer.sql, &start.last, &sale.event.position());
+    step: &Position,
+) -> Result<Vec<SoldLot>, Trouble> {
+    let last = &start.last;
     let mut lots = Vec::new();
-    sql.each::<Trouble>(
+    writer.sql.each::<Trouble>(
         concat!(
             "SELECT id, earned, shares, earned - ",
             taken_by_start!(),
@@ -377,7 +472,7 @@ fn one_sold(
              FROM lots WHERE customer = ?1 AND at = ?6 AND source = ?7 AND event = ?8"
         ),
         &[
-            &customer, &last.at.0, &last.source, &last.id, &start.clock.0, &at.at.0, &at.source, &at.id,
+            &customer, &last.at.0, &last.source, &last.id, &start.clock.0, &step.at.0, &step.source, &step.id,
         ],
         |row| {
             lots.push(SoldLot {
@@ -392,38 +487,7 @@ fn one_sold(
             Ok(())
         },
     )?;
-    let kept = sql.all(
-        "SELECT plugin, bytes FROM kept WHERE customer = ?1 AND at = ?2 AND source = ?3 AND event = ?4",
-        &[&customer, &at.at.0, &at.source, &at.id],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    // What takes something back of it took its place after it.
-    let mut returns = Vec::new();
-    sql.each::<Trouble>(
-        "SELECT j.body FROM history h JOIN journal j ON j.seq = h.journal
-         WHERE h.customer = ?1 AND h.at > ?2 AND (h.at, h.source, h.id) <= (?3, ?4, ?5)
-         AND j.kind IN ('return.completed', 'sale.voided', 'payment.failed')
-         ORDER BY h.at, h.source, h.id",
-        &[&customer, &at.at.0, &last.at.0, &last.source, &last.id],
-        |row| {
-            let event = row::event(&row.get::<_, Vec<u8>>(0)?)?;
-            if event
-                .speaks_of()
-                .is_some_and(|name| sale.event.is_sale(name))
-            {
-                returns.push(Arc::new(event));
-            }
-            Ok(())
-        },
-    )?;
-    Ok(SoldRows {
-        redeemed: redeemed(sql, customer, start, &sale.event)?,
-        journal: sale.seq,
-        event: sale.event,
-        lots,
-        kept,
-        returns,
-    })
+    Ok(lots)
 }
 
 /// Points that were given for a part of the sale by the start, and what lots paid for them.
@@ -438,14 +502,14 @@ fn redeemed(
     let (system, id) = order.map_or((&none, &none), |order| (&order.system, &order.id));
     let mut redeemed: Vec<Redeemed> = Vec::new();
     sql.each::<Trouble>(
-        "SELECT r.id, r.points, l.expires_at, a.amount, r.reward
+        "SELECT r.id, r.points, l.expires_at, a.amount, r.reward, t.at, t.source, t.event
          FROM redemptions r JOIN takings t ON t.redemption = r.id
          LEFT JOIN allocations a ON a.taking = t.id AND (a.at, a.source, a.event) = (t.at, t.source, t.event)
          LEFT JOIN lots l ON l.id = a.lot
          WHERE r.customer = ?1 AND t.points > 0
          AND (r.sale_source = ?6 AND r.sale_event = ?7 OR r.sale_system = ?8 AND r.sale_order = ?9)
          AND NOT ((t.at, t.source, t.event) > (?2, ?3, ?4) AND NOT (t.source = '' AND t.at <= ?5))
-         ORDER BY r.id",
+         ORDER BY t.at, t.source, t.event, r.id",
         &[
             &customer, &last.at.0, &last.source, &last.id, &start.clock.0, &sale.source, &sale.id, system, id,
         ],
@@ -454,6 +518,7 @@ fn redeemed(
             if redeemed.last().is_none_or(|it| it.id != of) {
                 redeemed.push(Redeemed {
                     id: of,
+                    given_at: row::position(row, 5)?,
                     reward: row.get(4)?,
                     points: row.get(1)?,
                     drawn: Vec::new(),

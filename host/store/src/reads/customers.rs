@@ -1,5 +1,6 @@
 //! One customer, and how customers are found.
 
+use super::chain::chain_of;
 use super::{END_OF_HISTORY, Reads};
 use crate::error::Trouble;
 use crate::people::words;
@@ -78,6 +79,8 @@ pub enum Find<'a> {
 pub struct TimelineRow {
     pub seq: i64,
     pub event: Event,
+    /// What it belongs together with.
+    pub chain: Option<String>,
     pub received_at: Instant,
     /// What it moved.
     pub moved: Moved,
@@ -267,9 +270,11 @@ impl Reads {
                  ORDER BY h.at DESC, h.source DESC, h.id DESC LIMIT ?5",
                 &[&id.0, &before.at.0, &before.source, &before.id, &limit],
                 |row| {
+                    let event = row::event(&row.get::<_, Vec<u8>>(1)?)?;
                     rows.push(TimelineRow {
                         seq: row.get(0)?,
-                        event: row::event(&row.get::<_, Vec<u8>>(1)?)?,
+                        chain: chain_of(sql, &event)?,
+                        event,
                         received_at: instant(row, 2)?,
                         outcome: row::outcome(&row.get::<_, Vec<u8>>(3)?, row.get(4)?)?,
                         moved: row::moved(row, 5)?,

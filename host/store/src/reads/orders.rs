@@ -3,8 +3,9 @@
 use super::{END_OF_HISTORY, Reads};
 use crate::error::Trouble;
 use crate::row;
+use crate::sql::Sql;
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::{Event, Points, Position, Sale};
+use stampcard_pipeline::event::{Body, Event, Points, Position, Sale};
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::store::StoreError;
 
@@ -12,6 +13,8 @@ use stampcard_pipeline::store::StoreError;
 #[derive(Clone, Debug)]
 pub struct OrderRow {
     pub event: Event,
+    /// What was sold, as edits have left it: lines that were added stand after the others.
+    pub sale: Sale,
     /// The sum of its entries, corrections included.
     pub points: Points,
     /// The answer that it got.
@@ -44,6 +47,7 @@ impl Reads {
                     let event = row::event(&row.get::<_, Vec<u8>>(0)?)?;
                     if sku.is_none_or(|sku| event.sale().is_some_and(|sale| has(sale, sku))) {
                         orders.push(OrderRow {
+                            sale: event.sale().cloned().unwrap_or_default(),
                             event,
                             points: row.get(1)?,
                             outcome: row::outcome(&row.get::<_, Vec<u8>>(2)?, row.get(3)?)?,
@@ -52,9 +56,34 @@ impl Reads {
                     Ok((orders.len() >= limit as usize).then_some(()))
                 },
             )?;
+            edit(sql, id, &mut orders)?;
             Ok(orders)
         })
     }
+}
+
+/// Brings orders to where their edits have left them.
+fn edit(sql: &Sql, id: &CustomerId, orders: &mut [OrderRow]) -> Result<(), Trouble> {
+    let Some(oldest) = orders.iter().map(|order| order.event.at.0).min() else {
+        return Ok(());
+    };
+    sql.each::<Trouble>(
+        "SELECT j.body FROM history h JOIN journal j ON j.seq = h.journal
+         WHERE h.customer = (SELECT id FROM customers WHERE public = ?1) AND h.at > ?2 AND j.kind = 'order.edited'
+         ORDER BY h.at, h.source, h.id",
+        &[&id.0, &oldest],
+        |row| {
+            let edit = row::event(&row.get::<_, Vec<u8>>(0)?)?;
+            let Body::Edit(it) = &edit.body else {
+                return Ok(());
+            };
+            if let Some(order) = orders.iter_mut().find(|order| order.event.is_sale(&it.of)) {
+                order.sale.add(&it.bought);
+                order.sale.total -= it.back.amount;
+            }
+            Ok(())
+        },
+    )
 }
 
 /// Whether a line of the sale is this article, by its SKU or by its variant.

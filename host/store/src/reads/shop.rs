@@ -102,18 +102,6 @@ impl Counters {
     }
 }
 
-/// Something that waits for a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReviewItemRow {
-    pub id: i64,
-    pub customer: Option<CustomerId>,
-    pub event: Option<EventName>,
-    pub kind: String,
-    /// JSON, by kind.
-    pub body: String,
-    pub occurred_at: Instant,
-}
-
 /// The columns that [`journal_row`] reads.
 macro_rules! journal_columns {
     () => {
@@ -315,33 +303,6 @@ impl Reads {
 
     pub fn counters(&self) -> Result<Counters, StoreError> {
         self.read(|sql| Ok(Counters::read(sql, self.path())?))
-    }
-
-    /// What waits for a person, oldest first, after the id at which the last page ended.
-    pub fn review_items(&self, after: i64, limit: u32) -> Result<Vec<ReviewItemRow>, StoreError> {
-        self.read(|sql| {
-            Ok(sql.all(
-                "SELECT r.id, c.public, j.source, j.id, r.kind, r.body, r.occurred_at FROM review_items r
-                 LEFT JOIN customers c ON c.id = r.customer LEFT JOIN journal j ON j.seq = r.journal
-                 WHERE r.resolved_at IS NULL AND r.id > ?1 ORDER BY r.id LIMIT ?2",
-                &[&after, &limit],
-                |row| {
-                    let customer: Option<String> = row.get(1)?;
-                    let source: Option<String> = row.get(2)?;
-                    Ok(ReviewItemRow {
-                        id: row.get(0)?,
-                        customer: customer.map(CustomerId),
-                        event: match source {
-                            Some(source) => Some(EventName { source, id: row.get(3)? }),
-                            None => None,
-                        },
-                        kind: row.get(4)?,
-                        body: row.get(5)?,
-                        occurred_at: instant(row, 6)?,
-                    })
-                },
-            )?)
-        })
     }
 
     /// The bytes that a rule book names by their digest.

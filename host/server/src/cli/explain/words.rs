@@ -4,7 +4,7 @@ use super::state;
 use crate::table::{money, number};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::Answered;
-use stampcard_pipeline::event::{Back, Body, Event, Return};
+use stampcard_pipeline::event::{Body, Event};
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::person::hide;
 use stampcard_pipeline::returns;
@@ -46,15 +46,13 @@ pub fn event(shop: &Shop, event: &Event) -> String {
     if let Some(sale) = event.speaks_of() {
         told.push_str(&format!("\n  of {}", returns::words(sale)));
     }
-    if let Event {
-        body: Body::Return(Return {
-            back: Back::Goods(refund),
-            ..
-        }),
-        ..
-    } = event
-    {
-        told.push_str(&format!(", {} given back", amount(shop, refund.amount)));
+    if let Some((_, refund)) = event.brings_back() {
+        let words = match event.body {
+            Body::Return(_) => "given back",
+            Body::Edit(_) => "taken out of it",
+            _ => "exchanged",
+        };
+        told.push_str(&format!(", {} {words}", amount(shop, refund.amount)));
     }
     if let Some(basket) = event.basket() {
         let lines = basket.lines.len();
