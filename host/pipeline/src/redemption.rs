@@ -17,6 +17,7 @@ use crate::limits;
 use crate::points::Award;
 use crate::purse::TakingKey;
 use crate::refusal::Refusal;
+use crate::returns::Coming;
 use crate::rules::{Coverage, OnReturn};
 use crate::shop::Reward;
 use crate::store::Redeemed;
@@ -192,14 +193,14 @@ fn check_reward(walk: &Walk, step: &Step, what: &Reserve) -> Result<(), Refusal>
             format!("it cannot be had beside {id}, which is open; confirm or cancel that first"),
         );
     }
-    if let (Some(reward), Some((times, days))) = (&what.reward, what.limit) {
-        if had_within(&walk.fold, reward, days, step.event.at) >= times {
-            return refuse(
-                "reward-limit",
-                "/data/reward",
-                format!("the customer has had {reward} {times} times within {days} days"),
-            );
-        }
+    if let (Some(reward), Some((times, days))) = (&what.reward, what.limit)
+        && had_within(&walk.fold, reward, days, step.event.at) >= times
+    {
+        return refuse(
+            "reward-limit",
+            "/data/reward",
+            format!("the customer has had {reward} {times} times within {days} days"),
+        );
     }
     Ok(())
 }
@@ -417,15 +418,15 @@ pub fn give_back(walk: &mut Walk, step: &mut Step) {
     };
     let sold = &walk.sold[returning.sale()];
     let gives_back = returning.gives_back.iter();
-    let gives_back: Vec<(Redeemed, Points, Points)> = gives_back
-        .map(|(at, from, to)| (sold.redeemed[*at].of.clone(), *from, *to))
+    let gives_back: Vec<(Redeemed, Coming)> = gives_back
+        .map(|coming| (sold.redeemed[coming.at].of.clone(), *coming))
         .collect();
     let mut alike: BTreeMap<(String, Option<Instant>), u32> = BTreeMap::new();
-    for (redeemed, from, to) in gives_back {
+    for (redeemed, coming) in gives_back {
         let reward = redeemed.reward.as_deref().unwrap_or("redeemed");
         let reason = format!("{reward}, came back");
         let mut ended = 0;
-        for (ends, points) in slice(&redeemed, from, to) {
+        for (ends, points) in slice(&redeemed, coming.from, coming.to) {
             if ends.is_some_and(|ends| ends <= step.event.at) {
                 ended += points;
                 continue;

@@ -64,10 +64,19 @@ pub struct Returning {
     losses: Vec<(usize, Points)>,
     /// What each award had lost before, by right, debts among it.
     lost_before: Vec<Points>,
-    /// Points that come back with the goods: of which redemption, from which of them to which.
-    pub gives_back: Vec<(usize, Points, Points)>,
+    /// Points that come back with the goods.
+    pub gives_back: Vec<Coming>,
     /// Nothing of the sale is left.
     pub is_whole: bool,
+}
+
+/// Points of one redemption that come back: all that are between two places.
+#[derive(Clone, Copy)]
+pub struct Coming {
+    /// The place of the redemption among those of the sale.
+    pub at: usize,
+    pub from: Points,
+    pub to: Points,
 }
 
 /// Points that were given for a part of a sale.
@@ -176,11 +185,7 @@ impl Sold {
 
     /// Something comes back, and an edit may add something instead. Says what each award loses by it,
     /// by its place, and which of the points that were given for it come back.
-    fn take(
-        &mut self,
-        back: &Back,
-        by: &Event,
-    ) -> (Vec<(usize, Points)>, Vec<(usize, Points, Points)>) {
+    fn take(&mut self, back: &Back, by: &Event) -> (Vec<(usize, Points)>, Vec<Coming>) {
         self.came_back.add(back, &self.sale);
         if let (Some(_), Some(added)) = (by.edits(), by.basket()) {
             self.sale.add(added);
@@ -199,7 +204,8 @@ impl Sold {
             let (given, sale) = (&self.redeemed[at], &self.sale);
             let back = self.came_back.share_of(sale, given.of.points);
             if back > given.back {
-                gives_back.push((at, given.back, back));
+                let from = given.back;
+                gives_back.push(Coming { at, from, to: back });
                 self.redeemed[at].back = back;
             }
         }

@@ -745,8 +745,8 @@ proptest! {
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_by_key(|at| shuffle[*at]);
         // Nobody confirms what they have not been answered yet.
-        for at in 0..all.len() {
-            if let What::Confirm(of, _) | What::Cancel(of) = all[at].what {
+        for (at, told) in all.iter().enumerate() {
+            if let What::Confirm(of, _) | What::Cancel(of) = told.what {
                 let place = |event: usize| order.iter().position(|it| *it == event).unwrap();
                 let (first, then) = (place(of), place(at));
                 if then < first {
