@@ -21,6 +21,7 @@ fn every_path_that_a_document_names_exists() {
         "ARCHITECTURE.md",
         "docs/why.md",
         "docs/first-rule.md",
+        "docs/ship-a-pack.md",
         "examples/three-languages/README.md",
         "docs/hardening.md",
         "docs/sizing.md",

@@ -38,7 +38,8 @@ pub use orders::{Order, OrderDesk};
 pub use reads::Reads;
 pub use reviews::{Affected, NewRound, Progress, Round};
 pub use rule_books::{
-    Artifact, ArtifactKind, By, Inbox, NewRuleBook, Origin, PluginFiles, RuleBook,
+    Artifact, ArtifactKind, By, Inbox, LivePack, NewRuleBook, Origin, PackedPlugin, PluginFiles,
+    RuleBook, Signer,
 };
 pub use schema::FORMAT;
 pub use sql::{Recorded, Recording};

@@ -2,12 +2,12 @@
 //! are.
 
 mod bench;
-mod building;
+pub mod building;
 mod cases;
 mod inspect;
-mod install;
+pub mod install;
 mod new;
-mod project;
+pub mod project;
 mod run;
 mod watch;
 
@@ -54,7 +54,7 @@ pub struct List {
 
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be read: {source}", .path.display())]
-struct ReadError {
+pub struct ReadError {
     path: PathBuf,
     #[source]
     source: std::io::Error,
@@ -141,6 +141,17 @@ fn tell(dir: &Path, plugins: &[Value]) -> String {
     let mut told = table(&heads, &live.map(row).collect::<Vec<_>>());
     for plugin in plugins {
         let name = text(plugin, "name");
+        if let Some(from) = plugin["from"].as_object() {
+            told.push_str(&format!(
+                "\n\n{name} came with the pack {} {}, {}",
+                from["pack"].as_str().unwrap_or_default(),
+                from["version"].as_str().unwrap_or_default(),
+                match from["signer"].as_str() {
+                    Some(signer) => format!("signed by {signer}"),
+                    None => "which nobody signed".into(),
+                }
+            ));
+        }
         if plugin["state"] == "quarantined" {
             let why = text(plugin, "quarantine");
             told.push_str(&format!(
