@@ -9,8 +9,8 @@ mod quarantine;
 pub(crate) mod reviews;
 
 use going_live::at_start;
-pub use going_live::{Installed, NotLive, Reloaded, problems, state};
-pub use packs::{Provenance, Terms, of_pack};
+pub use going_live::{Installed, NotLive, Reloaded, problems, state, when_opened};
+pub use packs::{Provenance, Terms, of_pack, provenance};
 pub use reviews::Foreseen;
 
 use crate::audit::{Audit, Audited};

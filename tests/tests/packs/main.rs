@@ -220,6 +220,15 @@ fn a_pack_of_a_trusted_agency_goes_live_as_one_in_an_open_shop_and_who_signed_it
     assert_eq!(again["revision"], done["revision"]);
     server.stop();
     let closed = packs(&shop);
+    let listed = binary::run(["plugin", "list", shop.text(), "--json"]).json();
+    let mut plugins = listed.as_array().expect("a list").iter();
+    let listed = plugins
+        .find(|plugin| plugin["name"] == "extra")
+        .expect("it is listed");
+    assert_eq!(
+        (&listed["state"], &listed["from"]),
+        (&json!("live"), &extra)
+    );
     let server = shop.serve();
     assert_eq!(earned(&server, "restarted").len(), 3);
     let open = packs(&shop);
@@ -523,6 +532,48 @@ fn an_agency_sees_which_of_its_shops_runs_which_version_and_what_fails_there() {
     let one = agency.run(&["pack", "status", shops.text()]);
     assert_eq!(one.code, 2);
     assert!(one.stderr.contains("several shops"), "{}", one.stderr);
+}
+
+#[test]
+fn one_pack_in_many_shops_that_each_say_something_else_has_its_code_once() {
+    let agency = Agency::new();
+    let names = ["bronx", "brooklyn", "chelsea", "harlem", "queens", "soho"];
+    let shops = Shops::new(&names);
+    agency.trusted_by(&shops.dir.join("stampcard.toml"));
+    agency.signed("corner.pack");
+    for (at, name) in names.iter().enumerate() {
+        agency.write(
+            "words.toml",
+            format!("[extra.config]\npoints = {}\n", at + 1),
+        );
+        agency
+            .install(&shops[*name], "corner.pack", &["--config", "words.toml"])
+            .ok();
+    }
+    let server = shops.serve();
+    let metrics = server.operations("/metrics");
+    let metrics = metrics.as_str().expect("a page of text");
+    // Four plugins of the starter pack and two of this one.
+    assert!(
+        metrics.contains("\nstampcard_components_in_memory 6\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("\nstampcard_components_compiled_total 0\n"),
+        "{metrics}"
+    );
+    for (at, name) in names.iter().enumerate() {
+        let at_once = jiff::Timestamp::now().to_string();
+        let customer = json!({"customer": {"email": "ana@example.com"}, "total": 1_000});
+        let sold = server.post_as(
+            &shops[*name].keys.pos,
+            "/v1/events",
+            &sale("1", &at_once, customer),
+        );
+        let points = sold.body["points"].as_array().expect("a list").iter();
+        let extra: Vec<_> = points.filter(|entry| entry["plugin"] == "extra").collect();
+        assert_eq!(extra[0]["amount"], json!(10 * (at + 1)), "{name}");
+    }
 }
 
 #[test]

@@ -3,8 +3,9 @@
 
 use super::inbox::{self, Choice, Chosen, Files};
 use super::reviews::{self, Foreseen};
-use super::{CurrencyChanged, Live, Merchant};
+use super::{CurrencyChanged, Live, Merchant, OpenError};
 use crate::clock;
+use crate::config::Folder;
 use crate::pack;
 use crate::recorded::{self, Kept, RecordedError};
 use serde::Serialize;
@@ -13,7 +14,7 @@ use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::{Candidate, Engine, NotLoaded, RuleBook};
 use stampcard_store::{
-    Artifact, By, Inbox, LivePack, NewRuleBook, Origin, PluginFiles, SqliteStore,
+    Artifact, By, Inbox, LivePack, NewRuleBook, Origin, PluginFiles, Reads, SqliteStore,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -370,6 +371,17 @@ pub(super) fn at_start(
         going = Going::new(engine, store, going.shop, chosen, Some(&before.book));
     }
     Ok((going.record(store, &By::default(), Some(found))?, drift))
+}
+
+/// What a shop that is closed would load if it were opened, from its folder and from a database that is
+/// only read.
+pub fn when_opened(folder: &Folder, reads: &Reads) -> Result<Vec<Candidate>, OpenError> {
+    let last = reads.newest_rule_book().map_err(NotLive::from)?;
+    let seen = reads.inbox().map_err(NotLive::from)?;
+    let candidates = folder.candidates()?;
+    let choice = inbox::choose(candidates, &pack::packs(), &seen, last.as_deref(), reads);
+    let chosen = choice.map_err(NotLive::from)?.chosen.into_iter();
+    Ok(chosen.map(|chosen| chosen.candidate).collect())
 }
 
 /// Rules on their way to be live: loaded, and not written down yet.

@@ -11,6 +11,7 @@ use crate::recorded;
 use serde::{Deserialize, Serialize};
 use stampcard_runtime::Candidate;
 use stampcard_store::{By, LivePack, Origin, PackedPlugin, RuleBook, Signer};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// On which terms a pack is let in.
@@ -221,16 +222,25 @@ impl Merchant {
     /// that an older rule book had.
     pub fn provenance(&self, name: &str) -> Option<Provenance> {
         let store = &self.desk.store;
-        let live = store.rule_book()?;
-        let index = live.plugins.iter().position(|plugin| plugin.name == name)?;
-        let (plugin, files) = (&live.plugins[index], live.files.get(index)?);
-        let books = (1..=live.number).rev();
-        let mut books = books.filter_map(|number| store.rule_book_at(number));
-        books.find_map(|book| {
-            let pack = book.packs.iter().find(|pack| pack.brought(plugin, files))?;
-            Some(Provenance::of(pack))
+        provenance(&*store.rule_book()?, name, |number| {
+            store.rule_book_at(number)
         })
     }
+}
+
+/// With what a plugin of a rule book came; `at` knows the rule books before it.
+pub fn provenance(
+    live: &RuleBook,
+    name: &str,
+    at: impl Fn(i64) -> Option<Arc<RuleBook>>,
+) -> Option<Provenance> {
+    let index = live.plugins.iter().position(|plugin| plugin.name == name)?;
+    let (plugin, files) = (&live.plugins[index], live.files.get(index)?);
+    let mut books = (1..=live.number).rev().filter_map(at);
+    books.find_map(|book| {
+        let pack = book.packs.iter().find(|pack| pack.brought(plugin, files))?;
+        Some(Provenance::of(pack))
+    })
 }
 
 /// The plugins of a rule book that are as they came with a pack.
