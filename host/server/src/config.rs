@@ -432,7 +432,7 @@ fn bytes(path: &Path, most: usize) -> Result<Option<Vec<u8>>, ConfigError> {
 
 #[cfg(test)]
 #[path = "../../../tests/fuzz/fuzz.rs"]
-mod fuzz;
+pub mod fuzz;
 
 #[cfg(test)]
 mod fuzzed {

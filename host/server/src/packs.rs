@@ -396,12 +396,9 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[path = "../../../tests/fuzz/fuzz.rs"]
-mod fuzz;
-
-#[cfg(test)]
 mod fuzzed {
     use super::*;
+    use crate::config::fuzz;
 
     #[test]
     fn no_bytes_of_a_pack_make_the_host_panic() {

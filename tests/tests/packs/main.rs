@@ -431,6 +431,30 @@ fn a_plugin_that_was_rolled_back_is_still_known_by_the_pack_that_brought_it() {
 }
 
 #[test]
+fn a_restored_shop_and_a_replayed_one_know_by_whom_their_plugins_are_signed() {
+    let agency = Agency::new();
+    let shop = trusting(&agency);
+    agency.signed("corner.pack");
+    agency.install(&shop, "corner.pack", &[]).ok();
+    let at = jiff::Timestamp::now().to_string();
+    shop.ingest(&[sale(
+        "1",
+        &at,
+        json!({"customer": {"email": "ana@example.com"}, "total": 1_000}),
+    )]);
+    let installed = packs(&shop);
+    assert_eq!(installed[0]["signer"]["name"], "Corner Agency");
+
+    let restored = shop.restored(&shop.back_up("corner.tar"));
+    assert_eq!(packs(&restored), installed);
+    let again = shop.dir.with_file_name("again");
+    let again = again.to_str().expect("UTF-8");
+    shop.run("replay", &[again]).ok();
+    let replayed = binary::run(["pack", "list", again, "--json"]).json();
+    assert_eq!(replayed, installed);
+}
+
+#[test]
 fn the_same_folder_makes_the_same_file_wherever_and_whenever_it_is_packed() {
     let (one, other) = (Agency::new(), Agency::new());
     one.run(&["pack", "build", "corner", "-o", "corner.pack"])

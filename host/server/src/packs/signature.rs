@@ -220,8 +220,8 @@ mod tests {
 
     #[test]
     fn what_the_tool_has_signed_is_signed() {
-        let key = TrustedKey::new("Corner", real::PUBLIC).unwrap();
-        let by = |text: &str| signed_by(text.as_bytes(), Some(real::SIGNATURE), &[key.clone()]);
+        let trusted = [TrustedKey::new("Corner", real::PUBLIC).unwrap()];
+        let by = |text: &str| signed_by(text.as_bytes(), Some(real::SIGNATURE), &trusted);
         assert_eq!(by(real::TEXT).unwrap().name, "Corner");
         let changed = real::TEXT.replace("pack", "Pack");
         assert_eq!(
@@ -233,7 +233,7 @@ mod tests {
         // And its secret key signs here.
         let secret = secret_key(real::SECRET, || panic!("it has no password")).unwrap();
         let signature = sign(real::TEXT, "a pack", &secret).unwrap();
-        assert!(signed_by(real::TEXT.as_bytes(), Some(&signature), &[key]).is_ok());
+        assert!(signed_by(real::TEXT.as_bytes(), Some(&signature), &trusted).is_ok());
     }
 
     #[test]

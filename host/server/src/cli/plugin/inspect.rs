@@ -131,7 +131,7 @@ fn inspect_pack(file: &Path, shop: Option<&Path>, json: bool) -> Run {
             (json!(signer), by)
         }
         Err(NotSigned::NoKeys { key }) if shop.is_none() => {
-            let by = format!("the key {key}; --shop SHOP_DIR says whose it is there");
+            let by = format!("it names the key {key}; --shop SHOP_DIR verifies it");
             (json!({ "name": null, "key": key }), by)
         }
         Err(error) => (Value::Null, error.to_string()),
