@@ -21,6 +21,8 @@ fn every_path_that_a_document_names_exists() {
         "ARCHITECTURE.md",
         "docs/why.md",
         "docs/first-rule.md",
+        "docs/ship-a-pack.md",
+        "docs/catalogue.md",
         "examples/three-languages/README.md",
         "docs/hardening.md",
         "docs/sizing.md",
@@ -49,10 +51,11 @@ fn every_path_that_a_document_names_exists() {
 }
 
 fn is_of_a_shop(path: &str) -> bool {
-    const FILES: [&str; 11] = [
+    const FILES: [&str; 12] = [
         "merchant.toml",
         "stampcard.toml",
         "story.toml",
+        "pack.toml",
         "plugins/NAME.toml",
         "plugins/NAME.wasm",
         "shop/plugins",

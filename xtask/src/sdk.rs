@@ -1,8 +1,10 @@
-//! `cargo xtask sdk`: what the SDKs have of the contract, made from `wit/` and nothing by hand.
+//! `cargo xtask sdk`: what the SDKs and the catalogue for people have of the contract, made from `wit/`
+//! and nothing by hand.
 //!
 //! What is made is committed, so that an author needs no tool of ours to read it; a test sees to it
 //! that it is what the contract says.
 
+mod catalogue;
 mod javascript;
 
 use crate::Failure;
@@ -36,6 +38,7 @@ fn files() -> Vec<(PathBuf, String)> {
     let mut files = vec![
         ("sdk/js/contract.d.ts".into(), javascript::types(&contract)),
         ("sdk/js/contract.js".into(), javascript::shapes(&contract)),
+        ("docs/catalogue.md".into(), catalogue::page(&contract)),
     ];
     for name in ["types.wit", "roles.wit"] {
         let text = fs::read_to_string(root().join(CONTRACT).join(name));

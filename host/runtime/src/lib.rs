@@ -41,5 +41,5 @@ pub use engine::{Engine, EngineError, Room};
 pub use library::LibraryFigures;
 pub use log::{Level, Line};
 pub use manifest::{PackPlugin, Personal, PluginFile};
-pub use plugin::{Candidate, LoadError};
+pub use plugin::{Candidate, LoadError, examine};
 pub use rule_book::{NotLoaded, RuleBook};

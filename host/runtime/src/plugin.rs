@@ -9,7 +9,7 @@ use crate::cache::CacheError;
 use crate::call::{self, Subject};
 use crate::code::{Code, CodeError};
 use crate::compile::CompileError;
-use crate::component::ComponentError;
+use crate::component::{self, ComponentError, Inspection};
 use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::limits::Limits;
@@ -309,6 +309,42 @@ impl Plugin {
     pub fn currency(&self) -> &str {
         &self.shop.currency
     }
+}
+
+/// Whether a shop could load a candidate, as far as that can be said without compiling or running
+/// it. What only a shop can say is not asked: what it grants, and a configuration where the
+/// candidate has none.
+pub fn examine(candidate: &Candidate) -> Result<Inspection, LoadError> {
+    let name = &candidate.name;
+    let source = Source::of(candidate, &[])?;
+    let manifest = &source.file.manifest;
+    let targeted = manifest.check_target();
+    targeted.map_err(|error| LoadError::Manifest {
+        name: name.clone(),
+        error,
+    })?;
+    let config = source.file.config.as_object();
+    if config.is_some_and(|config| !config.is_empty()) {
+        configuration(name, &source)?;
+    } else {
+        source.schema(name)?;
+    }
+    let component = |error| LoadError::Component {
+        name: name.clone(),
+        error,
+    };
+    component::check(&source.component).map_err(component)?;
+    let inspection = component::inspect(&source.component).map_err(component)?;
+    let mut claimed = manifest.roles.clone();
+    claimed.sort();
+    if claimed != inspection.roles {
+        return Err(LoadError::Lies {
+            name: name.clone(),
+            claimed,
+            found: inspection.roles,
+        });
+    }
+    Ok(inspection)
 }
 
 /// A candidate with its pack found.

@@ -16,11 +16,13 @@ pub mod unknown;
 
 pub use shops::{Place, ShopsFolder};
 
+use crate::packs::{KeyError, TrustedKey};
 use serde::{Deserialize, Serialize};
 use stampcard_pipeline::shop::{Shop, ShopError, ShopFile};
 use stampcard_runtime::Candidate;
 use stampcard_runtime::limits::{COMPONENT_BYTES_MAX, MANIFEST_BYTES_MAX};
 use stampcard_runtime::manifest::toml_problem;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -60,6 +62,9 @@ pub struct ServerFile {
     pub requests_per_minute: Option<NonZeroU32>,
     pub log: LogFile,
     pub telemetry: TelemetryFile,
+    /// Whose packs are let in: a name of the shop's choosing, and the public key of minisign's.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub trusted_keys: BTreeMap<String, String>,
 }
 
 /// A thousand requests a second, minute after minute: more than any store has, so that who sends
@@ -160,6 +165,12 @@ pub enum ConfigError {
         dir = .dir.display()
     )]
     SeveralShops { dir: PathBuf, first: String },
+    #[error("{}: trusted_keys: {error}", .path.display())]
+    Key {
+        path: PathBuf,
+        #[source]
+        error: KeyError,
+    },
     #[error(
         "there is no folder for compiled plugins: neither STAMPCARD_CACHE nor XDG_CACHE_HOME nor HOME is set; set STAMPCARD_CACHE to one that belongs to this user"
     )]
@@ -221,6 +232,29 @@ impl Folder {
         } else {
             Ok(ServerFile::default())
         }
+    }
+
+    /// Whose packs are let in: those whom the shop's own `stampcard.toml` names, and, where the shop is
+    /// one of several, those whom the server's does.
+    pub fn trusted_keys(&self) -> Result<Vec<TrustedKey>, ConfigError> {
+        let mut places = vec![self.clone()];
+        let whole = fs::canonicalize(&self.dir).unwrap_or_else(|_| self.dir.clone());
+        if let Some(above) = whole.parent()
+            && let Place::Shops(shops) = Place::at(above)?
+        {
+            places.push(Folder::at(shops.dir()));
+        }
+        let mut keys = Vec::new();
+        for place in places {
+            for (name, key) in place.server()?.trusted_keys {
+                let key = TrustedKey::new(&name, &key);
+                keys.push(key.map_err(|error| ConfigError::Key {
+                    path: place.dir.join(SERVER_FILE),
+                    error,
+                })?);
+            }
+        }
+        Ok(keys)
     }
 
     /// `merchant.toml`, checked.
@@ -398,7 +432,7 @@ fn bytes(path: &Path, most: usize) -> Result<Option<Vec<u8>>, ConfigError> {
 
 #[cfg(test)]
 #[path = "../../../tests/fuzz/fuzz.rs"]
-mod fuzz;
+pub mod fuzz;
 
 #[cfg(test)]
 mod fuzzed {

@@ -24,6 +24,7 @@ mod merchant;
 mod merchants;
 mod orders;
 mod pack;
+mod packs;
 mod recorded;
 mod reload;
 mod replay;

@@ -4,11 +4,13 @@
 
 mod going_live;
 mod inbox;
+mod packs;
 mod quarantine;
 pub(crate) mod reviews;
 
 use going_live::at_start;
-pub use going_live::{Installed, NotLive, Reloaded, problems, state};
+pub use going_live::{Installed, NotLive, Reloaded, problems, state, when_opened};
+pub use packs::{Provenance, Terms, of_pack, provenance};
 pub use reviews::Foreseen;
 
 use crate::audit::{Audit, Audited};

@@ -9,7 +9,7 @@ use crate::chores::{Chores, Closing};
 use crate::clock;
 use crate::config::Folder;
 use crate::figures::{LastFailure, health};
-use crate::merchant::{Merchant, NotLive, OpenError, Options, state};
+use crate::merchant::{Merchant, OpenError, Options, Provenance, Terms, of_pack, state};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stampcard_pipeline::calendar;
@@ -17,6 +17,7 @@ use stampcard_pipeline::rules::Rules;
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::{Candidate, RuleBook};
 use stampcard_store::{Grouping, OrderDesk};
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long a command waits: a large component is compiled in this time.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for a pack: a few rules in Python, each of which takes a quarter of a minute.
+const PACK_PATIENCE: Duration = Duration::from_secs(300);
 /// How often it looks for the answer.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
@@ -60,6 +63,28 @@ pub enum Order {
     /// Takes what is new in the folder, whatever `reload` says.
     Apply,
     List,
+    /// The pack's file goes beside it.
+    InstallPack {
+        terms: Terms,
+        actor: String,
+        reason: String,
+    },
+    RemovePack {
+        name: String,
+        actor: String,
+        reason: String,
+    },
+    Packs,
+}
+
+impl Order {
+    /// How long its answer may take.
+    fn patience(&self) -> Duration {
+        match self {
+            Order::InstallPack { .. } => PACK_PATIENCE,
+            _ => PATIENCE,
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -75,9 +100,9 @@ pub enum NotDone {
     Refused(String),
     #[error(
         "the server that has the shop open did not answer in {} s; its log says why",
-        PATIENCE.as_secs()
+        .0.as_secs()
     )]
-    NoAnswer,
+    NoAnswer(Duration),
     #[error("the order cannot be written: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -114,7 +139,8 @@ fn leave(folder: &Folder, order: &Order, component: Option<&[u8]>) -> Result<Val
     let desk = OrderDesk::open(&folder.database())?;
     let number = desk.place(&serde_json::to_string(order)?, component, clock::now())?;
     let asked = Instant::now();
-    while asked.elapsed() < PATIENCE {
+    let patience = order.patience();
+    while asked.elapsed() < patience {
         if let Some(answer) = desk.answer(number)? {
             return match serde_json::from_str(&answer)? {
                 Answer::Done(value) => Ok(value),
@@ -125,7 +151,7 @@ fn leave(folder: &Folder, order: &Order, component: Option<&[u8]>) -> Result<Val
     }
     // Nobody wants it any more, and a server that comes later must not do it.
     desk.withdraw(number)?;
-    Err(NotDone::NoAnswer)
+    Err(NotDone::NoAnswer(patience))
 }
 
 /// Answers orders for as long as the shop is open.
@@ -174,7 +200,7 @@ fn carry_out(
     merchant: &Merchant,
     order: Order,
     component: Option<Vec<u8>>,
-) -> Result<Value, NotLive> {
+) -> Result<Value, Box<dyn Error>> {
     let done = match order {
         Order::Install {
             name,
@@ -217,29 +243,51 @@ fn carry_out(
             json!({"revision": taken.number, "is_new": taken.is_new, "problems": taken.problems, "drift": taken.drift})
         }
         Order::List => list(merchant),
+        Order::InstallPack {
+            terms,
+            actor,
+            reason,
+        } => {
+            let file = component.unwrap_or_default();
+            json!(merchant.install_pack(&file, &terms, &actor, &reason)?)
+        }
+        Order::RemovePack {
+            name,
+            actor,
+            reason,
+        } => json!(merchant.remove_pack(&name, &actor, &reason)?),
+        Order::Packs => {
+            let book = merchant.store().rule_book();
+            let listed = book.map(|book| packs(&book, |name| seen_of(merchant, name)));
+            listed.unwrap_or_else(|| Value::Array(Vec::new()))
+        }
     };
     Ok(done)
 }
 
 fn list(merchant: &Merchant) -> Value {
     let live = merchant.live();
-    let figures = merchant.figures().plugins();
-    let drift = merchant.health().reloads.drift;
     listed(&live.book, Some(live.number), |name| {
-        let seen: Vec<_> = figures
-            .iter()
-            .filter(|((plugin, _), _)| plugin == name)
-            .map(|((_, role), seen)| (role.as_str(), seen))
-            .collect();
-        let failures = seen
-            .iter()
-            .filter_map(|(_, seen)| seen.last_failure.as_ref());
-        Seen {
-            health: health(&seen),
-            last_failure: failures.max_by_key(|failure| failure.at).cloned(),
-            drift: drift.contains(name),
-        }
+        seen_of(merchant, name)
     })
+}
+
+fn seen_of(merchant: &Merchant, name: &str) -> Seen {
+    let figures = merchant.figures().plugins();
+    let seen: Vec<_> = figures
+        .iter()
+        .filter(|((plugin, _), _)| plugin == name)
+        .map(|((_, role), seen)| (role.as_str(), seen))
+        .collect();
+    let failures = seen
+        .iter()
+        .filter_map(|(_, seen)| seen.last_failure.as_ref());
+    Seen {
+        health: health(&seen),
+        last_failure: failures.max_by_key(|failure| failure.at).cloned(),
+        drift: merchant.health().reloads.drift.contains(name),
+        provenance: merchant.provenance(name),
+    }
 }
 
 /// What was seen of a plugin since the shop was opened.
@@ -248,6 +296,8 @@ pub struct Seen {
     pub last_failure: Option<LastFailure>,
     /// Its files are not what is live.
     pub drift: bool,
+    /// With what pack it came.
+    pub provenance: Option<Provenance>,
 }
 
 impl Default for Seen {
@@ -256,8 +306,45 @@ impl Default for Seen {
             health: health(&[]),
             last_failure: None,
             drift: false,
+            provenance: None,
         }
     }
+}
+
+/// The packs of a rule book, as `stampcard pack list` tells them.
+pub fn packs(book: &stampcard_store::RuleBook, seen: impl Fn(&str) -> Seen) -> Value {
+    let plugin = |name: &str, brought: &[String]| {
+        let live = book.plugins.iter().find(|plugin| plugin.name == name);
+        let seen = seen(name);
+        let (state, health) = match live {
+            None => ("gone", None),
+            Some(_) if !brought.iter().any(|it| it == name) => ("replaced", Some(seen.health)),
+            Some(plugin) if plugin.quarantine.is_some() => ("quarantined", Some("quarantined")),
+            Some(_) => ("live", Some(seen.health)),
+        };
+        json!({
+            "name": name, "version": live.map(|plugin| &plugin.version), "state": state, "health": health,
+            "quarantine": live.and_then(|plugin| plugin.quarantine.as_ref()),
+            "last_error": seen.last_failure.as_ref().map(told),
+        })
+    };
+    let packs = book.packs.iter().map(|pack| {
+        let brought = of_pack(book, pack);
+        let plugins = pack.plugins.iter();
+        let plugins: Vec<Value> = plugins.map(|it| plugin(&it.name, &brought)).collect();
+        json!({
+            "name": pack.name, "version": pack.version, "digest": pack.digest, "signer": pack.signer,
+            "installed_at": calendar::text(pack.installed_at), "words": pack.words, "plugins": plugins,
+        })
+    });
+    Value::Array(packs.collect())
+}
+
+fn told(failure: &LastFailure) -> Value {
+    json!({
+        "class": failure.class, "message": failure.message, "version": failure.version,
+        "at": calendar::text(failure.at),
+    })
 }
 
 /// Every plugin that is live or should be, as `stampcard plugin list` tells it.
@@ -273,16 +360,13 @@ pub fn listed(book: &RuleBook, revision: Option<i64>, seen: impl Fn(&str) -> See
             "events": plugin.events, "owns": owned, "state": state(plugin), "drift": seen.drift,
             "quarantine": plugin.quarantine,
             "health": if plugin.quarantine.is_some() { state(plugin) } else { seen.health },
-            "last_error": seen.last_failure.map(|failure| json!({
-                "class": failure.class, "message": failure.message, "version": failure.version,
-                "at": calendar::text(failure.at),
-            })),
+            "last_error": seen.last_failure.as_ref().map(told), "from": seen.provenance,
         })
     });
     let refused = book.not_loaded().iter().map(|failure| {
         json!({
             "name": failure.name, "version": failure.live, "revision": null, "digest": null,
-            "state": "refused", "drift": false, "health": health(&[]),
+            "state": "refused", "drift": false, "from": null, "health": health(&[]),
             "last_error": {"class": "load", "message": failure.reason.to_string()},
         })
     });

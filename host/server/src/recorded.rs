@@ -74,7 +74,8 @@ pub fn files(whole: &Candidate, made_of: String) -> PluginFiles {
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// `sha256:…` of some bytes.
+pub fn digest(bytes: &[u8]) -> String {
     let hex: String = Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))

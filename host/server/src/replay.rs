@@ -244,6 +244,7 @@ impl Replay<'_> {
                 plugins: &book.plugins,
                 shop: &book.shop,
                 files: &book.files,
+                packs: &book.packs,
                 artifacts: &artifacts,
                 by: &book.by,
                 round: None,

@@ -40,7 +40,8 @@ pub use reads::Reads;
 pub use review_items::{Closed, Closing, ReviewItemRow};
 pub use reviews::{Affected, NewRound, Progress, Round};
 pub use rule_books::{
-    Artifact, ArtifactKind, By, Inbox, NewRuleBook, Origin, PluginFiles, RuleBook,
+    Artifact, ArtifactKind, By, Inbox, LivePack, NewRuleBook, Origin, PackedPlugin, PluginFiles,
+    RuleBook, Signer,
 };
 pub use schema::FORMAT;
 pub use sql::{Recorded, Recording};

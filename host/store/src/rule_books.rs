@@ -29,6 +29,8 @@ pub struct RuleBook {
     pub by: By,
     /// What each plugin was loaded from; empty for rules that came from nowhere.
     pub files: Arc<Vec<PluginFiles>>,
+    /// The packs of which plugins are live.
+    pub packs: Arc<Vec<LivePack>>,
     /// The row of `plugin_versions` for each plugin.
     pub(crate) versions: Vec<i64>,
 }
@@ -89,6 +91,59 @@ pub struct PluginFiles {
     pub schema: Option<String>,
 }
 
+/// A pack of which plugins are live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LivePack {
+    pub name: String,
+    pub version: String,
+    /// `sha256:…` of its list of sums, which is what was signed.
+    pub digest: String,
+    /// Who signed it; `None` where the operator let it in without.
+    pub signer: Option<Signer>,
+    pub installed_at: Instant,
+    /// What the shop says to its plugins, as TOML; `None` where the pack's own words hold.
+    pub words: Option<String>,
+    pub plugins: Vec<PackedPlugin>,
+}
+
+/// Whoever signed a pack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signer {
+    /// As the shop calls them.
+    pub name: String,
+    /// The number of their key, sixteen hexadecimal digits.
+    pub key: String,
+}
+
+/// A plugin as it came with a pack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackedPlugin {
+    pub name: String,
+    /// `sha256:…` of its component.
+    pub component: String,
+    /// `sha256:…` of its manifest, with what the shop says to it.
+    pub manifest: String,
+}
+
+impl LivePack {
+    /// Whether a plugin is as it came with this pack.
+    pub fn brought(&self, plugin: &Plugin, files: &PluginFiles) -> bool {
+        self.plugins.iter().any(|packed| {
+            packed.name == plugin.name
+                && packed.component == plugin.digest
+                && packed.manifest == files.manifest
+        })
+    }
+}
+
+impl RuleBook {
+    /// The pack with which a plugin of this rule book came, if it still is as it came.
+    pub fn pack_of(&self, index: usize) -> Option<&LivePack> {
+        let (plugin, files) = (self.plugins.get(index)?, self.files.get(index)?);
+        self.packs.iter().find(|pack| pack.brought(plugin, files))
+    }
+}
+
 /// What the folder had for each plugin when it was last looked at, by name.
 pub type Inbox = BTreeMap<String, String>;
 
@@ -98,6 +153,8 @@ pub struct NewRuleBook<'a> {
     pub shop: &'a ShopFile,
     /// One for each plugin, or none at all.
     pub files: &'a [PluginFiles],
+    /// The packs of which plugins are among them.
+    pub packs: &'a [LivePack],
     /// Bytes that it names and the file may not have yet.
     pub artifacts: &'a [Artifact<'a>],
     pub by: &'a By,
@@ -118,6 +175,7 @@ impl<'a> NewRuleBook<'a> {
             plugins,
             shop,
             files: &[],
+            packs: &[],
             artifacts: &[],
             by: &NOBODY,
             round: None,
@@ -164,7 +222,7 @@ impl Books {
     pub fn load(sql: &Sql) -> Result<Books, Trouble> {
         let mut books = HashMap::new();
         sql.each::<Trouble>(
-            "SELECT number, created_at, plugins, shop, origin, actor, reason FROM rule_books",
+            "SELECT number, created_at, plugins, shop, origin, actor, reason, packs FROM rule_books",
             &[],
             |row| {
                 let book = read_book(sql, row)?;
@@ -188,12 +246,13 @@ impl Books {
     }
 }
 
-/// The columns `number, created_at, plugins, shop, origin, actor, reason`, and what belongs to them.
+/// The columns `number, created_at, plugins, shop, origin, actor, reason, packs`, and what belongs to them.
 pub(crate) fn read_book(sql: &Sql, row: &Row) -> Result<RuleBook, Trouble> {
     let number: i64 = row.get(0)?;
     let plugins: Vec<Plugin> =
         serde_json::from_str(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?;
     let shop = serde_json::from_str(row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?)?;
+    let packs = serde_json::from_str(row.get_ref(7)?.as_str().map_err(rusqlite::Error::from)?)?;
     Ok(RuleBook {
         number,
         created_at: row::instant(row, 1)?,
@@ -205,6 +264,7 @@ pub(crate) fn read_book(sql: &Sql, row: &Row) -> Result<RuleBook, Trouble> {
             reason: row.get(6)?,
         },
         files: Arc::new(files(sql, number)?),
+        packs: Arc::new(packs),
         versions: versions(sql, number)?,
     })
 }
@@ -250,6 +310,7 @@ impl Shared {
             .as_ref()
             .filter(|book| *book.plugins == new.plugins && book.shop == *new.shop)
             .filter(|book| new.files.is_empty() || *book.files == new.files)
+            .filter(|book| *book.packs == new.packs)
         {
             self.group.change(&mut writer, |writer| {
                 insert_artifacts(writer, new.artifacts)?;
@@ -276,6 +337,7 @@ impl Shared {
             shop: new.shop.clone(),
             by: new.by.clone(),
             files: Arc::new(new.files.to_vec()),
+            packs: Arc::new(new.packs.to_vec()),
             versions,
         });
         self.books.0.write().insert(number, book.clone());
@@ -307,8 +369,8 @@ fn insert_book(writer: &mut Writer, number: i64, new: &NewRuleBook) -> Result<Ve
         ..
     } = *new;
     writer.sql.run(
-        "INSERT INTO rule_books (number, created_at, plugins, shop, origin, actor, reason)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO rule_books (number, created_at, plugins, shop, origin, actor, reason, packs)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         &[
             &number,
             &at.0,
@@ -317,6 +379,7 @@ fn insert_book(writer: &mut Writer, number: i64, new: &NewRuleBook) -> Result<Ve
             &by.origin.name(),
             &by.actor,
             &by.reason,
+            &serde_json::to_string(new.packs)?,
         ],
     )?;
     for (position, files) in new.files.iter().enumerate() {

@@ -235,6 +235,11 @@ level = "info"
 # service = "stampcard"
 # One request in so many.
 # one_in = 1
+
+# Whose packs are let in: a name of your choosing, and the public key that they gave you (the long line of
+# their NAME.pub).
+# [trusted_keys]
+# "Corner Agency" = "RW…"
 "#;
 
 const MERCHANT: &str = r#"# The shop. Saved changes are taken between two events; a mistake leaves the old file live and is

@@ -9,6 +9,7 @@ mod export;
 mod ingest;
 mod init;
 mod key;
+mod pack;
 mod plugin;
 mod progress;
 mod replay;
@@ -59,6 +60,8 @@ enum Command {
     #[command(subcommand)]
     Plugin(plugin::Plugin),
     #[command(subcommand)]
+    Pack(pack::PackCommand),
+    #[command(subcommand)]
     Key(key::Key),
 }
 
@@ -92,6 +95,7 @@ pub fn run() -> ExitCode {
         Command::Conformance(conformance) => conformance.run(),
         Command::Report(report) => report.run(),
         Command::Plugin(plugin) => plugin.run(),
+        Command::Pack(pack) => pack.run(),
         Command::Key(key) => key.run(),
     };
     match ended {

@@ -2,23 +2,25 @@
 //! are.
 
 mod bench;
-mod building;
+pub mod building;
 mod cases;
 mod inspect;
-mod install;
+pub mod install;
 mod new;
-mod project;
+pub mod project;
 mod run;
 mod watch;
 
 use super::{End, Run, say, say_json};
 use crate::config::Folder;
+use crate::merchant::{provenance, when_opened};
 use crate::orders::{self, Order};
 use crate::pack;
 use crate::table::{Side, table};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use stampcard_runtime::{Engine, RuleBook};
+use stampcard_store::{OpenError, Reads};
 use std::path::{Path, PathBuf};
 
 /// Write plugins, test them, bring them live, look at them.
@@ -40,8 +42,8 @@ pub enum Plugin {
 
 /// List the plugins of a shop: what is live, how it does, and what could not be loaded and why.
 ///
-/// Of a shop that is open it tells what the server has live; of one that is closed, what its folder
-/// would come to. Exit code 1 if one cannot be loaded or is quarantined.
+/// Of a shop that is open it tells what the server has live; of one that is closed, what it would have
+/// if it were opened. Exit code 1 if one cannot be loaded or is quarantined.
 #[derive(Args)]
 #[command(after_help = "Example:\n  stampcard plugin list shop")]
 pub struct List {
@@ -54,7 +56,7 @@ pub struct List {
 
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be read: {source}", .path.display())]
-struct ReadError {
+pub struct ReadError {
     path: PathBuf,
     #[source]
     source: std::io::Error,
@@ -93,7 +95,7 @@ impl List {
         let listed = if stampcard_store::is_in_use(&folder.database()) {
             orders::give(&folder, &Order::List, None)?
         } else {
-            of_folder(&folder)?
+            of_closed(&folder)?
         };
         let plugins = listed.as_array().map_or(&[][..], Vec::as_slice);
         if self.json {
@@ -109,13 +111,34 @@ impl List {
     }
 }
 
-/// What the folder of a closed shop would come to.
-fn of_folder(folder: &Folder) -> Result<Value, Box<dyn std::error::Error>> {
+/// Pages that are read of a closed shop, in KiB: its rule books have a few.
+const PAGE_CACHE_KIB: u32 = 1 << 10;
+
+/// What a closed shop would come to.
+fn of_closed(folder: &Folder) -> Result<Value, Box<dyn std::error::Error>> {
     let shop = folder.shop()?;
     let engine = Engine::new(&folder.cache()?)?;
-    let book = RuleBook::load(&engine, &shop, folder.candidates()?, &pack::packs(), None);
-    let unknown = |_: &str| orders::Seen::default();
-    Ok(orders::listed(&book, None, unknown))
+    let load = |candidates| RuleBook::load(&engine, &shop, candidates, &pack::packs(), None);
+    let reads = match Reads::open(&folder.database(), 1, PAGE_CACHE_KIB) {
+        Ok(reads) => reads,
+        // It has its folder alone, as far as can be read without changing anything.
+        Err(OpenError::Missing { .. } | OpenError::NotMigrated { .. }) => {
+            let unknown = |_: &str| orders::Seen::default();
+            return Ok(orders::listed(&load(folder.candidates()?), None, unknown));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let last = reads.newest_rule_book()?;
+    let mut book = load(when_opened(folder, &reads)?);
+    if let Some(last) = &last {
+        book = book.quarantined_as(&last.plugins);
+    }
+    Ok(orders::listed(&book, None, |name| orders::Seen {
+        provenance: last.as_deref().and_then(|last| {
+            provenance(last, name, |number| reads.rule_book(number).ok().flatten())
+        }),
+        ..orders::Seen::default()
+    }))
 }
 
 fn tell(dir: &Path, plugins: &[Value]) -> String {
@@ -141,6 +164,17 @@ fn tell(dir: &Path, plugins: &[Value]) -> String {
     let mut told = table(&heads, &live.map(row).collect::<Vec<_>>());
     for plugin in plugins {
         let name = text(plugin, "name");
+        if let Some(from) = plugin["from"].as_object() {
+            told.push_str(&format!(
+                "\n\n{name} came with the pack {} {}, {}",
+                from["pack"].as_str().unwrap_or_default(),
+                from["version"].as_str().unwrap_or_default(),
+                match from["signer"].as_str() {
+                    Some(signer) => format!("signed by {signer}"),
+                    None => "which nobody signed".into(),
+                }
+            ));
+        }
         if plugin["state"] == "quarantined" {
             let why = text(plugin, "quarantine");
             told.push_str(&format!(

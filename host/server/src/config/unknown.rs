@@ -48,7 +48,7 @@ impl fmt::Display for UnknownKey {
 pub type Keys = [(&'static str, &'static [&'static str])];
 
 /// Tables whose keys are the shop's own words.
-const FREE: [&str; 3] = ["rates", "kinds", "tier"];
+const FREE: [&str; 4] = ["rates", "kinds", "tier", "trusted_keys"];
 
 pub const MERCHANT_KEYS: &Keys = &[
     (
@@ -170,6 +170,7 @@ pub const SERVER_KEYS: &Keys = &[
             "requests_per_minute",
             "log",
             "telemetry",
+            "trusted_keys",
         ],
     ),
     ("log", &["format", "level"]),
@@ -322,6 +323,7 @@ mod tests {
                 otlp: Some("http://127.0.0.1:4318".into()),
                 ..TelemetryFile::default()
             },
+            trusted_keys: [("Corner".into(), "RW".into())].into(),
         };
         assert_known(keys_of(&server), SERVER_KEYS);
     }

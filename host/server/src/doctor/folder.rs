@@ -92,6 +92,7 @@ fn configuration(folder: &Folder) -> Finding {
     const NAME: &str = "configuration";
     let read = folder
         .server()
+        .and_then(|_| folder.trusted_keys())
         .and_then(|_| folder.shop())
         .map(|shop| shop.file);
     match read {

@@ -3,7 +3,7 @@
 use super::Door;
 use super::problem::Problem;
 use crate::figures::{PluginFigures, health};
-use crate::merchant::state;
+use crate::merchant::{Provenance, state};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -126,6 +126,9 @@ pub struct PluginInfo {
     /// Those segments.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub target_segments: Vec<String>,
+    /// With which pack it came, and who signed that. Absent for one that came by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Provenance>,
     /// `live`, or `quarantined`: it failed for too many customers and is not called.
     pub state: &'static str,
     /// Why it is quarantined.
@@ -193,6 +196,7 @@ pub async fn plugins(State(door): State<Arc<Door>>) -> Result<Json<Plugins>, Pro
     let plugins = live.book.plugins().iter().enumerate();
     let plugins = plugins.map(|(index, plugin)| PluginInfo {
         owed: owed.get(&plugin.name).copied().unwrap_or_default(),
+        from: merchant.provenance(&plugin.name),
         ..plugin_info(plugin, live.book.limits(index).fuel, &figures)
     });
     Ok(Json(Plugins {
@@ -225,6 +229,7 @@ fn plugin_info(
         state: state(plugin),
         quarantine: plugin.quarantine.clone(),
         owed: 0,
+        from: None,
         health: match plugin.quarantine {
             Some(_) => state(plugin),
             None => health(&seen),

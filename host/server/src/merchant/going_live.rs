@@ -3,8 +3,9 @@
 
 use super::inbox::{self, Choice, Chosen, Files};
 use super::reviews::{self, Foreseen};
-use super::{CurrencyChanged, Live, Merchant};
+use super::{CurrencyChanged, Live, Merchant, OpenError};
 use crate::clock;
+use crate::config::Folder;
 use crate::pack;
 use crate::recorded::{self, Kept, RecordedError};
 use serde::Serialize;
@@ -12,7 +13,9 @@ use stampcard_pipeline::rules::{Plugin, Rules};
 use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::{Candidate, Engine, NotLoaded, RuleBook};
-use stampcard_store::{Artifact, By, Inbox, NewRuleBook, Origin, PluginFiles, SqliteStore};
+use stampcard_store::{
+    Artifact, By, Inbox, LivePack, NewRuleBook, Origin, PluginFiles, Reads, SqliteStore,
+};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -190,15 +193,25 @@ impl Merchant {
 
     /// The plugins that are live with one more, or with another version of one.
     fn beside_the_others(&self, chosen: Chosen) -> Result<Going, NotLive> {
+        self.with_those(vec![chosen], &[])
+    }
+
+    /// The plugins that are live with some more, or with other versions of some, and without others.
+    pub(super) fn with_those(
+        &self,
+        chosen: Vec<Chosen>,
+        without: &[String],
+    ) -> Result<Going, NotLive> {
         let store = &self.desk.store;
         let before = self.live();
-        let name = chosen.candidate.name.clone();
+        let mut changed: Vec<String> = without.to_vec();
+        changed.extend(chosen.iter().map(|it| it.candidate.name.clone()));
         let mut all = match store.rule_book() {
             Some(book) => inbox::all_live(&book, store.reads())?,
             None => Vec::new(),
         };
-        all.retain(|other| other.candidate.name != name);
-        all.push(chosen);
+        all.retain(|other| !changed.contains(&other.candidate.name));
+        all.extend(chosen);
         let shop = Shop::new(before.shop.file.clone()).map_err(RecordedError::Shop)?;
         let mut going = Going::new(&self.engine, store, shop, all, Some(&before.book));
         let problems = problems(&going.book);
@@ -207,28 +220,43 @@ impl Merchant {
         }
         // What the folder has broken stays as it is told: it is not what this order is about.
         let broken = before.book.not_loaded().iter();
-        let broken: Vec<NotLoaded> = broken.filter(|it| it.name != name).cloned().collect();
+        let broken = broken.filter(|it| !changed.contains(&it.name));
+        let broken: Vec<NotLoaded> = broken.cloned().collect();
         going.book = going.book.with_not_loaded(&broken);
         Ok(going)
     }
 
     /// Brings rules live, with `changing` held, and says how a plugin of theirs is now.
     pub(super) fn go(&self, going: Going, by: &By, name: &str) -> Result<Installed, NotLive> {
+        let mut installed = self.go_all(going, by, &[name.to_owned()])?.1;
+        Ok(installed.remove(0))
+    }
+
+    /// The same for several: says the number of the rule book, and how each is now.
+    pub(super) fn go_all(
+        &self,
+        going: Going,
+        by: &By,
+        names: &[String],
+    ) -> Result<(i64, Vec<Installed>), NotLive> {
         let live = going.record(&self.desk.store, by, None)?;
-        let plugins = live.book.plugins();
-        let plugin = plugins
-            .iter()
-            .find(|plugin| plugin.name == name)
-            .expect("what had no problem is loaded");
-        let installed = Installed {
-            name: name.into(),
-            version: plugin.version.clone(),
-            revision: live.number,
-            digest: plugin.digest.clone(),
-            state: state(plugin),
-        };
+        let number = live.number;
+        let installed = names.iter().map(|name| {
+            let mut plugins = live.book.plugins().iter();
+            let plugin = plugins
+                .find(|plugin| plugin.name == *name)
+                .expect("what had no problem is loaded");
+            Installed {
+                name: name.clone(),
+                version: plugin.version.clone(),
+                revision: number,
+                digest: plugin.digest.clone(),
+                state: state(plugin),
+            }
+        });
+        let installed = installed.collect();
         self.desk.swap(live);
-        Ok(installed)
+        Ok((number, installed))
     }
 
     /// The version that was live last before the one that is.
@@ -345,12 +373,25 @@ pub(super) fn at_start(
     Ok((going.record(store, &By::default(), Some(found))?, drift))
 }
 
+/// What a shop that is closed would load if it were opened, from its folder and from a database that is
+/// only read.
+pub fn when_opened(folder: &Folder, reads: &Reads) -> Result<Vec<Candidate>, OpenError> {
+    let last = reads.newest_rule_book().map_err(NotLive::from)?;
+    let seen = reads.inbox().map_err(NotLive::from)?;
+    let candidates = folder.candidates()?;
+    let choice = inbox::choose(candidates, &pack::packs(), &seen, last.as_deref(), reads);
+    let chosen = choice.map_err(NotLive::from)?.chosen.into_iter();
+    Ok(chosen.map(|chosen| chosen.candidate).collect())
+}
+
 /// Rules on their way to be live: loaded, and not written down yet.
 pub(super) struct Going {
     shop: Shop,
     book: RuleBook,
     /// What each plugin was loaded from, by name.
     chosen: HashMap<String, Chosen>,
+    /// The packs of the shop, as far as their plugins are live; `None` if they are those of before.
+    pub packs: Option<Vec<LivePack>>,
 }
 
 impl Going {
@@ -373,6 +414,7 @@ impl Going {
                 .collect(),
             shop,
             book,
+            packs: None,
         }
     }
 
@@ -382,12 +424,18 @@ impl Going {
             shop,
             book,
             chosen: HashMap::new(),
+            packs: None,
         }
     }
 
     /// Writes down what goes live, with everything that is needed to run it again. `found` is what
     /// the folder has, where it was looked at.
-    fn record(self, store: &SqliteStore, by: &By, found: Option<Inbox>) -> Result<Live, NotLive> {
+    fn record(
+        mut self,
+        store: &SqliteStore,
+        by: &By,
+        found: Option<Inbox>,
+    ) -> Result<Live, NotLive> {
         let last = store.rule_book();
         let mut kept: HashMap<String, Kept> = HashMap::new();
         let mut files = Vec::with_capacity(self.book.plugins().len());
@@ -421,11 +469,19 @@ impl Going {
             found
         });
         let plugins = self.book.plugins();
+        let packs_before = || Some(last.as_ref()?.packs.to_vec());
+        let mut packs = self.packs.take().or_else(packs_before).unwrap_or_default();
+        // A pack is there as long as one of its plugins is.
+        packs.retain(|pack| {
+            let mut live = plugins.iter().zip(&files);
+            live.any(|(plugin, files)| pack.brought(plugin, files))
+        });
         let round = last.and_then(|last| reviews::round_between(&last, plugins, &self.shop.file));
         let book = NewRuleBook {
             plugins,
             shop: &self.shop.file,
             files: &files,
+            packs: &packs,
             artifacts: &artifacts,
             by,
             round: round.as_ref(),

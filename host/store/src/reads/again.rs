@@ -15,7 +15,7 @@ impl Reads {
     pub fn rule_book(&self, number: i64) -> Result<Option<Arc<RuleBook>>, StoreError> {
         self.read(|sql| {
             sql.find(
-                "SELECT number, created_at, plugins, shop, origin, actor, reason FROM rule_books WHERE number = ?1",
+                "SELECT number, created_at, plugins, shop, origin, actor, reason, packs FROM rule_books WHERE number = ?1",
                 &[&number],
                 |row| Ok(Some(Arc::new(read_book(sql, row)?))),
             )
@@ -26,7 +26,7 @@ impl Reads {
     pub fn newest_rule_book(&self) -> Result<Option<Arc<RuleBook>>, StoreError> {
         self.read(|sql| {
             sql.find(
-                "SELECT number, created_at, plugins, shop, origin, actor, reason FROM rule_books
+                "SELECT number, created_at, plugins, shop, origin, actor, reason, packs FROM rule_books
                  ORDER BY number DESC LIMIT 1",
                 &[],
                 |row| Ok(Some(Arc::new(read_book(sql, row)?))),

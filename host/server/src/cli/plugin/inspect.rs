@@ -1,13 +1,16 @@
 //! `stampcard plugin inspect`: what a component is, and what its manifest says of it.
 
+use super::super::pack::pack_file;
 use super::super::{End, Run, say, say_json};
 use super::ReadError;
 use super::building::build_if_stale;
 use super::project::{Project, text};
+use crate::config::Folder;
 use crate::pack;
+use crate::packs::{NotSigned, Pack, Words};
 use crate::table::number;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use stampcard_runtime::{Inspection, PluginFile, inspect};
 use std::path::{Path, PathBuf};
 
@@ -17,11 +20,14 @@ use std::path::{Path, PathBuf};
 /// Nothing of it is run. Exit code 1 if a shop could not load it.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  stampcard plugin inspect\n  stampcard plugin inspect double-weekend.wasm --json"
+    after_help = "Examples:\n  stampcard plugin inspect\n  stampcard plugin inspect double-weekend.wasm --json\n  stampcard plugin inspect coffee-house-1.0.0.pack --shop shop"
 )]
 pub struct Inspect {
-    /// The component; the one of the project in this folder if none is named.
+    /// The component, or a pack of them; the component of the project in this folder if none is named.
     file: Option<PathBuf>,
+    /// A shop's folder: whose keys it trusts says who signed a pack.
+    #[arg(long, value_name = "SHOP_DIR")]
+    shop: Option<PathBuf>,
     #[arg(long)]
     json: bool,
 }
@@ -36,6 +42,9 @@ impl Inspect {
                 project.component()
             }
         };
+        if file.extension().is_some_and(|ending| ending == "pack") {
+            return inspect_pack(&file, self.shop.as_deref(), self.json);
+        }
         let bytes = std::fs::read(&file).map_err(|source| ReadError {
             path: file.clone(),
             source,
@@ -63,26 +72,18 @@ impl Inspect {
         let is_read = !matches!(manifest, Some(Err(_)));
         let fits = is_read && !lies && fits(&inspection);
         if self.json {
-            let limits = |file: &PluginFile| -> serde_json::Map<String, serde_json::Value> {
-                let limits = file.manifest.limits.named();
-                limits
-                    .map(|(name, most)| (name.to_owned(), most.into()))
-                    .collect()
-            };
             let mut told = json!(inspection);
             told["manifest"] = match &manifest {
-                Some(Ok(file)) => json!({
-                    "name": file.manifest.name, "version": file.manifest.version.to_string(),
-                    "events": file.manifest.events, "facts": file.manifest.facts,
-                    "state_version": file.manifest.state_version,
-                    "limits": limits(file),
-                }),
+                Some(Ok(file)) => told_manifest(file),
                 Some(Err(problem)) => json!({ "refused": problem }),
-                None => serde_json::Value::Null,
+                None => Value::Null,
             };
+            // A component by itself is signed by nobody: packs are.
+            told["signer"] = Value::Null;
             say_json(&told)?
         } else {
             say(describe(&inspection))?;
+            say("signer    none: a component by itself is not signed, a pack is")?;
             match &manifest {
                 Some(Ok(file)) => say(describe_manifest(file, lies))?,
                 Some(Err(problem)) => say(format_args!("manifest  REFUSED: {problem}"))?,
@@ -91,6 +92,84 @@ impl Inspect {
         }
         Ok(if fits { End::Done } else { End::Attention })
     }
+}
+
+fn told_manifest(file: &PluginFile) -> Value {
+    let limits = file.manifest.limits.named();
+    let limits: serde_json::Map<String, Value> = limits
+        .map(|(name, most)| (name.to_owned(), most.into()))
+        .collect();
+    json!({
+        "name": file.manifest.name, "version": file.manifest.version.to_string(),
+        "events": file.manifest.events, "facts": file.manifest.facts,
+        "state_version": file.manifest.state_version,
+        "limits": limits,
+    })
+}
+
+/// What is in a pack, and who signed it.
+fn inspect_pack(file: &Path, shop: Option<&Path>, json: bool) -> Run {
+    let read = Pack::read(&pack_file(file)?);
+    let pack = match read {
+        Ok(pack) => pack,
+        Err(error) => {
+            if json {
+                say_json(&json!({ "refused": error.to_string() }))?;
+            } else {
+                eprintln!("stampcard: {}: {error}", file.display());
+            }
+            return Ok(End::Attention);
+        }
+    };
+    let trusted = match shop {
+        Some(shop) => Folder::of_one(shop)?.trusted_keys()?,
+        None => Vec::new(),
+    };
+    let (signer, by) = match pack.signer(&trusted) {
+        Ok(signer) => {
+            let by = format!("{}, key {}", signer.name, signer.key);
+            (json!(signer), by)
+        }
+        Err(NotSigned::NoKeys { key }) if shop.is_none() => {
+            let by = format!("it names the key {key}; --shop SHOP_DIR verifies it");
+            (json!({ "name": null, "key": key }), by)
+        }
+        Err(error) => (Value::Null, error.to_string()),
+    };
+    let mut plugins = Vec::new();
+    for candidate in pack.candidates(&Words::default())? {
+        let inspection = inspect(candidate.component.as_deref().unwrap_or_default())?;
+        let manifest = PluginFile::read(&candidate.name, &candidate.file, &[])?;
+        plugins.push((inspection, manifest));
+    }
+    let about = &pack.about;
+    if json {
+        let plugins = plugins.iter().map(|(inspection, manifest)| {
+            let mut told = json!(inspection);
+            told["manifest"] = told_manifest(manifest);
+            told
+        });
+        say_json(&json!({
+            "pack": about.name, "version": about.version.to_string(), "digest": pack.digest(),
+            "signer": signer, "plugins": plugins.collect::<Vec<_>>(),
+        }))?;
+    } else {
+        say(format_args!(
+            "pack      {} {}\ndigest    {}\nsigner    {by}\nlicense   {}",
+            about.name,
+            about.version,
+            pack.digest(),
+            about.license
+        ))?;
+        for (inspection, manifest) in &plugins {
+            say(format_args!(
+                "\n{}\n{}",
+                describe(inspection),
+                describe_manifest(manifest, false)
+            ))?;
+        }
+    }
+    Ok(End::Done)
 }
 
 fn fits(inspection: &Inspection) -> bool {

@@ -268,7 +268,7 @@ fn tell(done: &Value, json: bool) -> Run {
 }
 
 /// Who sits at this machine, for the history.
-fn login() -> String {
+pub fn login() -> String {
     ["SUDO_USER", "LOGNAME", "USER"]
         .into_iter()
         .find_map(|variable| std::env::var(variable).ok())

@@ -138,17 +138,7 @@ impl Project {
 
     /// What a shop would be given.
     pub fn candidate(&self) -> Result<Candidate, ReadError> {
-        let file = text(&self.manifest())?;
-        let schema = schema_file_of(&file)
-            .map(|schema| self.dir.join(schema))
-            .filter(|schema| schema.is_file());
-        Ok(Candidate {
-            name: self.name.clone(),
-            component: Some(read(&self.component())?),
-            schema: schema.map(|schema| text(&schema)).transpose()?,
-            file,
-            was_live: false,
-        })
+        candidate(&self.dir, &self.name)
     }
 
     /// The plugin as a shop would load it, ready to be asked.
@@ -226,8 +216,23 @@ fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// A plugin in a folder as a shop would be given it.
+pub fn candidate(dir: &Path, name: &str) -> Result<Candidate, ReadError> {
+    let file = text(&dir.join(format!("{name}.toml")))?;
+    let schema = schema_file_of(&file)
+        .map(|schema| dir.join(schema))
+        .filter(|schema| schema.is_file());
+    Ok(Candidate {
+        name: name.into(),
+        component: Some(read(&dir.join(format!("{name}.wasm")))?),
+        schema: schema.map(|schema| text(&schema)).transpose()?,
+        file,
+        was_live: false,
+    })
+}
+
 /// The name of the one manifest in a folder.
-fn manifest_of(dir: &Path) -> Result<String, Box<dyn Error>> {
+pub fn manifest_of(dir: &Path) -> Result<String, Box<dyn Error>> {
     let failed = |source| ReadError {
         path: dir.to_owned(),
         source,
