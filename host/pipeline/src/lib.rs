@@ -19,6 +19,7 @@ pub mod identity;
 pub mod ledger;
 pub mod limits;
 pub mod line;
+pub mod merges;
 pub mod offers;
 pub mod outcome;
 pub mod person;

@@ -90,10 +90,31 @@ pub struct Policies {
     pub spend_provisional: bool,
     /// Acts of staff that a till's key may send as well, of [`ACTS_OF_STAFF`].
     pub pos_may: Vec<String>,
+    /// By what two profiles are made one without anybody being asked.
+    pub auto_merge: AutoMerge,
+}
+
+/// By what two profiles are made one, where whoever sends the event has seen that it is the customer's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutoMerge {
+    /// Nothing: they are suggested to staff.
+    #[default]
+    Off,
+    ExactEmail,
+    /// Not where both have an e-mail of their own.
+    ExactPhone,
 }
 
 /// Kinds of events that change what a customer holds because somebody of the shop says so.
-pub const ACTS_OF_STAFF: [&str; 3] = ["points.adjusted", "tier.overridden", "tags.assigned"];
+pub const ACTS_OF_STAFF: [&str; 6] = [
+    "points.adjusted",
+    "tier.overridden",
+    "tags.assigned",
+    "customer.merged",
+    "customer.unmerged",
+    "merge.declined",
+];
 
 impl Default for Policies {
     fn default() -> Self {
@@ -110,6 +131,7 @@ impl Default for Policies {
             provisional_hours: 24,
             spend_provisional: false,
             pos_may: Vec::new(),
+            auto_merge: AutoMerge::Off,
         }
     }
 }

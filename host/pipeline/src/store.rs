@@ -5,6 +5,7 @@ use crate::change::{Change, CustomerId, Explanation, LotKey, TakingKind};
 use crate::event::{Event, EventName, Identifier, Instant, Points, Position};
 use crate::fold::{Fold, Moved};
 use crate::identity::Who;
+use crate::merges::{Apart, Told};
 use crate::outcome::Outcome;
 use crate::rules::Plugin;
 use std::any::Any;
@@ -30,6 +31,8 @@ pub trait Ask {
     /// Whether the decisions for this event can begin at this fold. The head is asked first, then
     /// the checkpoints from the newest to the oldest, and last the empty fold, which always can.
     fn can_start_at(&self, fold: &Fold) -> bool;
+    /// What goes back to the other customer when a merge is taken back.
+    fn tell_apart(&self, told: &[Told], identifiers: &[(Identifier, bool)]) -> Apart;
 }
 
 pub enum Opened {
@@ -65,12 +68,28 @@ pub enum SeenBy {
 pub struct Known {
     /// Each identifier of the event, in the event's order, and the customer that it names.
     pub identifiers: Vec<(Identifier, Option<CustomerId>)>,
-    /// The customer that the event names by our own id, if there is such a customer.
+    /// The customer that the event names by our own id, if there is such a customer; whoever took them
+    /// in, where somebody did.
     pub named: Option<CustomerId>,
     /// One of the identifiers is a card that was revoked before the event happened.
     pub shows_revoked_card: bool,
     /// Of the sale that the event speaks of, if it does.
     pub sale: Option<SaleKnown>,
+    /// Of the second customer of an event about two, if there is such a customer.
+    pub other: Option<OtherKnown>,
+    /// Where the identifiers name several customers: the pairs of them of whom somebody has said that
+    /// they are two people.
+    pub apart: Vec<(CustomerId, CustomerId)>,
+    /// Likewise: those who have an e-mail.
+    pub with_email: Vec<CustomerId>,
+}
+
+/// What the store knows of the second customer of an event about two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherKnown {
+    pub id: CustomerId,
+    /// The customer who took them in, if somebody did.
+    pub merged_into: Option<CustomerId>,
 }
 
 /// What the store knows of the sale that an event speaks of.
@@ -87,6 +106,8 @@ pub enum SaleKnown {
 pub struct Case {
     /// `None` for an event of nobody.
     pub customer: Option<CustomerCase>,
+    /// The second customer of an event that makes two of them one or one of them two.
+    pub other: Option<OtherCase>,
     pub who: Who,
     /// A guest sale that the event claims, if it is there and still nobody's.
     pub claimed: Option<(i64, Arc<Event>)>,
@@ -94,6 +115,14 @@ pub struct Case {
     pub waited: Vec<(i64, Arc<Event>)>,
     /// Releases the customer when dropped.
     pub hold: Hold,
+}
+
+/// The second customer of an event about two. Both have what they have then, and begin at the empty fold:
+/// who has been merged has nothing left to decide about.
+pub struct OtherCase {
+    pub customer: CustomerCase,
+    /// Events of the first that might be theirs.
+    pub unclear: Vec<EventName>,
 }
 
 /// The store's own token; it is dropped with the case.
@@ -106,6 +135,9 @@ pub struct CustomerCase {
     pub revision: u64,
     /// The ledger's balance now.
     pub balance: Points,
+    /// Points that come to the customer from the other one of an event about two, or go there (below
+    /// zero); they are not in the balance yet.
+    pub transfer: Points,
     /// How far the customer's timers have been driven; a refold drives them as far again.
     pub clock: Instant,
     /// The head, or for a late event the last checkpoint before it.

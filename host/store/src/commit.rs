@@ -4,11 +4,12 @@ mod fold;
 mod ledger;
 mod outbox;
 mod products;
+mod two;
 
 use crate::cache::Hot;
 use crate::error::Trouble;
 use crate::hold::Token;
-use crate::open;
+use crate::open::{self, Way};
 use crate::people;
 use crate::row::{self, pack_json};
 use crate::rule_books::RuleBook;
@@ -16,7 +17,7 @@ use crate::store::Shared;
 use crate::writer::Writer;
 use outbox::{Plans, cancelled};
 use stampcard_pipeline::admit::HOST_SOURCE;
-use stampcard_pipeline::change::{Change, CustomerChange, Decider, Explanation};
+use stampcard_pipeline::change::{Change, CustomerChange, Decider, EntryKind, Explanation};
 use stampcard_pipeline::event::{Position, SaleName};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::outcome::Status;
@@ -36,6 +37,7 @@ impl Shared {
             StoreError::Failed(format!("there is no rule book {}", change.rule_book))
         })?;
         check(&change, token.hot.as_ref())?;
+        let other = self.other(&token, &mut change, &book)?;
         let plans = match &change.customer {
             None => Plans::default(),
             Some(customer) => {
@@ -68,7 +70,7 @@ impl Shared {
                 encoded: &encoded,
                 head,
             }
-            .write()
+            .write(other)
         })?;
         drop(writer);
         drop(token);
@@ -77,6 +79,37 @@ impl Shared {
             outcome: change.outcome,
             durable: Box::new(crate::ticket::Promise(ticket)),
         })
+    }
+}
+
+/// The second customer of a change, ready to be written.
+struct OtherReady {
+    plans: Plans,
+    encoded: Encoded,
+    head: Arc<Fold>,
+}
+
+impl Shared {
+    fn other(
+        &self,
+        token: &Token,
+        change: &mut Change,
+        book: &RuleBook,
+    ) -> Result<Option<OtherReady>, StoreError> {
+        let (Some((beside, _)), Some(other)) = (&token.other, &mut change.other) else {
+            return Ok(None);
+        };
+        let plans = Plans {
+            fates: self.fates(beside, other, book)?,
+            cancelled: Vec::new(),
+        };
+        let encoded = Encoded::default().with(other);
+        let head = Arc::new(std::mem::take(&mut other.head));
+        Ok(Some(OtherReady {
+            plans,
+            encoded,
+            head,
+        }))
     }
 }
 
@@ -90,6 +123,14 @@ fn check(change: &Change, hot: Option<&Hot>) -> Result<(), StoreError> {
     let Some(customer) = &change.customer else {
         return Ok(());
     };
+    if let Some(other) = &change.other {
+        let moved = [customer, other].into_iter().flat_map(|it| &it.entries);
+        let moved = moved.filter(|entry| entry.kind == EntryKind::Transfer);
+        let sum: i64 = moved.map(|entry| entry.amount).sum();
+        if sum != 0 {
+            return wrong(format!("{sum} points are lost between two customers"));
+        }
+    }
     let mut balance = hot.map_or(0, |hot| hot.balance);
     for entry in &customer.entries {
         balance += entry.amount;
@@ -125,6 +166,7 @@ fn check(change: &Change, hot: Option<&Hot>) -> Result<(), StoreError> {
 }
 
 /// Everything that can be encoded without the writer.
+#[derive(Default)]
 struct Encoded {
     body: Vec<u8>,
     outcome: Vec<u8>,
@@ -138,34 +180,34 @@ struct Encoded {
 impl Encoded {
     fn of(change: &Change) -> Encoded {
         let mut encoded = Encoded {
-            body: Vec::new(),
-            outcome: Vec::new(),
             said: people::said(&change.personal),
-            head: Vec::new(),
-            head_bytes: 0,
-            explanations: Vec::new(),
-            checkpoints: Vec::new(),
+            ..Encoded::default()
         };
         if change.in_journal {
             encoded.body = pack_json(&*change.event);
             encoded.outcome = pack_json(&change.outcome);
         }
-        if let Some(customer) = &change.customer {
-            let head = customer.head.to_bytes();
-            encoded.head = crate::codec::pack_if_large(&head);
-            encoded.head_bytes = head.len();
-            encoded.explanations = customer
-                .explanations
-                .iter()
-                .map(row::pack_explanation)
-                .collect();
-            encoded.checkpoints = customer
-                .checkpoints
-                .iter()
-                .map(|fold| crate::codec::pack(&fold.to_bytes()))
-                .collect();
+        match &change.customer {
+            Some(customer) => encoded.with(customer),
+            None => encoded,
         }
-        encoded
+    }
+
+    fn with(mut self, customer: &CustomerChange) -> Encoded {
+        let head = customer.head.to_bytes();
+        self.head = crate::codec::pack_if_large(&head);
+        self.head_bytes = head.len();
+        self.explanations = customer
+            .explanations
+            .iter()
+            .map(row::pack_explanation)
+            .collect();
+        self.checkpoints = customer
+            .checkpoints
+            .iter()
+            .map(|fold| crate::codec::pack(&fold.to_bytes()))
+            .collect();
+        self
     }
 }
 
@@ -180,10 +222,18 @@ struct Writing<'a> {
     head: Option<Arc<Fold>>,
 }
 
-impl Writing<'_> {
+/// The second customer of a change.
+struct Beside<'a> {
+    row: i64,
+    token: &'a Token,
+    way: &'a Way,
+    change: &'a CustomerChange,
+}
+
+impl<'a> Writing<'a> {
     /// Writes it, and says which number the first entry has. A conflict is found before the first
     /// row is written; any other error takes the whole group back.
-    fn write(mut self) -> Result<i64, Trouble> {
+    fn write(mut self, other: Option<OtherReady>) -> Result<i64, Trouble> {
         let first_entry = self.writer.next.entry;
         if let Some(guest) = self.token.claimed {
             self.require_guest(guest)?;
@@ -197,18 +247,27 @@ impl Writing<'_> {
             return Ok(first_entry);
         };
         let head = self.head.take().expect("a customer's change has a head");
+        let beside = self.beside()?;
         let row = self.customer(customer, &head)?;
         let seq = self.change.in_journal.then_some(self.writer.next.seq);
-        self.journal(
-            Some(row),
-            (!customer.entries.is_empty()).then_some(first_entry),
-        )?;
+        let others = self.change.other.iter().flat_map(|other| &other.entries);
+        let has_entries = customer.entries.iter().chain(others).next().is_some();
+        self.journal(Some(row), has_entries.then_some(first_entry))?;
         self.tags(row, &head)?;
         self.person(row, seq, customer)?;
         if customer.start.is_refold {
             self.take_back(row, seq, customer)?;
             self.give_back(row, customer)?;
         }
+        let moved = match (&beside, seq) {
+            (Some(beside), Some(seq)) => {
+                self.take_back(beside.row, Some(seq), beside.change)?;
+                self.give_back(beside.row, beside.change)?;
+                self.writer.cache.clear();
+                Some(self.move_rows(seq, row, beside.row, beside.way)?)
+            }
+            _ => None,
+        };
         self.history(row, seq, customer)?;
         self.memberships(row, customer)?;
         self.tiers(row, customer)?;
@@ -220,8 +279,59 @@ impl Writing<'_> {
             self.ledger(row, seq, customer)?;
         }
         self.sales(row, customer)?;
+        if let Some(seq) = seq {
+            self.decline(seq, row)?;
+        }
         self.remember(row, customer, head);
+        if let (Some(beside), Some(other), Some(seq), Some(moved)) = (beside, other, seq, moved) {
+            self.write_other(&beside, other, seq)?;
+            self.tell_people_again(row, beside.row, beside.way, moved)?;
+        }
         Ok(first_entry)
+    }
+
+    /// The second customer of the change, if there is one, as nobody has changed them meanwhile.
+    fn beside(&self) -> Result<Option<Beside<'a>>, Trouble> {
+        let (Some((token, way)), Some(change)) = (&self.token.other, &self.change.other) else {
+            return Ok(None);
+        };
+        let Some(hot) = &token.hot else {
+            return Err(StoreError::Conflict.into());
+        };
+        self.require_other(hot.row, change)?;
+        Ok(Some(Beside {
+            row: hot.row,
+            token,
+            way,
+            change,
+        }))
+    }
+
+    fn write_other(&mut self, beside: &Beside, ready: OtherReady, seq: i64) -> Result<(), Trouble> {
+        let mut writing = Writing {
+            writer: &mut *self.writer,
+            change: self.change,
+            token: beside.token,
+            book: self.book,
+            plans: &ready.plans,
+            encoded: &ready.encoded,
+            head: None,
+        };
+        let (change, head) = (beside.change, ready.head);
+        let row = writing.customer(change, &head)?;
+        writing.tags(row, &head)?;
+        writing.history(row, Some(seq), change)?;
+        writing.memberships(row, change)?;
+        writing.tiers(row, change)?;
+        writing.explanations(row, Some(seq), change)?;
+        writing.checkpoints(row, change)?;
+        writing.outbox(row, seq, change)?;
+        writing.ledger(row, seq, change)?;
+        writing.sales(row, change)?;
+        if matches!(beside.way, Way::Part(_)) {
+            writing.remember(row, change, head);
+        }
+        Ok(())
     }
 
     /// The guest sale may have been in a group that was taken back.
@@ -303,8 +413,10 @@ impl Writing<'_> {
         let (change, sql, seq) = (self.change, &self.writer.sql, self.writer.next.seq);
         let entries = change
             .customer
-            .as_ref()
-            .map_or(0, |customer| customer.entries.len() as i64);
+            .iter()
+            .chain(&change.other)
+            .map(|customer| customer.entries.len() as i64)
+            .sum::<i64>();
         sql.run(
             "INSERT INTO journal (seq, source, id, kind, occurred_at, received_at, customer, rule_book,
                  sameness, status, first_entry, entries, body, outcome)
@@ -466,7 +578,10 @@ impl Writing<'_> {
                 .and_then(|kind| kind.as_str())
                 .unwrap_or_default();
             self.writer.sql.run(
-                "INSERT INTO review_items (customer, journal, kind, body, occurred_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                // Who looks like somebody else does so with every purchase; it is said once.
+                "INSERT INTO review_items (customer, journal, kind, body, occurred_at) SELECT ?1, ?2, ?3, ?4, ?5
+                 WHERE ?3 <> 'merge-suggested' OR NOT EXISTS (
+                     SELECT 1 FROM review_items WHERE kind = ?3 AND body = ?4 AND resolved_at IS NULL)",
                 &[&row, &seq, &kind, &body.to_string(), &self.change.event.at.0],
             )?;
         }
@@ -499,7 +614,7 @@ impl Writing<'_> {
     }
 
     /// Who decided something, as the columns `plugin_version` and `actor` have it.
-    fn decider<'a>(&self, by: &'a Decider) -> Result<(Option<i64>, Option<&'a str>), Trouble> {
+    fn decider<'b>(&self, by: &'b Decider) -> Result<(Option<i64>, Option<&'b str>), Trouble> {
         Ok(match by {
             Decider::Plugin(plugin) => (Some(self.version(*plugin)?), None),
             Decider::Staff(actor) => (None, Some(actor)),

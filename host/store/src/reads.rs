@@ -24,7 +24,9 @@ pub use effects::{MessageEffect, PointsEffect, SegmentEffect, TierEffect, Versio
 pub use movements::{Movement, SegmentMoves};
 pub use orders::OrderRow;
 pub use products::{Mispriced, PriceCheck, ProductRow};
-pub use shop::{Counters, ExplanationRow, JournalRow, Member, ReviewItemRow, SegmentCount};
+pub use shop::{
+    Counters, ExplanationRow, JournalRow, Member, MergeSuggestion, ReviewItemRow, SegmentCount,
+};
 pub use staff::{Note, NoteVersion};
 
 pub(crate) use customers::{identifier, not_rebuilt};

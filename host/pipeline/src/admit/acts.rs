@@ -147,7 +147,7 @@ fn text(note: String) -> Result<String, Refusal> {
     bounded(note, limits::NOTE_BYTES_MAX, "/data/note")
 }
 
-fn reason(given: String) -> Result<String, Refusal> {
+pub(super) fn reason(given: String) -> Result<String, Refusal> {
     if given.trim().is_empty() {
         return invalid(
             "reason-required",

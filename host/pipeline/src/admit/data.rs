@@ -1,6 +1,7 @@
 //! The `data` of each kind of event: typed, unknown fields refused.
 
 use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
+use super::merges::{DeclinedEvent, MergeEvent, UnmergeEvent};
 use super::products::CatalogueEvent;
 use super::returns::{AboutSale, ReturnEvent};
 use super::sale::SaleData;
@@ -34,6 +35,8 @@ pub(super) struct Common {
     pub historical: bool,
     pub attributes: BTreeMap<String, String>,
     pub customer: Option<CustomerData>,
+    /// What of the customer's identifiers the sender has verified.
+    pub verified: Vec<IdentifierKind>,
     /// Whom a token names.
     pub shown: Option<CustomerId>,
     pub wants_account: bool,
@@ -54,6 +57,9 @@ pub(super) struct CustomerData {
     pub phone: Option<String>,
     pub card: Option<String>,
     pub external: Option<OneOrMany<ExternalData>>,
+    /// What of it the sender has seen to be the customer's: they logged in with it, or read out a code.
+    #[serde(default)]
+    pub verified: Vec<IdentifierKind>,
 }
 
 #[derive(Deserialize)]
@@ -241,6 +247,9 @@ pub(super) fn read(
         "tier.overridden" => typed::<PlacementEvent>(data)?.check(common, shop, by, at),
         "note.added" => typed::<NoteEvent>(data)?.check(common, by),
         "note.edited" => typed::<NoteEdit>(data)?.check(common, by),
+        "customer.merged" => typed::<MergeEvent>(data)?.check(common, by),
+        "customer.unmerged" => typed::<UnmergeEvent>(data)?.check(common, by),
+        "merge.declined" => typed::<DeclinedEvent>(data)?.check(common, by),
         "visit.counted" => {
             let event: VisitEvent = typed(data)?;
             common.location = Some(event.location);
@@ -746,7 +755,7 @@ pub(super) fn intent(intent: Option<AccountIntent>, common: &mut Common) {
 }
 
 /// A customer id of ours, checked for its form.
-pub(super) fn own_id(id: &str) -> Result<crate::change::CustomerId, Refusal> {
+pub(super) fn own_id(id: &str, at: &str) -> Result<crate::change::CustomerId, Refusal> {
     if id.starts_with("cus_")
         && id.len() <= 64
         && id
@@ -757,7 +766,7 @@ pub(super) fn own_id(id: &str) -> Result<crate::change::CustomerId, Refusal> {
     }
     identifiers::refuse(
         "unknown-customer",
-        "/data/customer/id",
+        at,
         format!("{id:?} is not a customer id; they begin with cus_"),
     )
 }

@@ -308,8 +308,11 @@ provisional_tenders = []
 provisional_hours = 24
 spend_provisional = false
 # What the key of a till may do that only staff may: "points.adjusted", "tier.overridden",
-# "tags.assigned".
+# "tags.assigned", "customer.merged", "customer.unmerged", "merge.declined".
 pos_may = []
+# Two profiles that one event names become one where whoever sends it has seen that the e-mail
+# ("exact_email") or the phone ("exact_phone") is the customer's; "off" leaves it to staff.
+auto_merge = "off"
 
 # What no rule gets past.
 [caps]

@@ -102,6 +102,9 @@ fn data(body: &Body, currency: &str) -> Value {
         }
         Body::Return(it) => of_return(it, currency),
         Body::Payment(it) => of(&it.of),
+        Body::Merge(merge) => merge.told(),
+        Body::Unmerge(unmerge) => unmerge.told(),
+        Body::Declined(declined) => declined.told(),
         Body::Visit(visit) => json!({"count": visit.count}),
         Body::Review => json!({}),
         Body::RulesChanged(change) => {

@@ -84,6 +84,7 @@ fn sort_of(event: &Event) -> &'static str {
         Body::Return(_) => "return",
         Body::Payment(_) => "payment",
         Body::Other(_) if event.kind.starts_with("ticket.") => "service",
+        Body::Merge(_) | Body::Unmerge(_) | Body::Declined(_) => "merge",
         Body::RulesChanged(_) => "rules",
         Body::Visit(_) | Body::Review | Body::Other(_) => "other",
     }
@@ -95,7 +96,7 @@ pub struct LedgerEntry {
     /// Its number, without gaps over all customers of the shop.
     pub entry: i64,
     pub amount: Points,
-    /// `base`, `bonus`, `correction`, `adjustment`, `reversal`, `expiry` or `recovery`.
+    /// `base`, `bonus`, `correction`, `adjustment`, `reversal`, `expiry`, `recovery` or `transfer`.
     pub kind: String,
     /// `provisional` while the payment of its sale is not certain, else `final`.
     pub state: &'static str,

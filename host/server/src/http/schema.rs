@@ -58,6 +58,8 @@ pub fn name_of_data(kind: &str) -> &'static str {
         "return.completed" => "ReturnData",
         "points.adjusted" => "AdjustmentData",
         "tier.overridden" => "PlacementData",
+        "customer.merged" => "MergeData",
+        "customer.unmerged" | "merge.declined" => "ApartData",
         "note.added" => "NoteData",
         "note.edited" => "NoteEditData",
         "catalog.updated" => "CatalogueData",

@@ -27,6 +27,8 @@ pub struct CustomerRecord {
     pub balance: Points,
     /// When something is due by itself.
     pub next_due: Option<Instant>,
+    /// Who took the customer in, if somebody did; then there is nothing else to tell.
+    pub merged_into: Option<CustomerId>,
     /// Everything else: totals, segments, tier, tags, tallies by location.
     pub head: Fold,
 }
@@ -222,7 +224,11 @@ impl Reads {
             };
             let which = |rest: &str| format!("{rest} ORDER BY id LIMIT {limit}");
             match find {
-                Find::All => records(sql, &which("WHERE id > ?1"), &[&after]),
+                Find::All => records(
+                    sql,
+                    &which("WHERE id > ?1 AND merged_into IS NULL"),
+                    &[&after],
+                ),
                 Find::Identifier(kind, value) => records(
                     sql,
                     &which("WHERE id = (SELECT customer FROM identifiers WHERE kind = ?2 AND value = ?3
@@ -466,7 +472,11 @@ pub(crate) fn outbox_row(row: &Row) -> Result<OutboxRow, Trouble> {
 
 /// Customers by a condition on the table `customers`.
 fn records(sql: &Sql, which: &str, bound: &[&dyn ToSql]) -> Result<Vec<CustomerRecord>, Trouble> {
-    let text = format!("SELECT public, revision, balance, next_due, head FROM customers {which}");
+    let text = format!(
+        "SELECT public, revision, balance, next_due, head,
+                (SELECT k.public FROM customers k WHERE k.id = customers.merged_into)
+         FROM customers {which}"
+    );
     let rows = sql.built(&text, bound, |row| {
         let head: Vec<u8> = row.get(4)?;
         Ok((
@@ -475,6 +485,7 @@ fn records(sql: &Sql, which: &str, bound: &[&dyn ToSql]) -> Result<Vec<CustomerR
                 revision: row.get::<_, i64>(1)? as u64,
                 balance: row.get(2)?,
                 next_due: some_instant(row, 3)?,
+                merged_into: row.get::<_, Option<String>>(5)?.map(CustomerId),
                 head: Fold::default(),
             },
             head,
