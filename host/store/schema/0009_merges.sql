@@ -37,5 +37,8 @@ CREATE TABLE told_apart (
     PRIMARY KEY (one, other)
 ) STRICT, WITHOUT ROWID;
 
+-- Whether two are suggested already.
+CREATE INDEX review_items_suggested ON review_items (body) WHERE kind = 'merge-suggested' AND resolved_at IS NULL;
+
 -- Whose the identifier was first, where a merge brought it to somebody else: there it goes back.
 ALTER TABLE identifiers ADD COLUMN first_of INTEGER REFERENCES customers;

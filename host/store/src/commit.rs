@@ -9,7 +9,7 @@ mod two;
 use crate::cache::Hot;
 use crate::error::Trouble;
 use crate::hold::Token;
-use crate::open::{self, Way};
+use crate::open;
 use crate::people;
 use crate::row::{self, pack_json};
 use crate::rule_books::RuleBook;
@@ -17,13 +17,16 @@ use crate::store::Shared;
 use crate::writer::Writer;
 use outbox::{Plans, cancelled};
 use stampcard_pipeline::admit::HOST_SOURCE;
-use stampcard_pipeline::change::{Change, CustomerChange, Decider, EntryKind, Explanation};
+use stampcard_pipeline::change::{
+    Change, CustomerChange, Decider, EntryKind, Explanation, ReviewItem,
+};
 use stampcard_pipeline::event::{Position, SaleName};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::outcome::Status;
 use stampcard_pipeline::rules::Failure;
 use stampcard_pipeline::store::{Case, Committed, StoreError};
 use std::sync::Arc;
+use two::OtherReady;
 
 impl Shared {
     pub fn commit_case(&self, case: Case, mut change: Change) -> Result<Committed, StoreError> {
@@ -36,7 +39,9 @@ impl Shared {
         let book = self.books.get(change.rule_book).ok_or_else(|| {
             StoreError::Failed(format!("there is no rule book {}", change.rule_book))
         })?;
-        check(&change, token.hot.as_ref())?;
+        let beside = token.other.as_ref().map(|(beside, _)| beside);
+        let other_hot = beside.and_then(|beside| beside.hot.as_ref());
+        check(&change, token.hot.as_ref(), other_hot)?;
         let other = self.other(&token, &mut change, &book)?;
         let plans = match &change.customer {
             None => Plans::default(),
@@ -82,39 +87,8 @@ impl Shared {
     }
 }
 
-/// The second customer of a change, ready to be written.
-struct OtherReady {
-    plans: Plans,
-    encoded: Encoded,
-    head: Arc<Fold>,
-}
-
-impl Shared {
-    fn other(
-        &self,
-        token: &Token,
-        change: &mut Change,
-        book: &RuleBook,
-    ) -> Result<Option<OtherReady>, StoreError> {
-        let (Some((beside, _)), Some(other)) = (&token.other, &mut change.other) else {
-            return Ok(None);
-        };
-        let plans = Plans {
-            fates: self.fates(beside, other, book)?,
-            cancelled: Vec::new(),
-        };
-        let encoded = Encoded::default().with(other);
-        let head = Arc::new(std::mem::take(&mut other.head));
-        Ok(Some(OtherReady {
-            plans,
-            encoded,
-            head,
-        }))
-    }
-}
-
 /// Refuses a change that does not add up, before anything is written.
-fn check(change: &Change, hot: Option<&Hot>) -> Result<(), StoreError> {
+fn check(change: &Change, hot: Option<&Hot>, other_hot: Option<&Hot>) -> Result<(), StoreError> {
     let wrong = |what: String| {
         Err(StoreError::Failed(format!(
             "the change does not add up: {what}"
@@ -130,23 +104,9 @@ fn check(change: &Change, hot: Option<&Hot>) -> Result<(), StoreError> {
         if sum != 0 {
             return wrong(format!("{sum} points are lost between two customers"));
         }
+        adds_up(other, other_hot).or_else(wrong)?;
     }
-    let mut balance = hot.map_or(0, |hot| hot.balance);
-    for entry in &customer.entries {
-        balance += entry.amount;
-        if entry.balance_after != balance {
-            return wrong(format!(
-                "an entry says balance {} and {balance} is the sum",
-                entry.balance_after
-            ));
-        }
-    }
-    if customer.head.balance != balance {
-        return wrong(format!(
-            "the customer has balance {} and {balance} is the sum",
-            customer.head.balance
-        ));
-    }
+    adds_up(customer, hot).or_else(wrong)?;
     if change.outcome.points.len() != customer.entries.len() {
         return wrong("the answer does not name every entry".into());
     }
@@ -163,6 +123,27 @@ fn check(change: &Change, hot: Option<&Hot>) -> Result<(), StoreError> {
         );
     }
     Ok(())
+}
+
+/// Whether a customer's entries lead from what they had to what they have.
+fn adds_up(customer: &CustomerChange, hot: Option<&Hot>) -> Result<(), String> {
+    let mut balance = hot.map_or(0, |hot| hot.balance);
+    for entry in &customer.entries {
+        balance += entry.amount;
+        if entry.balance_after != balance {
+            return Err(format!(
+                "an entry says balance {} and {balance} is the sum",
+                entry.balance_after
+            ));
+        }
+    }
+    match customer.head.balance == balance {
+        true => Ok(()),
+        false => Err(format!(
+            "the customer has balance {} and {balance} is the sum",
+            customer.head.balance
+        )),
+    }
 }
 
 /// Everything that can be encoded without the writer.
@@ -222,15 +203,7 @@ struct Writing<'a> {
     head: Option<Arc<Fold>>,
 }
 
-/// The second customer of a change.
-struct Beside<'a> {
-    row: i64,
-    token: &'a Token,
-    way: &'a Way,
-    change: &'a CustomerChange,
-}
-
-impl<'a> Writing<'a> {
+impl Writing<'_> {
     /// Writes it, and says which number the first entry has. A conflict is found before the first
     /// row is written; any other error takes the whole group back.
     fn write(mut self, other: Option<OtherReady>) -> Result<i64, Trouble> {
@@ -288,50 +261,6 @@ impl<'a> Writing<'a> {
             self.tell_people_again(row, beside.row, beside.way, moved)?;
         }
         Ok(first_entry)
-    }
-
-    /// The second customer of the change, if there is one, as nobody has changed them meanwhile.
-    fn beside(&self) -> Result<Option<Beside<'a>>, Trouble> {
-        let (Some((token, way)), Some(change)) = (&self.token.other, &self.change.other) else {
-            return Ok(None);
-        };
-        let Some(hot) = &token.hot else {
-            return Err(StoreError::Conflict.into());
-        };
-        self.require_other(hot.row, change)?;
-        Ok(Some(Beside {
-            row: hot.row,
-            token,
-            way,
-            change,
-        }))
-    }
-
-    fn write_other(&mut self, beside: &Beside, ready: OtherReady, seq: i64) -> Result<(), Trouble> {
-        let mut writing = Writing {
-            writer: &mut *self.writer,
-            change: self.change,
-            token: beside.token,
-            book: self.book,
-            plans: &ready.plans,
-            encoded: &ready.encoded,
-            head: None,
-        };
-        let (change, head) = (beside.change, ready.head);
-        let row = writing.customer(change, &head)?;
-        writing.tags(row, &head)?;
-        writing.history(row, Some(seq), change)?;
-        writing.memberships(row, change)?;
-        writing.tiers(row, change)?;
-        writing.explanations(row, Some(seq), change)?;
-        writing.checkpoints(row, change)?;
-        writing.outbox(row, seq, change)?;
-        writing.ledger(row, seq, change)?;
-        writing.sales(row, change)?;
-        if matches!(beside.way, Way::Part(_)) {
-            writing.remember(row, change, head);
-        }
-        Ok(())
     }
 
     /// The guest sale may have been in a group that was taken back.
@@ -578,10 +507,17 @@ impl<'a> Writing<'a> {
                 .and_then(|kind| kind.as_str())
                 .unwrap_or_default();
             self.writer.sql.run(
-                // Who looks like somebody else does so with every purchase; it is said once.
-                "INSERT INTO review_items (customer, journal, kind, body, occurred_at) SELECT ?1, ?2, ?3, ?4, ?5
-                 WHERE ?3 <> 'merge-suggested' OR NOT EXISTS (
-                     SELECT 1 FROM review_items WHERE kind = ?3 AND body = ?4 AND resolved_at IS NULL)",
+                match item {
+                    // Who looks like somebody else does so with every purchase; it is said once.
+                    ReviewItem::MergeSuggested { .. } => {
+                        "INSERT INTO review_items (customer, journal, kind, body, occurred_at) SELECT ?1, ?2, ?3, ?4, ?5
+                         WHERE NOT EXISTS (SELECT 1 FROM review_items
+                                           WHERE kind = 'merge-suggested' AND body = ?4 AND resolved_at IS NULL)"
+                    }
+                    _ => {
+                        "INSERT INTO review_items (customer, journal, kind, body, occurred_at) VALUES (?1, ?2, ?3, ?4, ?5)"
+                    }
+                },
                 &[&row, &seq, &kind, &body.to_string(), &self.change.event.at.0],
             )?;
         }
@@ -614,7 +550,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Who decided something, as the columns `plugin_version` and `actor` have it.
-    fn decider<'b>(&self, by: &'b Decider) -> Result<(Option<i64>, Option<&'b str>), Trouble> {
+    fn decider<'a>(&self, by: &'a Decider) -> Result<(Option<i64>, Option<&'a str>), Trouble> {
         Ok(match by {
             Decider::Plugin(plugin) => (Some(self.version(*plugin)?), None),
             Decider::Staff(actor) => (None, Some(actor)),

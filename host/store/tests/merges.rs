@@ -440,6 +440,22 @@ fn what_is_known_of_both_is_known_of_who_stays() {
 }
 
 #[test]
+fn one_message_of_each_occasion_is_left() {
+    let shop = TestShop::new();
+    let keep = id_of(&shop, &sale_of("s-1", by(false), MAY, 1_000));
+    let other = id_of(&shop, &sale_of("s-2", by(true), MAY + HOUR, 1_000));
+    let planned = || {
+        shop.count("SELECT count(*) FROM outbox WHERE template = 'welcome' AND state = 'planned'")
+    };
+    assert_eq!(planned(), 2);
+    shop.send(&merge("m-1", MAY + DAY, &keep, &other));
+    assert_eq!(planned(), 1);
+    shop.send(&unmerge("u-1", MAY + DAY + HOUR, &keep, &other));
+    assert_eq!(planned(), 2);
+    no_differences(&shop);
+}
+
+#[test]
 fn an_older_yes_does_not_undo_a_no() {
     let shop = TestShop::new();
     let consent = |id: &str, at: i64, other: bool, granted: bool, chosen: i64| {

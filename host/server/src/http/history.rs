@@ -118,6 +118,9 @@ pub struct LedgerEntry {
     pub device: Option<String>,
     /// Points that were earned together have the same lot.
     pub lot: Option<i64>,
+    /// Whose it was, where that is somebody who was merged into this customer; `balance_after` is theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
 }
 
 /// The plugin that decided something, exactly as it was then.
@@ -173,6 +176,7 @@ fn ledger_entry(row: LedgerRow) -> LedgerEntry {
         location: row.location,
         device: row.device,
         lot: row.lot,
+        of: row.of.map(|id| id.0),
     }
 }
 

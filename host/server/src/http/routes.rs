@@ -332,9 +332,11 @@ impl Route {
         self
     }
 
+    /// One who was merged leads on to who they are now.
     fn of_customer(self) -> Route {
+        let leads_on = if self.method == "get" { 301 } else { 308 };
         self.in_path("id", "The customer's id: cus_…")
-            .problems(&[404])
+            .problems(&[leads_on, 404])
     }
 
     fn header(

@@ -1,13 +1,19 @@
 //! Two customers in one change: what belongs to a history goes with it, before the two folds are written.
 
-use super::Writing;
+use super::outbox::Plans;
+use super::{Encoded, Writing};
 use crate::error::Trouble;
+use crate::hold::Token;
 use crate::open::{Part, Way};
 use crate::people;
+use crate::rule_books::RuleBook;
+use crate::store::Shared;
 use stampcard_pipeline::admit::{Address, join_addresses};
-use stampcard_pipeline::change::CustomerChange;
+use stampcard_pipeline::change::{Change, CustomerChange};
 use stampcard_pipeline::event::Body;
+use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::store::StoreError;
+use std::sync::Arc;
 
 /// What the addresses of both were before they became one.
 pub(super) struct Addresses {
@@ -15,9 +21,97 @@ pub(super) struct Addresses {
     other: Vec<Address>,
 }
 
-impl Writing<'_> {
+/// The second customer of a change, ready to be written.
+pub(super) struct OtherReady {
+    plans: Plans,
+    encoded: Encoded,
+    head: Arc<Fold>,
+}
+
+impl Shared {
+    pub(super) fn other(
+        &self,
+        token: &Token,
+        change: &mut Change,
+        book: &RuleBook,
+    ) -> Result<Option<OtherReady>, StoreError> {
+        let (Some((beside, _)), Some(other)) = (&token.other, &mut change.other) else {
+            return Ok(None);
+        };
+        let plans = Plans {
+            fates: self.fates(beside, other, book)?,
+            cancelled: Vec::new(),
+        };
+        let encoded = Encoded::default().with(other);
+        let head = Arc::new(std::mem::take(&mut other.head));
+        Ok(Some(OtherReady {
+            plans,
+            encoded,
+            head,
+        }))
+    }
+}
+
+/// The second customer of a change.
+pub(super) struct Beside<'a> {
+    pub row: i64,
+    token: &'a Token,
+    pub way: &'a Way,
+    pub change: &'a CustomerChange,
+}
+
+impl<'a> Writing<'a> {
+    /// The second customer of the change, if there is one, as nobody has changed them meanwhile.
+    pub(super) fn beside(&self) -> Result<Option<Beside<'a>>, Trouble> {
+        let (Some((token, way)), Some(change)) = (&self.token.other, &self.change.other) else {
+            return Ok(None);
+        };
+        let Some(hot) = &token.hot else {
+            return Err(StoreError::Conflict.into());
+        };
+        self.require_other(hot.row, change)?;
+        Ok(Some(Beside {
+            row: hot.row,
+            token,
+            way,
+            change,
+        }))
+    }
+
+    pub(super) fn write_other(
+        &mut self,
+        beside: &Beside,
+        ready: OtherReady,
+        seq: i64,
+    ) -> Result<(), Trouble> {
+        let mut writing = Writing {
+            writer: &mut *self.writer,
+            change: self.change,
+            token: beside.token,
+            book: self.book,
+            plans: &ready.plans,
+            encoded: &ready.encoded,
+            head: None,
+        };
+        let (change, head) = (beside.change, ready.head);
+        let row = writing.customer(change, &head)?;
+        writing.tags(row, &head)?;
+        writing.history(row, Some(seq), change)?;
+        writing.memberships(row, change)?;
+        writing.tiers(row, change)?;
+        writing.explanations(row, Some(seq), change)?;
+        writing.checkpoints(row, change)?;
+        writing.outbox(row, seq, change)?;
+        writing.ledger(row, seq, change)?;
+        writing.sales(row, change)?;
+        if matches!(beside.way, Way::Part(_)) {
+            writing.remember(row, change, head);
+        }
+        Ok(())
+    }
+
     /// Another event may have been there first: said before anything is written.
-    pub(super) fn require_other(&self, other: i64, change: &CustomerChange) -> Result<(), Trouble> {
+    fn require_other(&self, other: i64, change: &CustomerChange) -> Result<(), Trouble> {
         let met = self.writer.sql.first(
             "SELECT 1 FROM customers WHERE id = ?1 AND revision = ?2",
             &[&other, &(change.revision as i64)],

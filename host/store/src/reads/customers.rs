@@ -118,6 +118,8 @@ pub struct LedgerRow {
     pub lot: Option<i64>,
     /// The payment of its sale is not certain.
     pub is_provisional: bool,
+    /// Whose it was, where that is somebody who was merged.
+    pub of: Option<CustomerId>,
 }
 
 #[derive(Clone, Debug)]
@@ -285,7 +287,8 @@ impl Reads {
         })
     }
 
-    /// A customer's ledger, newest entry first, before the number at which the last page ended.
+    /// A customer's ledger, with that of whoever was merged into them, newest entry first, before the
+    /// number at which the last page ended.
     pub fn ledger(
         &self,
         id: &CustomerId,
@@ -293,46 +296,23 @@ impl Reads {
         limit: u32,
     ) -> Result<Vec<LedgerRow>, StoreError> {
         self.read(|sql| {
-            Ok(sql.all(
-                "SELECT e.number, e.kind, e.amount, e.balance_after, e.reason, v.name, v.version, v.digest, v.configuration,
-                        j.source, j.id, e.occurred_at, c.source, c.id, e.channel, e.location, e.device, e.lot, e.actor,
-                        EXISTS (SELECT 1 FROM provisional p WHERE p.customer = l.customer AND p.at = l.at
-                                AND p.source = l.source AND p.event = l.event AND p.how IS NULL)
-                 FROM entries e LEFT JOIN lots l ON l.id = e.lot
-                 LEFT JOIN plugin_versions v
-                     ON v.id = CASE WHEN e.taking IS NULL THEN e.plugin_version ELSE l.plugin_version END
-                 JOIN journal j ON j.seq = e.journal JOIN journal c ON c.seq = e.caused_by
-                 WHERE e.customer = (SELECT id FROM customers WHERE public = ?1) AND e.number < ?2
-                 ORDER BY e.number DESC LIMIT ?3",
-                &[&id.0, &before.unwrap_or(i64::MAX), &limit],
-                |row| {
-                    Ok(LedgerRow {
-                        number: row.get(0)?,
-                        kind: row.get(1)?,
-                        amount: row.get(2)?,
-                        balance_after: row.get(3)?,
-                        reason: row.get(4)?,
-                        plugin: match row.get::<_, Option<String>>(5)? {
-                            Some(name) => Some(Decider {
-                                name,
-                                version: row.get(6)?,
-                                digest: row.get(7)?,
-                                configuration: row.get(8)?,
-                            }),
-                            None => None,
-                        },
-                        actor: row.get(18)?,
-                        event: EventName { source: row.get(9)?, id: row.get(10)? },
-                        occurred_at: instant(row, 11)?,
-                        caused_by: EventName { source: row.get(12)?, id: row.get(13)? },
-                        channel: row::channel(row, 14)?,
-                        location: row.get(15)?,
-                        device: row.get(16)?,
-                        lot: row.get(17)?,
-                        is_provisional: row.get(19)?,
-                    })
-                },
-            )?)
+            let mut rows = ledger_of(sql, id, before, limit)?;
+            let merged = sql.all(
+                "SELECT o.public FROM customers c JOIN customers o ON o.merged_into = c.id WHERE c.public = ?1",
+                &[&id.0],
+                |row| row.get(0).map(CustomerId),
+            )?;
+            if merged.is_empty() {
+                return Ok(rows);
+            }
+            for other in merged {
+                let of = Some(other.clone());
+                let theirs = ledger_of(sql, &other, before, limit)?;
+                rows.extend(theirs.into_iter().map(|row| LedgerRow { of: of.clone(), ..row }));
+            }
+            rows.sort_by_key(|row| std::cmp::Reverse(row.number));
+            rows.truncate(limit as usize);
+            Ok(rows)
         })
     }
 
@@ -441,6 +421,56 @@ impl Reads {
             Ok(rows)
         })
     }
+}
+
+/// What was booked for one customer.
+fn ledger_of(
+    sql: &Sql,
+    id: &CustomerId,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<LedgerRow>, Trouble> {
+    Ok(sql.all(
+                "SELECT e.number, e.kind, e.amount, e.balance_after, e.reason, v.name, v.version, v.digest, v.configuration,
+                        j.source, j.id, e.occurred_at, c.source, c.id, e.channel, e.location, e.device, e.lot, e.actor,
+                        EXISTS (SELECT 1 FROM provisional p WHERE p.customer = l.customer AND p.at = l.at
+                                AND p.source = l.source AND p.event = l.event AND p.how IS NULL)
+                 FROM entries e LEFT JOIN lots l ON l.id = e.lot
+                 LEFT JOIN plugin_versions v
+                     ON v.id = CASE WHEN e.taking IS NULL THEN e.plugin_version ELSE l.plugin_version END
+                 JOIN journal j ON j.seq = e.journal JOIN journal c ON c.seq = e.caused_by
+                 WHERE e.customer = (SELECT id FROM customers WHERE public = ?1) AND e.number < ?2
+                 ORDER BY e.number DESC LIMIT ?3",
+                &[&id.0, &before.unwrap_or(i64::MAX), &limit],
+                |row| {
+                    Ok(LedgerRow {
+                        number: row.get(0)?,
+                        kind: row.get(1)?,
+                        amount: row.get(2)?,
+                        balance_after: row.get(3)?,
+                        reason: row.get(4)?,
+                        plugin: match row.get::<_, Option<String>>(5)? {
+                            Some(name) => Some(Decider {
+                                name,
+                                version: row.get(6)?,
+                                digest: row.get(7)?,
+                                configuration: row.get(8)?,
+                            }),
+                            None => None,
+                        },
+                        actor: row.get(18)?,
+                        event: EventName { source: row.get(9)?, id: row.get(10)? },
+                        occurred_at: instant(row, 11)?,
+                        caused_by: EventName { source: row.get(12)?, id: row.get(13)? },
+                        channel: row::channel(row, 14)?,
+                        location: row.get(15)?,
+                        device: row.get(16)?,
+                        lot: row.get(17)?,
+                        is_provisional: row.get(19)?,
+                        of: None,
+                    })
+                },
+            )?)
 }
 
 pub(crate) fn outbox_row(row: &Row) -> Result<OutboxRow, Trouble> {
