@@ -5,11 +5,18 @@ mod shop;
 
 use serde_json::{Value, json};
 use shop::*;
+use stampcard_pipeline::admit::{Arrival, Sender};
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::Instant;
+use stampcard_pipeline::event::{Event, Instant};
+use stampcard_pipeline::line::{self, Context};
 use stampcard_pipeline::refusal::Refusal;
+use stampcard_pipeline::rules::{
+    Amount, Award, Call, Coverage, FollowUpAnswer, Input, Moment, NextReview, OnReturn, Plugin,
+    PointAnswer, Recipient, ReviewCause, Rules, SegmentAnswer, TierAnswer,
+};
 use stampcard_pipeline::shop::Shop;
 use stampcard_store::export::View;
+use std::sync::Arc;
 
 const MAIL: &str = "ana@example.com";
 const PHONE: &str = "+12125550100";
@@ -476,4 +483,105 @@ fn an_older_yes_does_not_undo_a_no() {
         .unwrap()
         .head;
     assert!(!head.consents["email"].granted);
+}
+
+/// The rules of the shop, and 100 points on the tenth day, which end with the month.
+struct Birthdays(TestRules);
+
+impl Rules for Birthdays {
+    fn plugins(&self) -> &[Plugin] {
+        self.0.plugins()
+    }
+
+    fn segment_rule(&self, at: usize, event: &Arc<Event>, input: &Input) -> Call<SegmentAnswer> {
+        self.0.segment_rule(at, event, input)
+    }
+
+    fn point_formula(&self, at: usize, event: &Arc<Event>, input: &Input) -> Call<PointAnswer> {
+        let mut call = self.0.point_formula(at, event, input);
+        let Ok(answer) = &mut call.result else {
+            return call;
+        };
+        if event.sale().is_some() && event.at.0 < MAY + 10 * DAY {
+            answer.after.next_review = NextReview::At(Instant(MAY + 10 * DAY));
+        }
+        if input.review.contains(&ReviewCause::Asked) {
+            answer.after.next_review = NextReview::Never;
+            answer.awards.push(Award {
+                amount: Amount::Bonus(100),
+                to: Recipient::Customer,
+                covers: Coverage::Whole,
+                reason: "birthday".into(),
+                available_from: None,
+                expires_at: Some(Moment::At(Instant(MAY + 31 * DAY))),
+                on_return: OnReturn::Keep,
+                attributes: Vec::new(),
+            });
+        }
+        call
+    }
+
+    fn tier_rule(&self, at: usize, event: &Arc<Event>, input: &Input) -> Call<TierAnswer> {
+        self.0.tier_rule(at, event, input)
+    }
+
+    fn follow_up_trigger(
+        &self,
+        at: usize,
+        event: &Arc<Event>,
+        input: &Input,
+    ) -> Call<FollowUpAnswer> {
+        self.0.follow_up_trigger(at, event, input)
+    }
+}
+
+#[test]
+fn one_person_has_one_birthday_also_where_it_is_over() {
+    for until in [MAY + 12 * DAY, MAY + 33 * DAY] {
+        let shop = TestShop::new();
+        let rules = Birthdays(TestRules::new());
+        let with = || Context {
+            rules: &rules,
+            ..shop.context()
+        };
+        let take = |arrival: &Arrival| {
+            let committed = line::process(&shop.store, with(), arrival, NOW).unwrap();
+            committed.durable.wait().unwrap();
+            committed.outcome
+        };
+        let till = Sender::operator("till");
+        let tell = |event: &Value| {
+            take(&Arrival::Told(&serde_json::to_vec(event).unwrap(), &till))
+                .customer
+                .unwrap()
+        };
+        let tick = |until: i64| {
+            while let Some((customer, at)) = shop
+                .store
+                .reads()
+                .due_customers(Instant(until), 1)
+                .unwrap()
+                .pop()
+            {
+                take(&Arrival::Due { customer, at });
+            }
+        };
+        let keep = tell(&sale_of("s-1", by(false), MAY, 1_000)).id;
+        let other = tell(&sale_of("s-2", by(true), MAY + HOUR, 1_000)).id;
+        tick(until);
+        let is_over = until > MAY + 31 * DAY;
+        let balance = || shop.count("SELECT sum(balance) FROM customers");
+        assert_eq!(balance(), if is_over { 20 } else { 220 });
+        let now = tell(&merge("m-1", until, &keep, &other));
+        assert_eq!(now.balance, if is_over { 20 } else { 120 });
+        no_differences(&shop);
+        let late = tell(&sale_of("s-3", by(true), MAY + 2 * DAY, 500));
+        assert_eq!(late.balance, if is_over { 25 } else { 125 });
+        no_differences(&shop);
+        tick(MAY + 33 * DAY);
+        assert_eq!(balance(), 25);
+        no_differences(&shop);
+        tell(&unmerge("u-1", until + DAY, &keep, &other));
+        no_differences(&shop);
+    }
 }
