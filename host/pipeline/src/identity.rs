@@ -46,11 +46,10 @@ pub enum Whose {
 }
 
 pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
-    let who = match &known.sale {
+    let mut who = match &known.sale {
         Some(sale) => of_sale(sale),
         None => by_names(event, known, shop),
     };
-    let mut who = who;
     if let Whose::Existing(keep) = &who.customer {
         who.suggested
             .retain(|other| !merges::are_apart(keep, other, known));

@@ -209,8 +209,8 @@ impl Book {
         }
         // What was earned before and is not earned any more. Of a plugin that is live no more nobody
         // can say that, so it stays.
-        let gone = old.into_values().chain(doubles);
-        for (key, lot) in gone.map(|lot| (lot.key.clone(), lot)) {
+        for lot in old.into_values().chain(doubles) {
+            let key = lot.key;
             let Some(plugin) = plugins.iter().position(|it| it.name == key.plugin) else {
                 continue;
             };

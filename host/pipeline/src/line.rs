@@ -61,7 +61,11 @@ pub fn process_admitted(
                 if let Some(merges) = automatic_merges(event, &case, with) {
                     drop(case);
                     for merge in merges {
-                        process_admitted(store, with, &merge)?;
+                        match process_admitted(store, with, &merge) {
+                            // Somebody else was first, or has said that they are two: look again.
+                            Ok(_) | Err(Refusal::Invalid { .. }) => {}
+                            Err(refusal) => return Err(refusal),
+                        }
                     }
                     continue;
                 }

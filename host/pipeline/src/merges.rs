@@ -173,8 +173,9 @@ pub(crate) fn are_apart(one: &CustomerId, other: &CustomerId, known: &Known) -> 
     apart.any(|(first, second)| pair.contains(&(first, second)))
 }
 
-/// Who is this customer by the shop's policy: something that the sender has seen to be the customer's
-/// names the one, and something else in the same event names the other.
+/// Who is this customer by the shop's policy: whoever sends the event has seen that what names the one
+/// and what names the other are the customer's, and one of them is what the policy goes by. A number that
+/// somebody only says to be theirs gives nobody's points away.
 pub(crate) fn same_by_policy(
     event: &Admitted,
     keep: &CustomerId,
@@ -197,10 +198,18 @@ pub(crate) fn same_by_policy(
     let Some(owner) = shared.and_then(|(_, owner)| owner.as_ref()) else {
         return Vec::new();
     };
+    let is_verified = |customer: &CustomerId| {
+        let mut names = known.identifiers.iter();
+        names.any(|(it, owner)| {
+            owner.as_ref() == Some(customer) && event.verified.contains(&it.kind)
+        })
+    };
     let both_have_email =
         |other: &CustomerId| known.with_email.contains(keep) && known.with_email.contains(other);
     let is_same = |other: &&CustomerId| {
         (owner == keep || owner == *other)
+            && is_verified(keep)
+            && is_verified(other)
             && (kind == IdentifierKind::Email || !both_have_email(other))
     };
     let same = others.iter().filter(is_same);

@@ -94,7 +94,8 @@ pub struct Policies {
     pub auto_merge: AutoMerge,
 }
 
-/// By what two profiles are made one, where whoever sends the event has seen that it is the customer's.
+/// By what two profiles are made one, where whoever sends the event has seen that what names each of them
+/// is the customer's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AutoMerge {

@@ -310,8 +310,9 @@ spend_provisional = false
 # What the key of a till may do that only staff may: "points.adjusted", "tier.overridden",
 # "tags.assigned", "customer.merged", "customer.unmerged", "merge.declined".
 pos_may = []
-# Two profiles that one event names become one where whoever sends it has seen that the e-mail
-# ("exact_email") or the phone ("exact_phone") is the customer's; "off" leaves it to staff.
+# Two profiles that one event names become one where whoever sends it has seen (`verified`) that what
+# names each of them is the customer's, and the e-mail ("exact_email") or the phone ("exact_phone") is
+# among it; "off" leaves it to staff.
 auto_merge = "off"
 
 # What no rule gets past.
