@@ -92,6 +92,7 @@ impl Story {
             story: self,
             shop,
             sent: BTreeMap::new(),
+            ids: BTreeMap::new(),
             now: String::new(),
             server: None,
         };
@@ -142,6 +143,8 @@ struct Play<'a> {
     shop: Shop,
     /// Events by id.
     sent: BTreeMap<String, Value>,
+    /// The ids of customers whom the data of some step named.
+    ids: BTreeMap<String, Value>,
     /// The latest time of the story so far.
     now: String,
     /// A copy of the shop that is open while somebody reads through the API: its clock is today's,
@@ -266,6 +269,7 @@ impl Play<'_> {
             .as_ref()
             .unwrap_or_else(|| panic!("step {}: an event needs a time", index + 1));
         let source = step.source.as_deref().unwrap_or("till-1");
+        let data = self.with_ids(data);
         let event = json!({"specversion": "1.0", "source": source, "id": id, "type": kind, "time": time, "data": data});
         self.sent.insert(id, event.clone());
         Some(event)
@@ -296,6 +300,28 @@ impl Play<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Data with the ids of customers in the place of `{identifier}`. Whoever was named once keeps that
+    /// id, whatever becomes of them.
+    fn with_ids(&mut self, data: Value) -> Value {
+        let Value::Object(mut data) = data else {
+            return data;
+        };
+        for value in data.values_mut() {
+            let text = value.as_str().unwrap_or_default();
+            let identifier = text.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+            let Some(identifier) = identifier.map(str::to_owned) else {
+                continue;
+            };
+            if !self.ids.contains_key(&identifier) {
+                let customer = self.customer(&identifier);
+                let customer = customer.unwrap_or_else(|| panic!("nobody is {identifier}"));
+                self.ids.insert(identifier.clone(), customer["id"].clone());
+            }
+            *value = self.ids[&identifier].clone();
+        }
+        Value::Object(data)
     }
 
     fn basket(&self, given: &Value) -> Value {

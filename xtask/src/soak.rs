@@ -51,6 +51,8 @@ fn histories(count: u64) -> Result<(), Failure> {
         "--",
         "any_order_of_arrival_ends_the_same",
         "the_ledger_is_what_a_bookkeeper_would_write",
+        "a_merge_comes_to_what_one_profile_would_have_come_to",
+        "a_merge_that_is_taken_back_leaves_what_there_would_be",
     ]);
     command
         .env("STAMPCARD_ORDERS", count.to_string())

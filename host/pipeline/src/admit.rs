@@ -11,6 +11,7 @@ mod data;
 mod exchange;
 mod identifiers;
 mod import;
+mod merges;
 mod products;
 mod redemptions;
 mod returns;
@@ -20,7 +21,7 @@ mod sender;
 mod tags;
 mod version;
 
-pub use addresses::Address;
+pub use addresses::{Address, join as join_addresses};
 pub use data::{FIELD_REQUIRED, missing_in};
 pub use identifiers::{normal_card, normal_email, normal_phone};
 pub use sender::{Sender, SenderKind};
@@ -29,8 +30,8 @@ use crate::calendar;
 use crate::catalogue::{self, Support};
 use crate::change::{CustomerId, Sameness};
 use crate::event::{
-    Body, Channel, Event, IdentifierKind, Instant, Personal, RedemptionAct, RedemptionStep, Room,
-    RulesChanged,
+    Body, Channel, Event, IdentifierKind, Instant, Merge, Personal, RedemptionAct, RedemptionStep,
+    Room, RulesChanged, WhyMerged,
 };
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
@@ -76,6 +77,8 @@ pub struct Admitted {
     pub as_guest: bool,
     /// The shop's clock sent it: only what is due is driven.
     pub due: bool,
+    /// What of the identifiers the sender has seen to be the customer's. It counts with this event only.
+    pub verified: Vec<IdentifierKind>,
 }
 
 pub fn admit(
@@ -217,6 +220,7 @@ fn admit_told(
         wants_account: common.wants_account,
         as_guest: common.as_guest,
         due: false,
+        verified: common.verified,
     })
 }
 
@@ -286,7 +290,29 @@ fn made_by_host(
         wants_account: false,
         as_guest: false,
         due: false,
+        verified: Vec::new(),
     }
+}
+
+/// A merge that the shop's policy wants because of what this event says.
+pub(crate) fn admit_merge(
+    because_of: &Admitted,
+    keep: &CustomerId,
+    other: &CustomerId,
+    shared: IdentifierKind,
+    secret: &Secret,
+) -> Admitted {
+    let event = &because_of.event;
+    let id = format!("merge/{}/{}/{}", other.0, event.source, event.id);
+    let merge = Event {
+        kind: "customer.merged".into(),
+        body: Body::Merge(Merge {
+            other: other.clone(),
+            why: WhyMerged::Shared(shared),
+        }),
+        ..Event::review(event.at)
+    };
+    made_by_host(keep, id, merge, secret, because_of.received_at)
 }
 
 /// The version of CloudEvents that is read.

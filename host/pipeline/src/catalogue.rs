@@ -68,10 +68,12 @@ kinds! {
         r#"{"customer":{"email":"ana@example.com","phone":"+12125550100"},"given_name":"Ana","family_name":"Ruiz","birthday":"02-29"}"#;
     "customer.updated", Processed, "staff, web store", "A profile was edited; null clears a field.",
         r#"{"customer":{"email":"ana@example.com"},"language":"es","home_location":null}"#;
-    "customer.merged", NotYet, "staff", "Two profiles are one person.",
-        r#"{"keep":"cus_a","other":"cus_b"}"#;
-    "customer.unmerged", NotYet, "staff", "A merge was wrong.",
-        r#"{"customer":"cus_a"}"#;
+    "customer.merged", Processed, "staff, host", "Two profiles are one person: the one that is kept has from now on what happened to both, and the points of both.",
+        r#"{"keep":"cus_a","other":"cus_b","confirmed_on":"phone","actor":"staff-7","reason":"registered twice"}"#;
+    "customer.unmerged", Processed, "staff", "A merge was wrong: what happened goes back to the customer by whose e-mail, phone or card it came.",
+        r#"{"keep":"cus_a","other":"cus_b","actor":"staff-7","reason":"mother and daughter"}"#;
+    "merge.declined", Processed, "staff", "Two profiles that look like one person are two: they are not suggested again, and no policy merges them.",
+        r#"{"keep":"cus_a","other":"cus_b","actor":"staff-7","reason":"father and son"}"#;
     "customer.archived", NotYet, "staff", "A profile is not used any more.",
         r#"{"customer":"cus_a"}"#;
     "customer.deleted", NotYet, "staff, customer", "A person wants to be forgotten.",

@@ -38,6 +38,9 @@ pub struct Change {
     pub claims: Option<EventName>,
     /// `None` for a guest sale or a head count: kept, nothing decided.
     pub customer: Option<CustomerChange>,
+    /// The second customer, of an event that makes two of them one or one of them two. It is written in
+    /// the same transaction, after the first.
+    pub other: Option<CustomerChange>,
     /// The answer. The store fills in the numbers of the entries when it has them.
     pub outcome: Outcome,
     /// False for a review that changed nothing that anybody can see: the fold moves, the journal
@@ -463,7 +466,8 @@ pub struct Allocation {
 /// One ledger entry to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEntry {
-    /// The lot that it adds to, or of which it takes something back.
+    /// The lot that it adds to, or of which it takes something back. A transfer has none: the lots
+    /// themselves go along, each with its age and its end.
     pub lot: Option<LotRef>,
     /// What it takes, for points that are taken.
     pub taking: Option<TakingRef>,
@@ -504,6 +508,9 @@ pub enum EntryKind {
     Redeem,
     /// What they gave them for came back.
     GivenBack,
+    /// The points of one customer became another's: two profiles are one person, or they are not. The
+    /// other entry of the pair has the same event.
+    Transfer,
 }
 
 impl EntryKind {
@@ -518,6 +525,7 @@ impl EntryKind {
             EntryKind::Recovery => "recovery",
             EntryKind::Redeem => "redeem",
             EntryKind::GivenBack => "given-back",
+            EntryKind::Transfer => "transfer",
         }
     }
 }

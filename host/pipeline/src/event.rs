@@ -4,8 +4,10 @@
 //! [`Personal`] and lives in one room of the store; nothing in this file may hold it.
 
 use crate::calendar;
+use crate::change::CustomerId;
 use crate::fold::Basket;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -155,6 +157,12 @@ pub enum Body {
     Edit(Exchange),
     Payment(Payment),
     Redemption(RedemptionStep),
+    /// Two profiles are one person.
+    Merge(Merge),
+    /// They are two after all.
+    Unmerge(Unmerge),
+    /// Two profiles that look like one person are two.
+    Declined(Declined),
     /// Something was due; each plugin is told why it is asked.
     Review,
     /// Other rules are live than when the customer was asked last.
@@ -407,6 +415,80 @@ pub enum Worth {
     Share(u32),
     /// A product for nothing.
     Product(String),
+}
+
+/// Two profiles are one person: the customer of the event takes in another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merge {
+    pub other: CustomerId,
+    pub why: WhyMerged,
+}
+
+impl Merge {
+    /// In the words of the catalogue.
+    pub fn told(&self) -> serde_json::Value {
+        match &self.why {
+            WhyMerged::Staff {
+                reason,
+                confirmed_on,
+            } => {
+                json!({"other": self.other, "reason": reason, "confirmed_on": confirmed_on})
+            }
+            WhyMerged::Shared(kind) => json!({"other": self.other, "shared": kind}),
+        }
+    }
+}
+
+/// How somebody knows that two profiles are one person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhyMerged {
+    /// Staff looked, and by what.
+    Staff {
+        reason: String,
+        confirmed_on: ConfirmedOn,
+    },
+    /// Something that both go by, as the shop's policy wants.
+    Shared(IdentifierKind),
+}
+
+/// What staff asked for to know that a customer is who they say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfirmedOn {
+    Email,
+    Phone,
+    Card,
+    /// A paper with a name on it.
+    Document,
+}
+
+/// A merge was wrong: the customer of the event gives back the one whom they took in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmerge {
+    pub other: CustomerId,
+    pub reason: String,
+}
+
+impl Unmerge {
+    /// In the words of the catalogue.
+    pub fn told(&self) -> serde_json::Value {
+        json!({"other": self.other, "reason": self.reason})
+    }
+}
+
+/// Two profiles that look like one person are two: nobody is asked again, and no policy merges them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declined {
+    pub other: CustomerId,
+    pub reason: String,
+}
+
+impl Declined {
+    /// In the words of the catalogue.
+    pub fn told(&self) -> serde_json::Value {
+        json!({"other": self.other, "reason": self.reason})
+    }
 }
 
 /// The customer was created, identified, enrolled or edited. What was said about the person is in
@@ -733,6 +815,21 @@ impl Event {
             SaleName::Sale(name) => name.source == self.source && name.id == self.id,
             SaleName::Order(order) => sale.order.as_ref() == Some(order),
         }
+    }
+
+    /// The second customer of an event about two.
+    pub fn other(&self) -> Option<&CustomerId> {
+        match &self.body {
+            Body::Merge(it) => Some(&it.other),
+            Body::Unmerge(it) => Some(&it.other),
+            Body::Declined(it) => Some(&it.other),
+            _ => None,
+        }
+    }
+
+    /// Whether it makes two customers one, or one two.
+    pub fn is_about_two(&self) -> bool {
+        matches!(self.body, Body::Merge(_) | Body::Unmerge(_))
     }
 
     /// The kinds of identifiers that the event puts in the place of older ones.

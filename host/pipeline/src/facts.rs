@@ -5,8 +5,8 @@
 
 use crate::calendar::LocalTime;
 use crate::event::{
-    Body, Channel, Edit, Event, Exchange, IdentifierKind, Instant, Line, Points, ProfileChange,
-    Sale,
+    Body, Channel, Consent, Edit, Event, Exchange, IdentifierKind, Instant, Line, Points,
+    ProfileChange, Sale,
 };
 use crate::fold::{Basket, DAY_MS, Fold, Group, Largest, Moved, window_ms};
 use crate::limits;
@@ -97,9 +97,7 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
             }
         }
         Body::Consent(consent) => {
-            walk.fold
-                .consents
-                .insert(consent.purpose.clone(), consent.clone());
+            choose(&mut walk.fold, consent);
         }
         Body::Tag(change) => set_tag(walk, step, &change.tag, change.added, change.until),
         Body::Checkout(sale) => open_basket(walk, &event, sale),
@@ -113,6 +111,9 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         | Body::Edit(_)
         | Body::Payment(_)
         | Body::Redemption(_)
+        | Body::Merge(_)
+        | Body::Unmerge(_)
+        | Body::Declined(_)
         | Body::Review
         | Body::RulesChanged(_)
         | Body::Other(_) => {}
@@ -479,8 +480,7 @@ fn edit_profile(fold: &mut Fold, event: &Event, change: &ProfileChange) {
         }
     }
     for consent in &change.consents {
-        fold.consents
-            .insert(consent.purpose.clone(), consent.clone());
+        choose(fold, consent);
     }
     for (channel, wanted) in &change.marketing {
         match wanted {
@@ -500,6 +500,18 @@ fn edit_profile(fold: &mut Fold, event: &Event, change: &ProfileChange) {
     set_fields(fold, &change.fields);
     if change.enrolled {
         fold.enrolled_at.get_or_insert(event.at);
+    }
+}
+
+/// Keeps what the customer chose last, by when they did: an import that comes later with an older yes
+/// does not undo a no. Of two choices at the same instant the no stands.
+fn choose(fold: &mut Fold, consent: &Consent) {
+    let known = fold.consents.get(&consent.purpose);
+    let stands = known
+        .is_some_and(|known| known.at > consent.at || known.at == consent.at && !known.granted);
+    if !stands {
+        fold.consents
+            .insert(consent.purpose.clone(), consent.clone());
     }
 }
 

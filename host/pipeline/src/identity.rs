@@ -8,9 +8,10 @@
 use crate::admit::Admitted;
 use crate::change::CustomerId;
 use crate::event::{Body, Identifier, IdentifierKind};
+use crate::merges;
 use crate::outcome::{Found, IdentityView};
 use crate::shop::{Shop, UnknownCustomer};
-use crate::store::{Known, SaleKnown};
+use crate::store::{Known, OtherKnown, SaleKnown};
 
 /// Whose event it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +22,19 @@ pub struct Who {
     pub by: Option<IdentifierKind>,
     /// Identifiers of the event that nobody had before.
     pub links: Vec<Identifier>,
-    /// Other customers whom identifiers of this event name, each once, in the order of deciding.
+    /// Other customers whom identifiers of this event name, each once, in the order of deciding, but for
+    /// those of whom somebody has said that they are not this one.
     pub suggested: Vec<CustomerId>,
+    /// Those of them who are this customer by the shop's policy, and by what.
+    pub same: Vec<(CustomerId, IdentifierKind)>,
     /// The event shows a card that was revoked before it happened.
     pub shows_revoked_card: bool,
     /// The event speaks of a sale that has not come yet.
     pub waits_for_sale: bool,
+    /// Whom the event names by our own id, as they are called today.
+    pub named: Option<CustomerId>,
+    /// The second customer of an event about two.
+    pub other: Option<OtherKnown>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,13 +46,27 @@ pub enum Whose {
 }
 
 pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
-    if let Some(sale) = &known.sale {
-        return of_sale(sale);
+    let mut who = match &known.sale {
+        Some(sale) => of_sale(sale),
+        None if event.event.speaks_of_redemption().is_some() => {
+            let owner = known.redemption.as_ref().map(|it| it.customer.clone());
+            named_by_event(owner.map_or(Whose::Nobody, Whose::Existing), false)
+        }
+        None => by_names(event, known, shop),
+    };
+    if let Whose::Existing(keep) = &who.customer {
+        who.suggested
+            .retain(|other| !merges::are_apart(keep, other, known));
+        who.same = merges::same_by_policy(event, keep, &who.suggested, known, shop);
     }
-    if event.event.speaks_of_redemption().is_some() {
-        let owner = known.redemption.as_ref().map(|it| it.customer.clone());
-        return named_by_event(owner.map_or(Whose::Nobody, Whose::Existing), false);
+    Who {
+        named: known.named.clone(),
+        other: known.other.clone(),
+        ..who
     }
+}
+
+fn by_names(event: &Admitted, known: &Known, shop: &Shop) -> Who {
     let mut named: Vec<&CustomerId> = Vec::new();
     if let Some(customer) = &known.named {
         named.push(customer);
@@ -76,6 +98,9 @@ pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
             suggested: others.iter().map(|other| (*other).clone()).collect(),
             shows_revoked_card,
             waits_for_sale: false,
+            named: None,
+            other: None,
+            same: Vec::new(),
         },
         None if may_create(event, shop) => Who {
             by: found.first().map(|(identifier, _)| identifier.kind),
@@ -84,6 +109,9 @@ pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
             suggested: Vec::new(),
             shows_revoked_card,
             waits_for_sale: false,
+            named: None,
+            other: None,
+            same: Vec::new(),
         },
         None => Who {
             customer: Whose::Nobody,
@@ -92,6 +120,9 @@ pub fn identify(event: &Admitted, known: &Known, shop: &Shop) -> Who {
             suggested: Vec::new(),
             shows_revoked_card,
             waits_for_sale: false,
+            named: None,
+            other: None,
+            same: Vec::new(),
         },
     }
 }
@@ -114,6 +145,9 @@ fn named_by_event(customer: Whose, waits_for_sale: bool) -> Who {
         suggested: Vec::new(),
         shows_revoked_card: false,
         waits_for_sale,
+        named: None,
+        other: None,
+        same: Vec::new(),
     }
 }
 

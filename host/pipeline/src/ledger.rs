@@ -8,7 +8,7 @@ use crate::change::{
     Allocation, Decider, EntryKind, LotKey, LotKind, LotRef, NewEntry, NewLot, Reapportioned,
     TakingKind, TakingRef, TakingRow,
 };
-use crate::event::{Event, Instant, Points, Position};
+use crate::event::{Body, Event, Instant, Merge, Points, Position, WhyMerged};
 use crate::outcome::{EntryState, EntryView};
 use crate::points::Award;
 use crate::purse::{LotId, TakingId, TakingKey};
@@ -16,7 +16,7 @@ use crate::rules::Plugin;
 use crate::shop::Late;
 use crate::store::{BookedLot, BookedTaking};
 use crate::walk::StepOrigin;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 /// Points that a step takes.
 #[derive(Clone, Debug)]
@@ -65,6 +65,41 @@ pub struct Before {
     pub lots: Vec<BookedLot>,
     pub takings: Vec<BookedTaking>,
     pub balance: Points,
+    /// What comes from the other customer of an event about two, or goes there.
+    pub transfer: Option<Transfer>,
+}
+
+/// Points that become another customer's, with the lots that hold them.
+pub struct Transfer {
+    points: Points,
+    reason: String,
+    by: Decider,
+    at: Instant,
+}
+
+impl Transfer {
+    /// `None` where there is nothing to move.
+    pub fn of(event: &Event, points: Points) -> Option<Transfer> {
+        let (reason, by) = match &event.body {
+            Body::Merge(Merge {
+                why: WhyMerged::Staff { reason, .. },
+                ..
+            }) => (reason.clone(), Decider::Staff(event.actor())),
+            Body::Merge(Merge {
+                why: WhyMerged::Shared(kind),
+                ..
+            }) => (format!("the same {}", kind.name()), Decider::Host),
+            Body::Unmerge(unmerge) => (unmerge.reason.clone(), Decider::Staff(event.actor())),
+            _ => return None,
+        };
+        let at = event.at;
+        (points != 0).then_some(Transfer {
+            points,
+            reason,
+            by,
+            at,
+        })
+    }
 }
 
 pub fn book(moves: Moves, before: Before, plugins: &[Plugin], late: Late) -> Booked {
@@ -81,6 +116,9 @@ pub fn book(moves: Moves, before: Before, plugins: &[Plugin], late: Late) -> Boo
             reported: None,
         },
     };
+    if let Some(transfer) = before.transfer {
+        book.transfer(transfer);
+    }
     book.awards(moves.awards, before.lots, plugins);
     let taken = book.takings(moves.takings, before.takings);
     book.allocations(moves.draws, &taken);
@@ -95,14 +133,28 @@ struct Book {
 }
 
 impl Book {
+    fn transfer(&mut self, transfer: Transfer) {
+        let entry = Entry {
+            lot: None,
+            taking: None,
+            kind: EntryKind::Transfer,
+            amount: transfer.points,
+            reason: transfer.reason,
+            by: transfer.by,
+            at: transfer.at,
+        };
+        self.enter(entry, None);
+    }
+
     fn awards(
         &mut self,
         awards: Vec<(StepOrigin, Award)>,
         old: Vec<BookedLot>,
         plugins: &[Plugin],
     ) {
-        let mut old: BTreeMap<LotKey, BookedLot> =
-            old.into_iter().map(|lot| (lot.key.clone(), lot)).collect();
+        // Two profiles that are one person may each have had the same at the same instant, for the same
+        // birthday for example. One of them stays.
+        let (mut old, doubles) = by_place(old, |lot| lot.key.clone());
         for (key, lot) in &old {
             self.numbers.insert(key.clone(), LotRef::Existing(lot.id));
         }
@@ -158,7 +210,8 @@ impl Book {
         }
         // What was earned before and is not earned any more. Of a plugin that is live no more nobody
         // can say that, so it stays.
-        for (key, lot) in old {
+        for lot in old.into_values().chain(doubles) {
+            let key = lot.key;
             let plugin = plugins.iter().position(|it| it.name == key.plugin);
             let by = match (plugin, key.kind) {
                 (Some(plugin), _) => Decider::Plugin(plugin as u32),
@@ -166,6 +219,11 @@ impl Book {
                 (None, _) => continue,
             };
             if lot.earned != 0 && self.may_correct(-lot.earned) {
+                // A return that comes later finds nothing of it to take.
+                self.booked.reapportioned.push(Reapportioned {
+                    lot: lot.id,
+                    shares: Vec::new(),
+                });
                 let entry = Entry {
                     lot: Some(LotRef::Existing(lot.id)),
                     taking: None,
@@ -190,14 +248,10 @@ impl Book {
             |step: &Position, kind: TakingKind, lot: Option<LotRef>, of: Option<&String>| {
                 (step.clone(), kind, lot.map(number), of.cloned())
             };
-        let mut old: BTreeMap<_, BookedTaking> = old
-            .into_iter()
-            .map(|taking| {
-                let lot = taking.lot.map(LotRef::Existing);
-                let of = taking.redemption.as_ref();
-                (place(&taking.step, taking.kind, lot, of), taking)
-            })
-            .collect();
+        let (mut old, doubles) = by_place(old, |taking| {
+            let lot = taking.lot.map(LotRef::Existing);
+            place(&taking.step, taking.kind, lot, taking.redemption.as_ref())
+        });
         let mut kept = BTreeMap::new();
         for (origin, taking) in takings {
             let lot = taking.key.lot.as_ref().and_then(|lot| self.number(lot));
@@ -249,7 +303,7 @@ impl Book {
             }
         }
         // What was taken before and is not taken any more.
-        for (_, known) in old {
+        for known in old.into_values().chain(doubles) {
             let gives_back = known.points != 0 && self.may_correct(known.points);
             let taking_ref = TakingRef::New(self.booked.takings.len());
             self.booked.takings.push(TakingRow {
@@ -344,6 +398,21 @@ struct Entry {
     reason: String,
     by: Decider,
     at: Instant,
+}
+
+/// What was booked by its place, the first of each; and what else was booked for the same place.
+fn by_place<T, K: Ord>(all: Vec<T>, place: impl Fn(&T) -> K) -> (BTreeMap<K, T>, Vec<T>) {
+    let mut first = BTreeMap::new();
+    let mut doubles = Vec::new();
+    for one in all {
+        match first.entry(place(&one)) {
+            btree_map::Entry::Vacant(free) => {
+                free.insert(one);
+            }
+            btree_map::Entry::Occupied(_) => doubles.push(one),
+        }
+    }
+    (first, doubles)
 }
 
 /// To compare references by.

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod limited;
 pub mod limits;
 pub mod line;
+pub mod merges;
 pub mod offers;
 pub mod outcome;
 pub mod person;

@@ -4,19 +4,22 @@
 //! event ─► admit ─► identity ─► facts ─► segments ─► points ─► tiers ─► follow-ups ─► ONE commit ─► answer
 //! ```
 
-use crate::admit::{Admitted, Arrival, Secret, admit};
+use crate::admit::{Admitted, Arrival, Secret, admit, admit_merge};
 use crate::change::Change;
-use crate::event::{Body, EventName, Instant, RedemptionName, SaleName};
+use crate::event::{Body, EventName, Identifier, Instant, RedemptionName, SaleName};
 use crate::fold::Fold;
 use crate::identity::{Who, Whose, identify};
 use crate::limited::{self, Giver, GiverKind};
+use crate::merges::{Apart, Told};
 use crate::outcome::{Outcome, Status};
 use crate::refusal::{Refusal, invalid};
 use crate::rules::Rules;
 use crate::shop::Shop;
-use crate::store::{Ask, Case, Committed, Durable, Known, Opened, Seen, SeenBy, Store, StoreError};
+use crate::store::{
+    Ask, Case, Committed, Durable, Known, Opened, OtherCase, Seen, SeenBy, Store, StoreError,
+};
 use crate::walk::Walk;
-use crate::{facts, follow_ups, points, redemption, segments, tiers};
+use crate::{facts, follow_ups, merges, points, redemption, segments, tiers};
 use tracing::debug_span;
 
 /// What one event is decided with.
@@ -56,6 +59,17 @@ pub fn process_admitted(
             Opened::Seen(seen) => return answer_again(event, *seen),
             Opened::New(mut case) => {
                 check(event, &case, with.shop)?;
+                if let Some(merges) = automatic_merges(event, &case, with) {
+                    drop(case);
+                    for merge in merges {
+                        match process_admitted(store, with, &merge) {
+                            // Somebody else was first, or has said that they are two: look again.
+                            Ok(_) | Err(Refusal::Invalid { .. }) => {}
+                            Err(refusal) => return Err(refusal),
+                        }
+                    }
+                    continue;
+                }
                 let change = decide(event, &mut case, with)?;
                 match debug_span!("commit").in_scope(|| store.commit(*case, change)) {
                     Err(StoreError::Conflict) => continue,
@@ -85,18 +99,48 @@ pub fn preview(
         Opened::Seen(seen) => Ok(answer_again(&event, *seen)?.outcome),
         Opened::New(mut case) => {
             check(&event, &case, with.shop)?;
-            Ok(decide(&event, &mut case, with)?.outcome)
+            let same = std::mem::take(&mut case.who.same);
+            let mut outcome = decide(&event, &mut case, with)?.outcome;
+            let notes = same.into_iter().map(|(other, kind)| {
+                format!("{} would be merged: the same {}", other.0, kind.name())
+            });
+            outcome.notes.extend(notes);
+            Ok(outcome)
         }
     }
+}
+
+/// The merges that come before an event by the shop's policy: then it is decided for whoever both are.
+fn automatic_merges(event: &Admitted, case: &Case, with: Context) -> Option<Vec<Admitted>> {
+    let Whose::Existing(keep) = &case.who.customer else {
+        return None;
+    };
+    let merges = case.who.same.iter();
+    let merges: Vec<Admitted> = merges
+        .map(|(other, shared)| admit_merge(event, keep, other, *shared, with.secret))
+        .collect();
+    (!merges.is_empty()).then_some(merges)
 }
 
 /// The decisions: pure, in the order of the drawing, for each step of the walk. An event in its
 /// place is one step, after those of the timers that were due before it; for a late event the walk
 /// begins further back and takes the later events again. That is the refold.
 fn decide(event: &Admitted, case: &mut Case, with: Context) -> Result<Change, Refusal> {
-    let Some(mut walk) = Walk::begin(event, case, with) else {
+    let other = case.other.take();
+    let Some(walk) = Walk::begin(event, case, with) else {
         return Ok(Change::of_nobody(event, &case.who, with));
     };
+    let change = walked(walk)?;
+    match other {
+        None => Ok(change),
+        Some(OtherCase { customer, unclear }) => {
+            let other = walked(Walk::beside(event, customer, with))?;
+            Ok(merges::of_two(change, other, &unclear))
+        }
+    }
+}
+
+fn walked(mut walk: Walk) -> Result<Change, Refusal> {
     while let Some(mut step) = walk.next_step() {
         debug_span!("facts").in_scope(|| facts::count(&mut walk, &mut step));
         debug_span!("segments").in_scope(|| segments::decide(&mut walk, &mut step));
@@ -111,6 +155,7 @@ fn decide(event: &Admitted, case: &mut Case, with: Context) -> Result<Change, Re
 /// What only the case can say is wrong with an event.
 fn check(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> {
     check_named(event, case)?;
+    merges::check(event, &case.who)?;
     check_identifiers(event, case)?;
     check_act(event, case, shop)?;
     check_redemption(event, case)?;
@@ -121,7 +166,7 @@ fn check(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> {
 fn check_named(event: &Admitted, case: &Case) -> Result<(), Refusal> {
     match (&event.named, &case.who.customer) {
         (None, _) => Ok(()),
-        (Some(named), Whose::Existing(found)) if named == found => Ok(()),
+        (Some(_), Whose::Existing(found)) if case.who.named.as_ref() == Some(found) => Ok(()),
         (Some(_), Whose::Nobody) if event.event.speaks_of().is_some() => Ok(()),
         (Some(named), Whose::Existing(found)) if event.event.speaks_of().is_some() => invalid(
             "another-customer",
@@ -133,7 +178,10 @@ fn check_named(event: &Admitted, case: &Case) -> Result<(), Refusal> {
         ),
         (Some(named), _) => invalid(
             "unknown-customer",
-            "/data/customer/id",
+            match event.event.other() {
+                Some(_) => "/data/keep",
+                None => "/data/customer/id",
+            },
             format!("there is no customer {}", named.0),
         ),
     }
@@ -307,6 +355,10 @@ impl Ask for Line<'_> {
             _ => false,
         };
         (is_looked_at && seconds > 0).then(|| i64::from(seconds) * 1_000)
+    }
+
+    fn tell_apart(&self, told: &[Told], identifiers: &[(Identifier, bool)]) -> Apart {
+        merges::tell_apart(told, identifiers, self.with.secret)
     }
 }
 

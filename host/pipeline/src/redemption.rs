@@ -43,6 +43,15 @@ fn code_of(event: &Event, secret: &Secret) -> String {
     code
 }
 
+/// Whether an event says what becomes of the redemption that another one began.
+pub fn is_of(event: &Event, begun: &Event, secret: &Secret) -> bool {
+    let began = begun.redemption().map(|step| &step.of);
+    match event.speaks_of_redemption() {
+        Some(RedemptionName::Code(code)) => *code == code_of(begun, secret),
+        name => name.is_some() && name == began,
+    }
+}
+
 /// A code as people read it.
 pub fn shown(code: &str) -> String {
     let (front, back) = code.split_at(code.len() / 2);

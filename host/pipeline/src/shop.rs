@@ -104,14 +104,32 @@ pub struct Policies {
     pub looks_twice_seconds: u32,
     /// Acts of staff that a till's key may send as well, of [`ACTS_OF_STAFF`].
     pub pos_may: Vec<String>,
+    /// By what two profiles are made one without anybody being asked.
+    pub auto_merge: AutoMerge,
+}
+
+/// By what two profiles are made one, where whoever sends the event has seen that what names each of them
+/// is the customer's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutoMerge {
+    /// Nothing: they are suggested to staff.
+    #[default]
+    Off,
+    ExactEmail,
+    /// Not where both have an e-mail of their own.
+    ExactPhone,
 }
 
 /// Kinds of events that change what a customer holds because somebody of the shop says so.
-pub const ACTS_OF_STAFF: [&str; 4] = [
+pub const ACTS_OF_STAFF: [&str; 7] = [
     "points.adjusted",
     "points.imported",
     "tier.overridden",
     "tags.assigned",
+    "customer.merged",
+    "customer.unmerged",
+    "merge.declined",
 ];
 
 impl Default for Policies {
@@ -131,6 +149,7 @@ impl Default for Policies {
             abandoned_after_minutes: 0,
             looks_twice_seconds: 60,
             pos_may: Vec::new(),
+            auto_merge: AutoMerge::Off,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::event::{Event, EventName, Identifier, Instant, Points, Position};
 use crate::fold::{Fold, Moved};
 use crate::identity::Who;
 use crate::limited::Giver;
+use crate::merges::{Apart, Told};
 use crate::outcome::Outcome;
 use crate::rules::Plugin;
 use std::any::Any;
@@ -35,6 +36,8 @@ pub trait Ask {
     fn givers(&self) -> Vec<Giver>;
     /// How near, in milliseconds, another sale looks like this one; `None` if nobody wants to know.
     fn looks_twice_within(&self) -> Option<i64>;
+    /// What goes back to the other customer when a merge is taken back.
+    fn tell_apart(&self, told: &[Told], identifiers: &[(Identifier, bool)]) -> Apart;
 }
 
 pub enum Opened {
@@ -70,7 +73,8 @@ pub enum SeenBy {
 pub struct Known {
     /// Each identifier of the event, in the event's order, and the customer that it names.
     pub identifiers: Vec<(Identifier, Option<CustomerId>)>,
-    /// The customer that the event names by our own id, if there is such a customer.
+    /// The customer that the event names by our own id, if there is such a customer; whoever took them
+    /// in, where somebody did.
     pub named: Option<CustomerId>,
     /// One of the identifiers is a card that was revoked before the event happened.
     pub shows_revoked_card: bool,
@@ -78,6 +82,13 @@ pub struct Known {
     pub sale: Option<SaleKnown>,
     /// The redemption that the event speaks of, if there is one of that name.
     pub redemption: Option<RedemptionKnown>,
+    /// Of the second customer of an event about two, if there is such a customer.
+    pub other: Option<OtherKnown>,
+    /// Where the identifiers name several customers: the pairs of them of whom somebody has said that
+    /// they are two people.
+    pub apart: Vec<(CustomerId, CustomerId)>,
+    /// Likewise: those who have an e-mail.
+    pub with_email: Vec<CustomerId>,
 }
 
 /// What the store knows of the redemption that an event speaks of.
@@ -86,6 +97,14 @@ pub struct RedemptionKnown {
     pub id: String,
     pub customer: CustomerId,
     pub state: RedemptionState,
+}
+
+/// What the store knows of the second customer of an event about two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherKnown {
+    pub id: CustomerId,
+    /// The customer who took them in, if somebody did.
+    pub merged_into: Option<CustomerId>,
 }
 
 /// What the store knows of the sale that an event speaks of.
@@ -102,6 +121,8 @@ pub enum SaleKnown {
 pub struct Case {
     /// `None` for an event of nobody.
     pub customer: Option<CustomerCase>,
+    /// The second customer of an event that makes two of them one or one of them two.
+    pub other: Option<OtherCase>,
     pub who: Who,
     /// A guest sale that the event claims, if it is there and still nobody's.
     pub claimed: Option<(i64, Arc<Event>)>,
@@ -115,6 +136,14 @@ pub struct Case {
     pub hold: Hold,
 }
 
+/// The second customer of an event about two. Both have what they have then, and begin at the empty fold:
+/// who has been merged has nothing left to decide about.
+pub struct OtherCase {
+    pub customer: CustomerCase,
+    /// Events of the first that might be theirs.
+    pub unclear: Vec<EventName>,
+}
+
 /// The store's own token; it is dropped with the case.
 pub struct Hold(pub Box<dyn Any + Send>);
 
@@ -125,6 +154,9 @@ pub struct CustomerCase {
     pub revision: u64,
     /// The ledger's balance now.
     pub balance: Points,
+    /// Points that come to the customer from the other one of an event about two, or go there (below
+    /// zero); they are not in the balance yet.
+    pub transfer: Points,
     /// How far the customer's timers have been driven; a refold drives them as far again.
     pub clock: Instant,
     /// The head, or for a late event the last checkpoint before it.

@@ -14,7 +14,7 @@ use crate::event::{Body, Consent, Event, EventName, Instant, Points, Position, R
 use crate::facts;
 use crate::fold::{DAY_MS, Fold, Moved};
 use crate::identity::{self, Who, Whose};
-use crate::ledger::{self, Before, Moves};
+use crate::ledger::{self, Before, Moves, Transfer};
 use crate::limited::{self, Giver};
 use crate::limits;
 use crate::line::Context;
@@ -27,7 +27,7 @@ use crate::refusal::{Refusal, invalid};
 use crate::returns::{self, Returning, Sold};
 use crate::rules::{Birthday, Customer, Membership, Plugin, ReviewCause, Role, SoFar, Standing};
 use crate::shop::Late;
-use crate::store::{Case, CustomerCase};
+use crate::store::{Case, CustomerCase, Hold};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -127,7 +127,42 @@ pub struct StepOrigin {
 impl<'a> Walk<'a> {
     /// `None` for an event of nobody: a guest sale, a head count.
     pub fn begin(admitted: &'a Admitted, case: &mut Case, with: Context<'a>) -> Option<Walk<'a>> {
-        let mut customer = case.customer.take()?;
+        let customer = case.customer.take()?;
+        Some(Walk::of(admitted, customer, case, with, true))
+    }
+
+    /// The walk of the second customer of an event about two. The event itself is not a step of it.
+    pub fn beside(admitted: &'a Admitted, customer: CustomerCase, with: Context<'a>) -> Walk<'a> {
+        let mut case = Case {
+            customer: None,
+            other: None,
+            who: Who {
+                customer: Whose::Existing(customer.id.clone()),
+                by: None,
+                links: Vec::new(),
+                suggested: Vec::new(),
+                shows_revoked_card: false,
+                waits_for_sale: false,
+                named: None,
+                other: None,
+                same: Vec::new(),
+            },
+            claimed: None,
+            redemption: None,
+            given: Vec::new(),
+            waited: Vec::new(),
+            hold: Hold(Box::new(())),
+        };
+        Walk::of(admitted, customer, &mut case, with, false)
+    }
+
+    fn of(
+        admitted: &'a Admitted,
+        mut customer: CustomerCase,
+        case: &mut Case,
+        with: Context<'a>,
+        has_event: bool,
+    ) -> Walk<'a> {
         let identity = identity::log(admitted, &case.who);
         let mut review_items = Vec::new();
         if let Whose::Existing(keep) = &case.who.customer {
@@ -174,7 +209,7 @@ impl<'a> Walk<'a> {
                 was_decided: false,
             });
         }
-        if !admitted.due {
+        if has_event && !admitted.due {
             upcoming.push_back(Upcoming {
                 event: event.clone(),
                 journal: None,
@@ -182,7 +217,9 @@ impl<'a> Walk<'a> {
             });
         }
         lots::come_after_their_sales(&mut upcoming, &customer.sold);
-        let is_refold = upcoming.iter().any(|event| event.was_decided)
+        let is_about_two = admitted.event.is_about_two();
+        let is_refold = is_about_two
+            || upcoming.iter().any(|event| event.was_decided)
             || customer.clock > customer.start.clock && !customer.is_new;
         upcoming
             .make_contiguous()
@@ -191,7 +228,9 @@ impl<'a> Walk<'a> {
             .later
             .last()
             .map_or(0, |last| (last.event.at.0 - admitted.event.at.0) / DAY_MS);
-        let too_late = days_late > i64::from(with.shop.file.policies.late_window_days);
+        // What was decided of two customers apart is decided again of both together, however old it is.
+        let too_late =
+            !is_about_two && days_late > i64::from(with.shop.file.policies.late_window_days);
         if too_late && !admitted.due {
             review_items.push(ReviewItem::TooLate { days: days_late });
         }
@@ -212,7 +251,7 @@ impl<'a> Walk<'a> {
             false => customer.clock,
         };
         let last = upcoming.back().map_or(until, |last| last.event.at);
-        Some(Walk {
+        Walk {
             with,
             fold: customer.start.clone(),
             leaving: customer.leaving.clone(),
@@ -252,7 +291,7 @@ impl<'a> Walk<'a> {
                 ..Gathered::default()
             },
             case: customer,
-        })
+        }
     }
 
     /// The next step: whatever is due first. A review at the instant of an event comes before it.
@@ -752,6 +791,7 @@ impl<'a> Walk<'a> {
             lots: std::mem::take(&mut self.case.lots),
             takings: std::mem::take(&mut self.case.takings),
             balance: self.case.balance,
+            transfer: Transfer::of(&self.admitted.event, self.case.transfer),
         };
         let moves = std::mem::take(&mut self.out.moves);
         let booked = ledger::book(moves, before, plugins, self.late());
@@ -817,6 +857,7 @@ impl<'a> Walk<'a> {
             outcome,
             in_journal,
             review_items: self.out.review_items,
+            other: None,
             customer: Some(CustomerChange {
                 id: self.case.id,
                 is_new: self.case.is_new,
@@ -874,6 +915,7 @@ impl Change {
             orders: orders(&admitted.event),
             claims: None,
             customer: None,
+            other: None,
             outcome,
             in_journal: !admitted.due,
             given: Vec::new(),

@@ -123,6 +123,9 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::Note(it) => other(json!({
             "internal": it.internal, "edits": it.edits, "withdrawn": it.withdrawn,
         })),
+        line::Body::Merge(it) => other(it.told()),
+        line::Body::Unmerge(it) => other(it.told()),
+        line::Body::Declined(it) => other(it.told()),
         line::Body::Other(data) => wit::Body::Other(data.clone()),
     }
 }

@@ -3,6 +3,7 @@
 //! It reads, and mends nothing. It can run beside a server: everything is of one moment.
 
 mod customer;
+mod merges;
 mod missed;
 mod products;
 mod redemptions;
@@ -57,6 +58,7 @@ impl Reads {
             explanations(sql, &mut findings)?;
             orders(sql, &mut findings)?;
             products::products(sql, &mut findings)?;
+            merges::merges(sql, &mut findings)?;
             customer::check_all(sql, &mut findings)?;
             Ok(findings.differences)
         })

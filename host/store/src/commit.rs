@@ -5,6 +5,7 @@ mod ledger;
 mod outbox;
 mod products;
 mod redemptions;
+mod two;
 
 use crate::cache::Hot;
 use crate::error::Trouble;
@@ -17,13 +18,16 @@ use crate::store::Shared;
 use crate::writer::Writer;
 use outbox::{Plans, cancelled};
 use stampcard_pipeline::admit::HOST_SOURCE;
-use stampcard_pipeline::change::{Change, CustomerChange, Decider, Explanation};
+use stampcard_pipeline::change::{
+    Change, CustomerChange, Decider, EntryKind, Explanation, ReviewItem,
+};
 use stampcard_pipeline::event::{Position, SaleName};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::outcome::Status;
 use stampcard_pipeline::rules::Failure;
 use stampcard_pipeline::store::{Case, Committed, StoreError};
 use std::sync::Arc;
+use two::OtherReady;
 
 impl Shared {
     pub fn commit_case(&self, case: Case, mut change: Change) -> Result<Committed, StoreError> {
@@ -36,7 +40,10 @@ impl Shared {
         let book = self.books.get(change.rule_book).ok_or_else(|| {
             StoreError::Failed(format!("there is no rule book {}", change.rule_book))
         })?;
-        check(&change, token.hot.as_ref())?;
+        let beside = token.other.as_ref().map(|(beside, _)| beside);
+        let other_hot = beside.and_then(|beside| beside.hot.as_ref());
+        check(&change, token.hot.as_ref(), other_hot)?;
+        let other = self.other(&token, &mut change, &book)?;
         let plans = match &change.customer {
             None => Plans::default(),
             Some(customer) => {
@@ -69,7 +76,7 @@ impl Shared {
                 encoded: &encoded,
                 head,
             }
-            .write()
+            .write(other)
         })?;
         drop(writer);
         drop(token);
@@ -82,7 +89,7 @@ impl Shared {
 }
 
 /// Refuses a change that does not add up, before anything is written.
-fn check(change: &Change, hot: Option<&Hot>) -> Result<(), StoreError> {
+fn check(change: &Change, hot: Option<&Hot>, other_hot: Option<&Hot>) -> Result<(), StoreError> {
     let wrong = |what: String| {
         Err(StoreError::Failed(format!(
             "the change does not add up: {what}"
@@ -91,22 +98,16 @@ fn check(change: &Change, hot: Option<&Hot>) -> Result<(), StoreError> {
     let Some(customer) = &change.customer else {
         return Ok(());
     };
-    let mut balance = hot.map_or(0, |hot| hot.balance);
-    for entry in &customer.entries {
-        balance += entry.amount;
-        if entry.balance_after != balance {
-            return wrong(format!(
-                "an entry says balance {} and {balance} is the sum",
-                entry.balance_after
-            ));
+    if let Some(other) = &change.other {
+        let moved = [customer, other].into_iter().flat_map(|it| &it.entries);
+        let moved = moved.filter(|entry| entry.kind == EntryKind::Transfer);
+        let sum: i64 = moved.map(|entry| entry.amount).sum();
+        if sum != 0 {
+            return wrong(format!("{sum} points are lost between two customers"));
         }
+        adds_up(other, other_hot).or_else(wrong)?;
     }
-    if customer.head.balance != balance {
-        return wrong(format!(
-            "the customer has balance {} and {balance} is the sum",
-            customer.head.balance
-        ));
-    }
+    adds_up(customer, hot).or_else(wrong)?;
     if change.outcome.points.len() != customer.entries.len() {
         return wrong("the answer does not name every entry".into());
     }
@@ -126,7 +127,29 @@ fn check(change: &Change, hot: Option<&Hot>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Whether a customer's entries lead from what they had to what they have.
+fn adds_up(customer: &CustomerChange, hot: Option<&Hot>) -> Result<(), String> {
+    let mut balance = hot.map_or(0, |hot| hot.balance);
+    for entry in &customer.entries {
+        balance += entry.amount;
+        if entry.balance_after != balance {
+            return Err(format!(
+                "an entry says balance {} and {balance} is the sum",
+                entry.balance_after
+            ));
+        }
+    }
+    match customer.head.balance == balance {
+        true => Ok(()),
+        false => Err(format!(
+            "the customer has balance {} and {balance} is the sum",
+            customer.head.balance
+        )),
+    }
+}
+
 /// Everything that can be encoded without the writer.
+#[derive(Default)]
 struct Encoded {
     body: Vec<u8>,
     outcome: Vec<u8>,
@@ -140,34 +163,34 @@ struct Encoded {
 impl Encoded {
     fn of(change: &Change) -> Encoded {
         let mut encoded = Encoded {
-            body: Vec::new(),
-            outcome: Vec::new(),
             said: people::said(&change.personal),
-            head: Vec::new(),
-            head_bytes: 0,
-            explanations: Vec::new(),
-            checkpoints: Vec::new(),
+            ..Encoded::default()
         };
         if change.in_journal {
             encoded.body = pack_json(&*change.event);
             encoded.outcome = pack_json(&change.outcome);
         }
-        if let Some(customer) = &change.customer {
-            let head = customer.head.to_bytes();
-            encoded.head = crate::codec::pack_if_large(&head);
-            encoded.head_bytes = head.len();
-            encoded.explanations = customer
-                .explanations
-                .iter()
-                .map(row::pack_explanation)
-                .collect();
-            encoded.checkpoints = customer
-                .checkpoints
-                .iter()
-                .map(|fold| crate::codec::pack(&fold.to_bytes()))
-                .collect();
+        match &change.customer {
+            Some(customer) => encoded.with(customer),
+            None => encoded,
         }
-        encoded
+    }
+
+    fn with(mut self, customer: &CustomerChange) -> Encoded {
+        let head = customer.head.to_bytes();
+        self.head = crate::codec::pack_if_large(&head);
+        self.head_bytes = head.len();
+        self.explanations = customer
+            .explanations
+            .iter()
+            .map(row::pack_explanation)
+            .collect();
+        self.checkpoints = customer
+            .checkpoints
+            .iter()
+            .map(|fold| crate::codec::pack(&fold.to_bytes()))
+            .collect();
+        self
     }
 }
 
@@ -185,7 +208,7 @@ struct Writing<'a> {
 impl Writing<'_> {
     /// Writes it, and says which number the first entry has. A conflict is found before the first
     /// row is written; any other error takes the whole group back.
-    fn write(mut self) -> Result<i64, Trouble> {
+    fn write(mut self, other: Option<OtherReady>) -> Result<i64, Trouble> {
         let first_entry = self.writer.next.entry;
         if let Some(guest) = self.token.claimed {
             self.require_guest(guest)?;
@@ -199,18 +222,27 @@ impl Writing<'_> {
             return Ok(first_entry);
         };
         let head = self.head.take().expect("a customer's change has a head");
+        let beside = self.beside()?;
         let row = self.customer(customer, &head)?;
         let seq = self.change.in_journal.then_some(self.writer.next.seq);
-        self.journal(
-            Some(row),
-            (!customer.entries.is_empty()).then_some(first_entry),
-        )?;
+        let others = self.change.other.iter().flat_map(|other| &other.entries);
+        let has_entries = customer.entries.iter().chain(others).next().is_some();
+        self.journal(Some(row), has_entries.then_some(first_entry))?;
         self.tags(row, &head)?;
         self.person(row, seq, customer)?;
         if customer.start.is_refold {
             self.take_back(row, seq, customer)?;
             self.give_back(row, customer)?;
         }
+        let moved = match (&beside, seq) {
+            (Some(beside), Some(seq)) => {
+                self.take_back(beside.row, Some(seq), beside.change)?;
+                self.give_back(beside.row, beside.change)?;
+                self.writer.cache.clear();
+                Some(self.move_rows(seq, row, beside.row, beside.way)?)
+            }
+            _ => None,
+        };
         self.history(row, seq, customer)?;
         self.memberships(row, customer)?;
         self.tiers(row, customer)?;
@@ -224,7 +256,14 @@ impl Writing<'_> {
         }
         self.sales(row, customer)?;
         self.given()?;
+        if let Some(seq) = seq {
+            self.decline(seq, row)?;
+        }
         self.remember(row, customer, head);
+        if let (Some(beside), Some(other), Some(seq), Some(moved)) = (beside, other, seq, moved) {
+            self.write_other(&beside, other, seq)?;
+            self.tell_people_again(row, beside.row, beside.way, moved)?;
+        }
         Ok(first_entry)
     }
 
@@ -307,8 +346,10 @@ impl Writing<'_> {
         let (change, sql, seq) = (self.change, &self.writer.sql, self.writer.next.seq);
         let entries = change
             .customer
-            .as_ref()
-            .map_or(0, |customer| customer.entries.len() as i64);
+            .iter()
+            .chain(&change.other)
+            .map(|customer| customer.entries.len() as i64)
+            .sum::<i64>();
         sql.run(
             "INSERT INTO journal (seq, source, id, kind, occurred_at, received_at, customer, rule_book,
                  sameness, status, first_entry, entries, body, outcome)
@@ -482,7 +523,17 @@ impl Writing<'_> {
                 .and_then(|kind| kind.as_str())
                 .unwrap_or_default();
             self.writer.sql.run(
-                "INSERT INTO review_items (customer, journal, kind, body, occurred_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                match item {
+                    // Who looks like somebody else does so with every purchase; it is said once.
+                    ReviewItem::MergeSuggested { .. } => {
+                        "INSERT INTO review_items (customer, journal, kind, body, occurred_at) SELECT ?1, ?2, ?3, ?4, ?5
+                         WHERE NOT EXISTS (SELECT 1 FROM review_items
+                                           WHERE kind = 'merge-suggested' AND body = ?4 AND resolved_at IS NULL)"
+                    }
+                    _ => {
+                        "INSERT INTO review_items (customer, journal, kind, body, occurred_at) VALUES (?1, ?2, ?3, ?4, ?5)"
+                    }
+                },
                 &[&row, &seq, &kind, &body.to_string(), &self.change.event.at.0],
             )?;
         }

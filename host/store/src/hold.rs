@@ -3,6 +3,7 @@
 
 use crate::cache::Hot;
 use crate::group::Work;
+use crate::open::Way;
 use parking_lot::{Condvar, Mutex};
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::event::{Body, Event, EventName, Identifier, OrderName, SaleName};
@@ -126,6 +127,8 @@ pub(crate) struct Token {
     pub claimed: Option<i64>,
     /// Events that waited for the sale.
     pub waited: Vec<i64>,
+    /// The second customer of an event about two, and what becomes of the rows of both.
+    pub other: Option<(Box<Token>, Way)>,
     // Last, so that it is dropped last: the group may only close when the hold is gone.
     _work: Work,
 }
@@ -141,6 +144,7 @@ impl Token {
             start: None,
             claimed: None,
             waited: Vec::new(),
+            other: None,
             _work: work,
         }
     }

@@ -2,6 +2,7 @@
 //! customer is held until the case is committed or dropped.
 
 mod customer;
+mod two;
 
 use crate::error::Trouble;
 use crate::hold::{Token, claims, orders};
@@ -9,7 +10,7 @@ use crate::row;
 use crate::rule_books::Books;
 use crate::store::Shared;
 use crate::writer::Writer;
-use customer::{Read, hot, read_customer, unpack_recorded};
+use customer::{Read, read_customer, unpack_recorded};
 use parking_lot::MutexGuard;
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::CustomerId;
@@ -20,10 +21,12 @@ use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
 use stampcard_pipeline::limited::Giver;
 use stampcard_pipeline::store::{
-    Ask, Case, CustomerCase, Hold, Known, Opened, PurseRows, RedemptionKnown, SaleKnown, Seen,
-    SeenBy, StoreError,
+    Ask, Case, CustomerCase, Hold, Known, Opened, OtherCase, PurseRows, RedemptionKnown, SaleKnown,
+    Seen, SeenBy, StoreError,
 };
 use std::sync::Arc;
+pub(crate) use two::{Part, Way};
+use two::{Two, known_of_several, other_known, read_two, two_of};
 
 /// What happens to an event that comes under a known name with another body.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,6 +87,18 @@ impl Shared {
                 let token = Token::take(&self.holds, keys, work);
                 return Ok(nobody(who, token));
             };
+            if let Some(two) = two_of(&who, &event.event) {
+                let held = [two.0, two.1].map(|id| self.holds.customer(&id.0));
+                let Some(mut writer) = self.holds.free_or_wait(&held, writer) else {
+                    continue;
+                };
+                let read = read_two(&mut writer, two, &event.event, ask, &self.books)?;
+                keys.extend(held);
+                let token = Token::take(&self.holds, keys, work);
+                let beside = Token::take(&self.holds, Vec::new(), self.group.begin_work());
+                drop(writer);
+                return Ok(about_two(who, read, token, beside));
+            }
             let held_customer = self.holds.customer(&id.0);
             let Some(writer) = self.holds.free_or_wait(&[held_customer], writer) else {
                 continue;
@@ -225,8 +240,8 @@ fn known(writer: &mut Writer, event: &Admitted, sale: Option<&Sale>) -> Result<K
         identifiers.push((identifier.clone(), found.map(|(customer, _)| customer)));
     }
     let named = match &event.named {
-        Some(id) if hot(writer, id)?.is_some() => Some(id.clone()),
-        _ => None,
+        Some(id) => today(writer, id)?,
+        None => None,
     };
     let sale = match (event.event.speaks_of(), sale) {
         (None, _) => None,
@@ -237,12 +252,16 @@ fn known(writer: &mut Writer, event: &Admitted, sale: Option<&Sale>) -> Result<K
             Some(owner) => SaleKnown::Of(owner),
         }),
     };
+    let (apart, with_email) = known_of_several(writer, &identifiers)?;
     Ok(Known {
+        apart,
+        with_email,
         identifiers,
         named,
         shows_revoked_card,
         sale,
         redemption: redemption(writer, event)?,
+        other: other_known(writer, &event.event)?,
     })
 }
 
@@ -273,6 +292,20 @@ fn redemption(writer: &Writer, event: &Admitted) -> Result<Option<RedemptionKnow
         })
     });
     known.transpose()
+}
+
+/// What a customer is called today: whoever took them in, where somebody did.
+fn today(writer: &mut Writer, id: &CustomerId) -> Result<Option<CustomerId>, Trouble> {
+    // Nobody who was merged is kept in memory.
+    if writer.cache.get(&id.0).is_some() {
+        return Ok(Some(id.clone()));
+    }
+    Ok(writer.sql.first(
+        "SELECT coalesce(k.public, c.public) FROM customers c LEFT JOIN customers k ON k.id = c.merged_into
+         WHERE c.public = ?1",
+        &[&id.0],
+        |row| Ok(CustomerId(row.get(0)?)),
+    )?)
 }
 
 /// A sale of the journal.
@@ -313,12 +346,15 @@ pub(crate) fn sale_of(writer: &Writer, name: &SaleName) -> Result<Option<Sale>, 
     sale.transpose()
 }
 
-/// Whose a sale is: whoever came with it, or claimed it, or came with the sale for which it waited.
+/// Whose a sale is: whoever came with it, or claimed it, or got it back, or came with the sale for which
+/// it waited; and whoever took them in.
 pub(crate) fn owner_of(writer: &Writer, sale: i64) -> Result<Option<CustomerId>, Trouble> {
     Ok(writer.sql.first(
-        "SELECT c.public FROM journal j LEFT JOIN claims l ON l.guest = j.seq
+        "SELECT coalesce(k.public, c.public) FROM journal j LEFT JOIN claims l ON l.guest = j.seq
+         LEFT JOIN given_back g ON g.journal = j.seq
          LEFT JOIN waiting w ON w.journal = j.seq LEFT JOIN journal b ON b.seq = w.joined
-         JOIN customers c ON c.id = coalesce(l.customer, j.customer, b.customer) WHERE j.seq = ?1",
+         JOIN customers c ON c.id = coalesce(g.customer, l.customer, j.customer, b.customer)
+         LEFT JOIN customers k ON k.id = c.merged_into WHERE j.seq = ?1",
         &[&sale],
         |row| Ok(CustomerId(row.get(0)?)),
     )?)
@@ -412,6 +448,30 @@ struct Claimed {
 fn nobody(who: Who, token: Token) -> Opened {
     Opened::New(Box::new(Case {
         customer: None,
+        other: None,
+        who,
+        claimed: None,
+        waited: Vec::new(),
+        redemption: None,
+        given: Vec::new(),
+        hold: Hold(Box::new(token)),
+    }))
+}
+
+/// A case of two customers.
+fn about_two(who: Who, read: Two, mut token: Token, mut beside: Token) -> Opened {
+    let ((first, first_case), (other, other_case)) = (read.first, read.other);
+    for (token, hot) in [(&mut token, first), (&mut beside, other)] {
+        token.hot = Some(hot);
+        token.start = Some(Arc::default());
+    }
+    token.other = Some((Box::new(beside), read.way));
+    Opened::New(Box::new(Case {
+        customer: Some(first_case),
+        other: Some(OtherCase {
+            customer: other_case,
+            unclear: read.unclear,
+        }),
         who,
         claimed: None,
         waited: Vec::new(),
@@ -444,6 +504,7 @@ fn finish(
             is_new: true,
             revision: 0,
             balance: 0,
+            transfer: 0,
             clock: Instant::default(),
             start: Fold::default(),
             leaving: Default::default(),
@@ -468,6 +529,7 @@ fn finish(
                 is_new: false,
                 revision: read.hot.revision,
                 balance: read.hot.balance,
+                transfer: 0,
                 clock: read.hot.clock,
                 start: Fold::clone(start),
                 leaving: read.leaving,
@@ -486,6 +548,7 @@ fn finish(
     };
     Ok(Case {
         customer: Some(customer),
+        other: None,
         who,
         claimed: claimed.map(|claimed| (claimed.seq, claimed.event)),
         waited,

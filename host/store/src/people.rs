@@ -3,6 +3,7 @@
 use crate::error::Trouble;
 use crate::sql::Sql;
 use serde::{Deserialize, Serialize};
+use stampcard_pipeline::admit::Address;
 use stampcard_pipeline::event::{Identifier, IdentifierKind, Personal};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,6 +86,52 @@ pub(crate) fn edit(
         index_names(sql, customer)?;
     }
     Ok(())
+}
+
+/// Writes anew what is known of a person, from what the events of their history said, in its order.
+pub(crate) fn rebuild(sql: &Sql, customer: i64) -> Result<(), Trouble> {
+    sql.run("DELETE FROM people WHERE customer = ?1", &[&customer])?;
+    let said = sql.all(
+        "SELECT s.body FROM history h JOIN said s ON s.journal = h.journal WHERE h.customer = ?1
+         ORDER BY h.at, h.source, h.id",
+        &[&customer],
+        |row| row.get::<_, String>(0),
+    )?;
+    let mut fields = BTreeMap::new();
+    for said in said {
+        fields.extend(personal(Some(&said))?.fields);
+    }
+    edit(sql, customer, &fields)?;
+    index_names(sql, customer)
+}
+
+/// The addresses of a person, in parts.
+pub(crate) fn addresses(sql: &Sql, customer: i64) -> Result<Vec<Address>, Trouble> {
+    let text = sql.first(
+        "SELECT value FROM people WHERE customer = ?1 AND field = 'addresses'",
+        &[&customer],
+        |row| row.get::<_, String>(0),
+    )?;
+    Ok(text
+        .map(|text| serde_json::from_str(&text))
+        .transpose()?
+        .unwrap_or_default())
+}
+
+pub(crate) fn set_addresses(
+    sql: &Sql,
+    customer: i64,
+    addresses: &[Address],
+) -> Result<(), Trouble> {
+    let first = addresses.iter().find(|address| address.default);
+    let fields = [
+        ("address".to_owned(), first.map(Address::in_one_line)),
+        (
+            "addresses".to_owned(),
+            Some(serde_json::to_string(addresses)?),
+        ),
+    ];
+    edit(sql, customer, &fields.into())
 }
 
 fn index_names(sql: &Sql, customer: i64) -> Result<(), Trouble> {

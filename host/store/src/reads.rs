@@ -29,7 +29,7 @@ pub use movements::{Movement, SegmentMoves};
 pub use orders::OrderRow;
 pub use products::{Mispriced, PriceCheck, ProductRow};
 pub use redemptions::{RedemptionRow, Redemptions};
-pub use shop::{Counters, ExplanationRow, JournalRow, Member, SegmentCount};
+pub use shop::{Counters, ExplanationRow, JournalRow, Member, MergeSuggestion, SegmentCount};
 pub use staff::{Note, NoteVersion};
 
 pub(crate) use customers::{identifier, not_rebuilt};

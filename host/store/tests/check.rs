@@ -32,6 +32,13 @@ fn busy_shop() -> TestShop {
     let jacket = json!({"product": "jacket", "variant": "JKT-M", "price": 12_900});
     let told = json!({"currency": "USD", "products": [jacket]});
     shop.send(&event("catalog.updated", "products", MAY, told));
+    let [keep, other] = ["C-5", "C-6"].map(|card| {
+        let sold = shop.send(&sale(&format!("of-{card}"), card, MAY, 2_000));
+        sold.customer.unwrap().id
+    });
+    let merge =
+        json!({"keep": keep, "other": other, "confirmed_on": "card", "reason": "two cards"});
+    shop.send(&event("customer.merged", "merge", MAY + DAY, merge));
     shop
 }
 
@@ -99,6 +106,26 @@ fn every_kind_of_damage_is_found_and_named() {
         (
             "UPDATE history SET orders = 0 WHERE id = 'a-03'",
             "orders in all",
+        ),
+        (
+            "UPDATE entries SET kind = 'correction' WHERE kind = 'transfer' AND amount < 0",
+            "points transferred",
+        ),
+        (
+            "UPDATE customers SET merged_into = NULL WHERE id = 6",
+            "merged into",
+        ),
+        (
+            "UPDATE customers SET merged_into = 1 WHERE id = 6",
+            "merged into",
+        ),
+        (
+            "UPDATE lots SET customer = 6 WHERE id = (SELECT max(id) FROM lots)",
+            "rows of one who was merged",
+        ),
+        (
+            "UPDATE identifiers SET customer = 6 WHERE value = 'C-6'",
+            "rows of one who was merged",
         ),
         ("DELETE FROM history WHERE id = 'a-39'", "last event"),
         ("DELETE FROM history WHERE id = 'a-03'", "spend by pos"),
@@ -239,7 +266,7 @@ fn every_kind_of_damage_is_found_and_named() {
             .unwrap();
         let is_named = found.iter().any(|difference| match named {
             "foreign keys" => difference.expected == "a row of journal",
-            "entries" | "number" => difference.what.ends_with(named),
+            "entries" | "number" | "points transferred" => difference.what.ends_with(named),
             _ => difference.what == named,
         });
         assert!(is_named, "{sql}: {named} is not among {found:#?}");

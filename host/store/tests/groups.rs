@@ -4,9 +4,11 @@ mod shop;
 
 use shop::*;
 use stampcard_pipeline::admit::{Arrival, Sender, admit};
+use stampcard_pipeline::event::Identifier;
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
 use stampcard_pipeline::limited::Giver;
+use stampcard_pipeline::merges::{Apart, Told};
 use stampcard_pipeline::outcome::Status;
 use stampcard_pipeline::store::{Ask, Known, Opened, Store, StoreError};
 use stampcard_store::{Grouping, Settings, SqliteStore};
@@ -114,9 +116,16 @@ impl Ask for ByCard {
             by: None,
             links: Vec::new(),
             suggested: Vec::new(),
+            named: None,
+            same: Vec::new(),
+            other: None,
             shows_revoked_card: false,
             waits_for_sale: false,
         }
+    }
+
+    fn tell_apart(&self, _: &[Told], _: &[(Identifier, bool)]) -> Apart {
+        Apart::default()
     }
 
     fn can_start_at(&self, _: &Fold) -> bool {

@@ -189,6 +189,9 @@ fn every_answer_is_as_the_description_says() {
         let told = server.post_as(&server.keys.operator, "/v1/events", &act);
         assert_eq!(told.status, 200, "{}", told.body);
     }
+    let bo = json!({"customer": {"email": "bo@example.com"}});
+    let bo =
+        server.outcome(&event("loyalty.enrolled", "bo", &ago(10), bo))["customer"]["id"].clone();
     let basket = sale(
         "next",
         &ago(1),
@@ -245,6 +248,13 @@ fn every_answer_is_as_the_description_says() {
             }
             ("post", "/v1/review-items/{id}/close") => {
                 send("POST", &target, &json!({"reason": "two of them were sold"}))
+            }
+            ("post", "/v1/customers/{id}/merge") => {
+                let with = json!({"other": bo, "confirmed_on": "card", "reason": "a test", "dry_run": true});
+                send("POST", &target, &with)
+            }
+            ("post", "/v1/customers/{id}/unmerge" | "/v1/customers/{id}/decline-merge") => {
+                send("POST", &target, &json!({"other": bo, "reason": "a test"}))
             }
             ("post", "/v1/tags:bulk") => {
                 let who = json!([{"id": id}, {"email": "nobody@example.com"}]);

@@ -10,6 +10,7 @@ mod devices;
 mod five_questions;
 mod identity;
 mod keys;
+mod merges;
 mod names;
 mod one_record;
 mod parts;

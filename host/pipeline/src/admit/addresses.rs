@@ -130,3 +130,19 @@ fn one(given: Address, at: &str) -> Result<Address, Refusal> {
     }
     Ok(address)
 }
+
+/// The addresses of two profiles that are one person: each once, with the default of the first.
+pub fn join(kept: Vec<Address>, other: Vec<Address>) -> Vec<Address> {
+    let mut addresses = kept;
+    for address in other {
+        let line = address.in_one_line().to_lowercase();
+        let is_known = |known: &Address| known.in_one_line().to_lowercase() == line;
+        if !addresses.iter().any(is_known) && addresses.len() < limits::ADDRESSES_MAX {
+            addresses.push(Address {
+                default: addresses.is_empty(),
+                ..address
+            });
+        }
+    }
+    addresses
+}

@@ -3,6 +3,7 @@
 use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
 use super::exchange::{EditEvent, ExchangeEvent};
 use super::import::ImportEvent;
+use super::merges::{DeclinedEvent, MergeEvent, UnmergeEvent};
 use super::products::CatalogueEvent;
 use super::redemptions::{AboutRedemption, ReserveEvent};
 use super::returns::{AboutSale, ReturnEvent};
@@ -37,6 +38,8 @@ pub(super) struct Common {
     pub historical: bool,
     pub attributes: BTreeMap<String, String>,
     pub customer: Option<CustomerData>,
+    /// What of the customer's identifiers the sender has verified.
+    pub verified: Vec<IdentifierKind>,
     /// Whom a token names.
     pub shown: Option<CustomerId>,
     pub wants_account: bool,
@@ -76,6 +79,9 @@ pub(super) struct CustomerData {
     pub phone: Option<String>,
     pub card: Option<String>,
     pub external: Option<OneOrMany<ExternalData>>,
+    /// What of it the sender has seen to be the customer's: they logged in with it, or read out a code.
+    #[serde(default)]
+    pub verified: Vec<IdentifierKind>,
 }
 
 #[derive(Deserialize)]
@@ -269,6 +275,9 @@ pub(super) fn read(
         "tier.overridden" => typed::<PlacementEvent>(data)?.check(common, shop, by, at),
         "note.added" => typed::<NoteEvent>(data)?.check(common, by),
         "note.edited" => typed::<NoteEdit>(data)?.check(common, by),
+        "customer.merged" => typed::<MergeEvent>(data)?.check(common, by),
+        "customer.unmerged" => typed::<UnmergeEvent>(data)?.check(common, by),
+        "merge.declined" => typed::<DeclinedEvent>(data)?.check(common, by),
         "visit.counted" => {
             let event: VisitEvent = typed(data)?;
             common.tell_where(None, Some(event.location), event.device, None)?;
@@ -771,7 +780,7 @@ pub(super) fn intent(intent: Option<AccountIntent>, common: &mut Common) {
 }
 
 /// A customer id of ours, checked for its form.
-pub(super) fn own_id(id: &str) -> Result<crate::change::CustomerId, Refusal> {
+pub(super) fn own_id(id: &str, at: &str) -> Result<crate::change::CustomerId, Refusal> {
     if id.starts_with("cus_")
         && id.len() <= 64
         && id
@@ -782,7 +791,7 @@ pub(super) fn own_id(id: &str) -> Result<crate::change::CustomerId, Refusal> {
     }
     identifiers::refuse(
         "unknown-customer",
-        "/data/customer/id",
+        at,
         format!("{id:?} is not a customer id; they begin with cus_"),
     )
 }

@@ -26,8 +26,13 @@ pub(super) fn read(
         phone,
         card,
         external,
+        verified,
     } = customer;
-    let named = id.as_deref().map(own_id).transpose()?;
+    common.verified = verified;
+    let named = id
+        .as_deref()
+        .map(|id| own_id(id, "/data/customer/id"))
+        .transpose()?;
     if let Some(text) = email {
         add(
             &mut personal,

@@ -87,7 +87,7 @@ enum Action {
 impl AssignedEvent {
     pub fn check(self, common: &mut Common, shop: &Shop, by: &Sender) -> Result<Body, Refusal> {
         for id in &self.list {
-            own_id(&id.0)?;
+            own_id(&id.0, "/data/customer/id")?;
         }
         let actor = actor(self.actor, by)?;
         common.staff = Some(actor.clone());

@@ -17,7 +17,12 @@ impl Walk<'_> {
     /// Which plugins of a role this step is for, in the declared order.
     pub fn wanted(&self, step: &Step, role: Role) -> Vec<usize> {
         // A step that stands was for those who were asked then, whatever is live today.
-        let standing = if step.is_review || self.stands(step) == Stands::WhatIsTheSame {
+        let stands = self.stands(step);
+        let as_then = match role {
+            Role::PointFormula | Role::FollowUpTrigger => true,
+            Role::SegmentRule | Role::TierRule => stands != Stands::WhatWasPromised,
+        };
+        let standing = if step.is_review || stands == Stands::WhatIsTheSame || !as_then {
             None
         } else {
             self.recorded_of(step)
@@ -117,7 +122,12 @@ impl Walk<'_> {
                 !missed()
                     && (call.input == input || may_differ && Input::ask_alike(&call.input, input))
             }
-            Stands::WhatIsTheSame => then.is_same_as(info) && !missed() && call.input == input,
+            Stands::WhatWasPromised if !then.is_same_as(info) => {
+                !missed() && matches!(A::ROLE, Role::PointFormula | Role::FollowUpTrigger)
+            }
+            Stands::WhatIsTheSame | Stands::WhatWasPromised => {
+                then.is_same_as(info) && !missed() && call.input == input
+            }
         };
         stands.then(|| answer.clone())
     }
@@ -127,6 +137,9 @@ impl Walk<'_> {
     fn stands(&self, step: &Step) -> Stands {
         if !step.was_decided || self.case.recorded.is_empty() {
             return Stands::WhatIsTheSame;
+        }
+        if self.admitted.event.is_about_two() {
+            return Stands::WhatWasPromised;
         }
         let place = step.event.position();
         let again = self.admitted.event.rules_changed();
@@ -271,6 +284,10 @@ enum Stands {
     /// Answers that there were, of whichever version, as far as they were to the same question. A
     /// point formula's also where only points differ: what others were given later changes no award.
     WhatWasNotMissed,
+    /// Two histories became one, or one became two: the rules of then are asked again, if they are still
+    /// live. Where others are, nobody gets more or less for what was earned then, and no message is
+    /// planned for it; where the customer belongs, the rules of today say.
+    WhatWasPromised,
     /// Answers of the very same rules to the very same question.
     WhatIsTheSame,
 }

@@ -348,9 +348,14 @@ fn every_example_of_the_catalogue_does_what_its_entry_says() {
                 given,
             ))
             .unwrap();
+        let data_names_two = data["keep"].is_string();
         let told = bench.tell(&event("1", kind.name, NOON, data));
         match (kind.support, told) {
             (Support::Processed, Ok(_)) => {}
+            // Two customers are more than this shop has.
+            (Support::Processed, Err(refusal)) if data_names_two => {
+                assert_eq!(refusal.code(), "unknown-customer");
+            }
             (Support::NotYet, Err(refusal)) => assert_eq!(refusal.code(), "not-yet-supported"),
             // It speaks of a redemption that this shop does not have.
             (Support::Processed, Err(refusal)) if kind.name.starts_with("redemption.") => {

@@ -162,6 +162,9 @@ impl Store for MemoryStore {
                 .clone()
                 .filter(|id| inner.customers.contains_key(id)),
             shows_revoked_card: false,
+            other: None,
+            apart: Vec::new(),
+            with_email: Vec::new(),
             sale: event.event.speaks_of().map(|name| {
                 let Some(sale) = inner.sale(name) else {
                     return SaleKnown::Not;
@@ -202,6 +205,7 @@ impl Store for MemoryStore {
         };
         Ok(Opened::New(Box::new(Case {
             customer,
+            other: None,
             who,
             claimed: None,
             waited,
@@ -262,6 +266,7 @@ fn new_case(id: CustomerId) -> CustomerCase {
         is_new: true,
         revision: 0,
         balance: 0,
+        transfer: 0,
         clock: Instant(0),
         start: Fold::default(),
         leaving: Default::default(),
@@ -382,6 +387,7 @@ impl Inner {
                 .filter(|(owner, ..)| owner == id)
                 .map(|(_, _, amount, _)| amount)
                 .sum(),
+            transfer: 0,
             clock: customer.clock,
             leaving,
             later,

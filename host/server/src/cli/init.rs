@@ -319,8 +319,12 @@ abandoned_after_minutes = 0
 # is taken and left for somebody to look at (GET /v1/review-items); 0 looks at none.
 looks_twice_seconds = 60
 # What the key of a till may do that only staff may: "points.adjusted", "points.imported",
-# "tier.overridden", "tags.assigned".
+# "tier.overridden", "tags.assigned", "customer.merged", "customer.unmerged", "merge.declined".
 pos_may = []
+# Two profiles that one event names become one where whoever sends it has seen (`verified`) that what
+# names each of them is the customer's, and the e-mail ("exact_email") or the phone ("exact_phone") is
+# among it; "off" leaves it to staff.
+auto_merge = "off"
 
 # What no rule gets past.
 [caps]

@@ -87,6 +87,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "awards",
             "tags",
             "adjust_below_zero",
+            "auto_merge",
             "pos_may",
             "provisional_hours",
             "provisional_tenders",

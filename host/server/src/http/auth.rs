@@ -96,6 +96,10 @@ pub const SEES_CUSTOMERS: &[Role] = &[Pos, Staff, Operator, Read];
 pub const MAKES_CUSTOMERS: &[Role] = &[Pos, Staff, Operator];
 /// Edits profiles by hand.
 pub const EDITS: &[Role] = &[Pos, Staff, Operator];
+/// Says which profiles are one person.
+pub const MERGES: &[Role] = &[Staff, Operator];
+/// Sees which profiles may be one person.
+pub const SEES_SUGGESTIONS: &[Role] = &[Staff, Operator, Read];
 /// The fields of a profile that a till may edit: what people say at a counter. What somebody holds,
 /// agreed to or is tagged with has its own events.
 pub const POS_EDITS: [&str; 5] = ["given_name", "family_name", "email", "phone", "note"];

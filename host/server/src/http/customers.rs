@@ -331,7 +331,7 @@ async fn refuse_if_there(
 
 /// The event that a request becomes. Its name is new: a request is not sent twice by anybody but
 /// people, and what they make twice is found by its identifiers.
-fn event(kind: &str, data: Map<String, Value>) -> Result<Bytes, Problem> {
+pub(super) fn event(kind: &str, data: Map<String, Value>) -> Result<Bytes, Problem> {
     let random: [u8; 16] = crate::keys::random().map_err(|error| {
         tracing::error!(%error, "no random numbers");
         super::problem::internal()

@@ -106,6 +106,9 @@ fn data(body: &Body, currency: &str) -> Value {
         Body::Exchange(it) | Body::Edit(it) => of_exchange(body, it, currency),
         Body::Payment(it) => of(&it.of),
         Body::Redemption(it) => of_redemption(it),
+        Body::Merge(merge) => merge.told(),
+        Body::Unmerge(unmerge) => unmerge.told(),
+        Body::Declined(declined) => declined.told(),
         Body::Visit(visit) => json!({"count": visit.count}),
         Body::Review => json!({}),
         Body::RulesChanged(change) => {

@@ -92,6 +92,7 @@ fn sort_of(event: &Event) -> &'static str {
         Body::Payment(_) => "payment",
         Body::Redemption(_) => "redemption",
         Body::Other(_) if event.kind.starts_with("ticket.") => "service",
+        Body::Merge(_) | Body::Unmerge(_) | Body::Declined(_) => "merge",
         Body::RulesChanged(_) => "rules",
         Body::Visit(_) | Body::Review | Body::Other(_) => "other",
     }
@@ -103,8 +104,8 @@ pub struct LedgerEntry {
     /// Its number, without gaps over all customers of the shop.
     pub entry: i64,
     pub amount: Points,
-    /// `base`, `bonus`, `correction`, `adjustment`, `reversal`, `expiry`, `recovery`, `redeem` or
-    /// `given-back`.
+    /// `base`, `bonus`, `correction`, `adjustment`, `reversal`, `expiry`, `recovery`, `redeem`,
+    /// `given-back` or `transfer`.
     pub kind: String,
     /// `provisional` while the payment of its sale is not certain, else `final`.
     pub state: &'static str,
@@ -129,6 +130,9 @@ pub struct LedgerEntry {
     /// The redemption that the points were given for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redemption: Option<String>,
+    /// Whose it was, where that is somebody who was merged into this customer; `balance_after` is theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
 }
 
 /// The plugin that decided something, exactly as it was then.
@@ -185,6 +189,7 @@ fn ledger_entry(row: LedgerRow) -> LedgerEntry {
         device: row.device,
         lot: row.lot,
         redemption: row.redemption,
+        of: row.of.map(|id| id.0),
     }
 }
 

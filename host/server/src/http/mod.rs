@@ -19,6 +19,7 @@ mod installing;
 mod limits;
 mod listen;
 mod membership;
+mod merges;
 mod metrics;
 mod next;
 mod notes;
@@ -353,6 +354,7 @@ async fn only_for(
     next: Next,
 ) -> Response {
     let shown = auth::shown(request.headers());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let let_in = async {
         let key = shown?;
         let caller = door.caller_of(key).await?;
@@ -369,6 +371,7 @@ async fn only_for(
     } else {
         ask::no_query().into_response()
     };
+    merges::lead_on(&mut response, &method, &uri);
     left.tell(response.headers_mut());
     let live = door.merchant.live().number;
     response

@@ -188,6 +188,9 @@ const KEY_HEADERS: [(&str, &str); 3] = [
 
 fn problem_of(status: u16) -> (u16, Value) {
     let about = match status {
+        301 | 308 => {
+            "Two profiles were one person: `merged_into` and Location say who the customer is now."
+        }
         400 => "The request is malformed; `pointer` or `parameter` says where.",
         401 => "There is no key, or none that is known.",
         403 => "The key's role may not do this.",
@@ -211,6 +214,9 @@ fn problem_of(status: u16) -> (u16, Value) {
     if matches!(status, 429 | 503) {
         problem["headers"] =
             json!({"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}});
+    }
+    if matches!(status, 301 | 308) {
+        problem["headers"] = json!({"Location": {"description": "The same path of who the customer is now.", "schema": {"type": "string"}}});
     }
     (status, problem)
 }

@@ -97,6 +97,16 @@ impl Problem {
         self.0.status
     }
 
+    /// The same problem as another status has it.
+    pub fn turn_into(&mut self, status: StatusCode) {
+        self.0.status = status.as_u16();
+    }
+
+    /// Of a customer who was merged: who they are now.
+    pub fn merged_into(&self) -> Option<&str> {
+        self.0.more.get("merged_into").and_then(Value::as_str)
+    }
+
     pub fn detail(&self) -> &str {
         &self.0.detail
     }
@@ -276,7 +286,7 @@ impl From<Refusal> for Problem {
             Refusal::Malformed { .. } => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::Invalid {
-                code: "identifier-taken",
+                code: "identifier-taken" | "already-merged" | "merged-away" | "not-merged",
                 ..
             } => StatusCode::CONFLICT,
             Refusal::Invalid {

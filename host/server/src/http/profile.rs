@@ -1,5 +1,6 @@
 //! A customer as callers see them.
 
+use super::merges::is_now;
 use super::problem::{Problem, not_found};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -170,12 +171,16 @@ pub struct ConsentView {
     pub at: Time,
 }
 
-/// The record of one customer, or a 404.
+/// The record of one customer, or a 404; of one who was merged, who they are now.
 pub fn record(reads: &Reads, id: &CustomerId) -> Result<CustomerRecord, Problem> {
     let detail = "there is no customer with this id; GET /v1/customers?email=… finds customers by what they go by";
-    reads
+    let found = reads
         .customer(id)?
-        .ok_or_else(|| not_found("no-such-customer", detail))
+        .ok_or_else(|| not_found("no-such-customer", detail))?;
+    match &found.merged_into {
+        None => Ok(found),
+        Some(into) => Err(is_now(into)),
+    }
 }
 
 /// The whole of one customer.

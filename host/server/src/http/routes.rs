@@ -5,14 +5,15 @@
 
 use super::ask::Nothing;
 use super::auth::{
-    APPROVES, EDITS, LOOKS_AT_ITEMS, MAKES_CUSTOMERS, ORDERS_RULES, Role, SEES_CUSTOMERS,
-    SEES_DECISIONS, SEES_OUTBOX, SEES_RULES, SENDS,
+    APPROVES, EDITS, LOOKS_AT_ITEMS, MAKES_CUSTOMERS, MERGES, ORDERS_RULES, Role, SEES_CUSTOMERS,
+    SEES_DECISIONS, SEES_OUTBOX, SEES_RULES, SEES_SUGGESTIONS, SENDS,
 };
 use super::page::Paging;
 use super::{
-    Door, customers, devices, effect, events, health, history, installing, membership, metrics,
-    next, notes, openapi, orders, plugins, products, profile, profile_rules, redemptions, reports,
-    review_items, rules, schema, segments, stream, tag_jobs, tag_list, tags, tier, till, tokens,
+    Door, customers, devices, effect, events, health, history, installing, membership, merges,
+    metrics, next, notes, openapi, orders, plugins, products, profile, profile_rules, redemptions,
+    reports, review_items, rules, schema, segments, stream, tag_jobs, tag_list, tags, tier, till,
+    tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -99,6 +100,18 @@ pub fn all() -> Vec<Route> {
             .header("If-Match", "The ETag of the customer as you read it, or * for whatever it is.", true, r#"^(\*|"[0-9]+")$"#)
             .body::<schema::CustomerEdit>()
             .answers::<profile::Customer>().with_etag().problems(&[409, 412, 413, 415, 422, 428]),
+        Route::post("/v1/customers/{id}/merge", "mergeCustomers", merges::merge).may(MERGES)
+            .about("Takes another customer in: from now on what happened to both happened to this one, who has the points of both. It is an event as any other; with `dry_run` it only says what would come of it.")
+            .of_customer().body::<merges::MergeAsked>().answers::<schema::Outcome>().problems(&[409, 413, 415, 422]),
+        Route::post("/v1/customers/{id}/unmerge", "unmergeCustomers", merges::unmerge).may(MERGES)
+            .about("Takes a merge back: each event goes to the customer by whose e-mail, phone or card it came, and the answer says of which events nobody can tell.")
+            .of_customer().body::<merges::ApartAsked>().answers::<schema::Outcome>().problems(&[409, 413, 415, 422]),
+        Route::post("/v1/customers/{id}/decline-merge", "declineMerge", merges::decline).may(MERGES)
+            .about("Says that two customers are two people: they are not suggested again, and no policy merges them.")
+            .of_customer().body::<merges::ApartAsked>().answers::<schema::Outcome>().problems(&[409, 413, 415, 422]),
+        Route::get("/v1/merge-suggestions", "listMergeSuggestions", merges::suggestions).may(SEES_SUGGESTIONS)
+            .about("Customers who look like one person, because one event named both. Accept one with the merge of `keep`, or decline it.")
+            .asks::<Paging>().answers_pages_of::<merges::MergeSuggestion>(),
         Route::get("/v1/customers/{id}/timeline", "readTimeline", history::timeline).may(SEES_CUSTOMERS)
             .about("What happened, newest first by when it happened.")
             .of_customer().asks::<Paging>().answers_pages_of::<history::TimelineItem>(),
@@ -357,9 +370,11 @@ impl Route {
         self
     }
 
+    /// One who was merged leads on to who they are now.
     fn of_customer(self) -> Route {
+        let leads_on = if self.method == "get" { 301 } else { 308 };
         self.in_path("id", "The customer's id: cus_…")
-            .problems(&[404])
+            .problems(&[leads_on, 404])
     }
 
     fn of_redemption(self) -> Route {

@@ -68,6 +68,8 @@ pub fn name_of_data(kind: &str) -> &'static str {
         "points.adjusted" => "AdjustmentData",
         "points.imported" => "ImportData",
         "tier.overridden" => "PlacementData",
+        "customer.merged" => "MergeData",
+        "customer.unmerged" | "merge.declined" => "ApartData",
         "note.added" => "NoteData",
         "note.edited" => "NoteEditData",
         "catalog.updated" => "CatalogueData",

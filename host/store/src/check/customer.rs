@@ -29,6 +29,18 @@ macro_rules! columns_checked {
     };
 }
 
+/// The customer, and everybody with whom they were ever one: an entry stays where it was booked, and its
+/// lot goes with the merge.
+macro_rules! family {
+    () => {
+        "WITH RECURSIVE family (id) AS (
+             SELECT ?1
+             UNION SELECT m.other FROM family f JOIN merges m ON m.kept = f.id
+             UNION SELECT m.kept FROM family f JOIN merges m ON m.other = f.id
+         ) "
+    };
+}
+
 pub(super) fn check_all(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
     let of = number(sql, "SELECT count(*) FROM customers")? as u64;
     let mut done = 0;
@@ -131,7 +143,11 @@ fn ledger(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), 
 fn lots(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Trouble> {
     let mut booked: HashMap<i64, Points> = HashMap::new();
     sql.each::<Trouble>(
-        "SELECT lot, sum(amount) FROM entries WHERE customer = ?1 AND lot IS NOT NULL AND taking IS NULL GROUP BY lot",
+        concat!(
+            family!(),
+            "SELECT e.lot, sum(e.amount) FROM entries e JOIN lots l ON l.id = e.lot
+             WHERE e.customer IN (SELECT id FROM family) AND l.customer = ?1 AND e.taking IS NULL GROUP BY e.lot"
+        ),
         &[&customer.row],
         |row| {
             booked.insert(row.get(0)?, row.get(1)?);
@@ -151,29 +167,54 @@ fn lots(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Tr
         },
     )?;
     sql.each::<Trouble>(
-        "SELECT id, points, (SELECT coalesce(-sum(amount), 0) FROM entries WHERE taking = takings.id AND customer = ?1),
-                (SELECT coalesce(sum(amount), 0) FROM allocations WHERE taking = takings.id)
-         FROM takings WHERE customer = ?1",
+        concat!(
+            family!(),
+            "SELECT id, points,
+                    (SELECT coalesce(-sum(amount), 0) FROM entries
+                     WHERE taking = takings.id AND customer IN (SELECT id FROM family)),
+                    (SELECT coalesce(sum(amount), 0) FROM allocations WHERE taking = takings.id)
+             FROM takings WHERE customer = ?1"
+        ),
         &[&customer.row],
         |row| {
             let (id, points, paid): (i64, Points, Points) = (row.get(0)?, row.get(1)?, row.get(3)?);
-            findings.compare(Some(&customer.id), || format!("taking {id}: points"), row.get(2)?, points);
+            findings.compare(
+                Some(&customer.id),
+                || format!("taking {id}: points"),
+                row.get(2)?,
+                points,
+            );
             if paid > points {
                 let (most, found) = (format!("at most {points}"), paid.to_string());
-                findings.differ(Some(&customer.id), format!("taking {id}: paid by lots"), most, found);
+                findings.differ(
+                    Some(&customer.id),
+                    format!("taking {id}: paid by lots"),
+                    most,
+                    found,
+                );
             }
             Ok(())
         },
     )?;
-    for (lot, points) in booked {
-        findings.differ(
-            Some(&customer.id),
-            format!("lot {lot}"),
-            format!("a lot of this customer with {points}"),
-            "none",
-        );
-    }
-    Ok(())
+    // A lot may have gone to somebody else with a merge, but to nobody beside them.
+    sql.each::<Trouble>(
+        concat!(
+            family!(),
+            "SELECT e.lot, sum(e.amount) FROM entries e WHERE e.customer = ?1 AND e.lot IS NOT NULL AND e.taking IS NULL
+             AND NOT EXISTS (SELECT 1 FROM lots l WHERE l.id = e.lot AND l.customer IN (SELECT id FROM family))
+             GROUP BY e.lot"
+        ),
+        &[&customer.row],
+        |row| {
+            findings.differ(
+                Some(&customer.id),
+                format!("lot {}", row.get::<_, i64>(0)?),
+                format!("a lot of this customer with {}", row.get::<_, Points>(1)?),
+                "none",
+            );
+            Ok(())
+        },
+    )
 }
 
 /// What is in the lots, less what no lot has paid for, is the balance; and the head knows when the next

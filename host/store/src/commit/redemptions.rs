@@ -20,7 +20,7 @@ impl Writing<'_> {
                      channel, asked_by, state_at, actor, reason, used_channel, used_location,
                      sale_source, sale_event, sale_system, sale_order)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
-                 ON CONFLICT (id) DO UPDATE SET state = excluded.state, until = excluded.until,
+                 ON CONFLICT (id) DO UPDATE SET customer = excluded.customer, state = excluded.state, until = excluded.until,
                      state_at = excluded.state_at, actor = excluded.actor, reason = excluded.reason,
                      used_channel = excluded.used_channel, used_location = excluded.used_location,
                      sale_source = excluded.sale_source, sale_event = excluded.sale_event,

@@ -18,7 +18,8 @@ use std::io::Write;
 pub(super) fn export(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
     if !view.canonical {
         return sql.each::<Trouble>(
-            "SELECT id, public, created_at, balance, head FROM customers WHERE created_at <= ?1 ORDER BY public",
+            "SELECT id, public, created_at, balance, head FROM customers
+             WHERE created_at <= ?1 AND merged_into IS NULL ORDER BY public",
             &[&view.until()],
             |row| line(out, &customer(sql, view, CustomerRow::read(row)?)?),
         );
@@ -39,7 +40,8 @@ pub(super) fn export(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), T
     // Those without any are told apart by nothing but what is in their lines.
     let mut others = Vec::new();
     sql.each::<Trouble>(
-        "SELECT id, public, created_at, balance, head FROM customers c WHERE created_at <= ?1
+        "SELECT id, public, created_at, balance, head FROM customers c
+         WHERE created_at <= ?1 AND merged_into IS NULL
          AND NOT EXISTS (SELECT 1 FROM identifiers i WHERE i.customer = c.id)",
         &[&view.until()],
         |row| {
@@ -297,7 +299,7 @@ fn as_of(sql: &Sql, row: &CustomerRow, at: Instant) -> Result<CustomerLine, Trou
     let sums = sql.first(
         "SELECT coalesce(sum(amount), 0), coalesce(sum(amount) FILTER (WHERE lot IS NOT NULL AND kind <> 'adjustment'), 0)
                 - (SELECT coalesce(sum(debt), 0) FROM takings WHERE customer = ?1 AND at <= ?2)
-         FROM entries WHERE customer = ?1 AND occurred_at <= ?2",
+         FROM entries WHERE customer IN (SELECT id FROM customers WHERE id = ?1 OR merged_into = ?1) AND occurred_at <= ?2",
         &[&row.id, &at.0],
         |sums| Ok((sums.get(0)?, sums.get(1)?)),
     )?;

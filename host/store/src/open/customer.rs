@@ -227,7 +227,11 @@ fn leaving(
 
 /// The events after a place. What comes back of a sale has its place after it, whatever it says of
 /// its time.
-fn later(writer: &Writer, customer: i64, last: &Position) -> Result<Vec<Later>, Trouble> {
+pub(super) fn later(
+    writer: &Writer,
+    customer: i64,
+    last: &Position,
+) -> Result<Vec<Later>, Trouble> {
     let mut later = Vec::new();
     writer.sql.each::<Trouble>(
         "SELECT h.journal, j.body, h.at FROM history h JOIN journal j ON j.seq = h.journal
@@ -247,7 +251,11 @@ fn later(writer: &Writer, customer: i64, last: &Position) -> Result<Vec<Later>, 
     Ok(later)
 }
 
-fn lots(writer: &Writer, customer: i64, start: &Fold) -> Result<Vec<BookedLot>, Trouble> {
+pub(super) fn lots(
+    writer: &Writer,
+    customer: i64,
+    start: &Fold,
+) -> Result<Vec<BookedLot>, Trouble> {
     let mut lots = Vec::new();
     let last = &start.last;
     writer.sql.each::<Trouble>(
@@ -269,7 +277,11 @@ fn lots(writer: &Writer, customer: i64, start: &Fold) -> Result<Vec<BookedLot>, 
     Ok(lots)
 }
 
-fn takings(writer: &Writer, customer: i64, start: &Fold) -> Result<Vec<BookedTaking>, Trouble> {
+pub(super) fn takings(
+    writer: &Writer,
+    customer: i64,
+    start: &Fold,
+) -> Result<Vec<BookedTaking>, Trouble> {
     let mut takings = Vec::new();
     let last = &start.last;
     writer.sql.each::<Trouble>(
@@ -533,7 +545,11 @@ fn redeemed(
     Ok(redeemed)
 }
 
-fn recorded(writer: &Writer, customer: i64, start: &Fold) -> Result<Vec<RecordedRow>, Trouble> {
+pub(super) fn recorded(
+    writer: &Writer,
+    customer: i64,
+    start: &Fold,
+) -> Result<Vec<RecordedRow>, Trouble> {
     let last = &start.last;
     Ok(writer.sql.all(
         "SELECT rule_book, journal, body FROM explanations WHERE number IN (

@@ -28,6 +28,8 @@ pub struct CustomerRecord {
     pub balance: Points,
     /// When something is due by itself.
     pub next_due: Option<Instant>,
+    /// Who took the customer in, if somebody did; then there is nothing else to tell.
+    pub merged_into: Option<CustomerId>,
     /// Everything else: totals, segments, tier, tags, tallies by location.
     pub head: Fold,
 }
@@ -121,6 +123,8 @@ pub struct LedgerRow {
     pub redemption: Option<String>,
     /// The payment of its sale is not certain.
     pub is_provisional: bool,
+    /// Whose it was, where that is somebody who was merged.
+    pub of: Option<CustomerId>,
 }
 
 #[derive(Clone, Debug)]
@@ -227,7 +231,11 @@ impl Reads {
             };
             let which = |rest: &str| format!("{rest} ORDER BY id LIMIT {limit}");
             match find {
-                Find::All => records(sql, &which("WHERE id > ?1"), &[&after]),
+                Find::All => records(
+                    sql,
+                    &which("WHERE id > ?1 AND merged_into IS NULL"),
+                    &[&after],
+                ),
                 Find::Identifier(kind, value) => records(
                     sql,
                     &which("WHERE id = (SELECT customer FROM identifiers WHERE kind = ?2 AND value = ?3
@@ -286,7 +294,8 @@ impl Reads {
         })
     }
 
-    /// A customer's ledger, newest entry first, before the number at which the last page ended.
+    /// A customer's ledger, with that of whoever was merged into them, newest entry first, before the
+    /// number at which the last page ended.
     pub fn ledger(
         &self,
         id: &CustomerId,
@@ -294,48 +303,23 @@ impl Reads {
         limit: u32,
     ) -> Result<Vec<LedgerRow>, StoreError> {
         self.read(|sql| {
-            Ok(sql.all(
-                "SELECT e.number, e.kind, e.amount, e.balance_after, e.reason, v.name, v.version, v.digest, v.configuration,
-                        j.source, j.id, e.occurred_at, c.source, c.id, e.channel, e.location, e.device, e.lot, e.actor,
-                        EXISTS (SELECT 1 FROM provisional p WHERE p.customer = l.customer AND p.at = l.at
-                                AND p.source = l.source AND p.event = l.event AND p.how IS NULL),
-                        t.redemption
-                 FROM entries e LEFT JOIN lots l ON l.id = e.lot LEFT JOIN takings t ON t.id = e.taking
-                 LEFT JOIN plugin_versions v
-                     ON v.id = CASE WHEN e.taking IS NULL THEN e.plugin_version ELSE l.plugin_version END
-                 JOIN journal j ON j.seq = e.journal JOIN journal c ON c.seq = e.caused_by
-                 WHERE e.customer = (SELECT id FROM customers WHERE public = ?1) AND e.number < ?2
-                 ORDER BY e.number DESC LIMIT ?3",
-                &[&id.0, &before.unwrap_or(i64::MAX), &limit],
-                |row| {
-                    Ok(LedgerRow {
-                        number: row.get(0)?,
-                        kind: row.get(1)?,
-                        amount: row.get(2)?,
-                        balance_after: row.get(3)?,
-                        reason: row.get(4)?,
-                        plugin: match row.get::<_, Option<String>>(5)? {
-                            Some(name) => Some(Decider {
-                                name,
-                                version: row.get(6)?,
-                                digest: row.get(7)?,
-                                configuration: row.get(8)?,
-                            }),
-                            None => None,
-                        },
-                        actor: row.get(18)?,
-                        event: EventName { source: row.get(9)?, id: row.get(10)? },
-                        occurred_at: instant(row, 11)?,
-                        caused_by: EventName { source: row.get(12)?, id: row.get(13)? },
-                        channel: row::channel(row, 14)?,
-                        location: row.get(15)?,
-                        device: row.get(16)?,
-                        lot: row.get(17)?,
-                        is_provisional: row.get(19)?,
-                        redemption: row.get(20)?,
-                    })
-                },
-            )?)
+            let mut rows = ledger_of(sql, id, before, limit)?;
+            let merged = sql.all(
+                "SELECT o.public FROM customers c JOIN customers o ON o.merged_into = c.id WHERE c.public = ?1",
+                &[&id.0],
+                |row| row.get(0).map(CustomerId),
+            )?;
+            if merged.is_empty() {
+                return Ok(rows);
+            }
+            for other in merged {
+                let of = Some(other.clone());
+                let theirs = ledger_of(sql, &other, before, limit)?;
+                rows.extend(theirs.into_iter().map(|row| LedgerRow { of: of.clone(), ..row }));
+            }
+            rows.sort_by_key(|row| std::cmp::Reverse(row.number));
+            rows.truncate(limit as usize);
+            Ok(rows)
         })
     }
 
@@ -446,6 +430,58 @@ impl Reads {
     }
 }
 
+/// What was booked for one customer.
+fn ledger_of(
+    sql: &Sql,
+    id: &CustomerId,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<LedgerRow>, Trouble> {
+    Ok(sql.all(
+                "SELECT e.number, e.kind, e.amount, e.balance_after, e.reason, v.name, v.version, v.digest, v.configuration,
+                        j.source, j.id, e.occurred_at, c.source, c.id, e.channel, e.location, e.device, e.lot, e.actor,
+                        EXISTS (SELECT 1 FROM provisional p WHERE p.customer = l.customer AND p.at = l.at
+                                AND p.source = l.source AND p.event = l.event AND p.how IS NULL),
+                        t.redemption
+                 FROM entries e LEFT JOIN lots l ON l.id = e.lot LEFT JOIN takings t ON t.id = e.taking
+                 LEFT JOIN plugin_versions v
+                     ON v.id = CASE WHEN e.taking IS NULL THEN e.plugin_version ELSE l.plugin_version END
+                 JOIN journal j ON j.seq = e.journal JOIN journal c ON c.seq = e.caused_by
+                 WHERE e.customer = (SELECT id FROM customers WHERE public = ?1) AND e.number < ?2
+                 ORDER BY e.number DESC LIMIT ?3",
+                &[&id.0, &before.unwrap_or(i64::MAX), &limit],
+                |row| {
+                    Ok(LedgerRow {
+                        number: row.get(0)?,
+                        kind: row.get(1)?,
+                        amount: row.get(2)?,
+                        balance_after: row.get(3)?,
+                        reason: row.get(4)?,
+                        plugin: match row.get::<_, Option<String>>(5)? {
+                            Some(name) => Some(Decider {
+                                name,
+                                version: row.get(6)?,
+                                digest: row.get(7)?,
+                                configuration: row.get(8)?,
+                            }),
+                            None => None,
+                        },
+                        actor: row.get(18)?,
+                        event: EventName { source: row.get(9)?, id: row.get(10)? },
+                        occurred_at: instant(row, 11)?,
+                        caused_by: EventName { source: row.get(12)?, id: row.get(13)? },
+                        channel: row::channel(row, 14)?,
+                        location: row.get(15)?,
+                        device: row.get(16)?,
+                        lot: row.get(17)?,
+                        is_provisional: row.get(19)?,
+                        redemption: row.get(20)?,
+                        of: None,
+                    })
+                },
+            )?)
+}
+
 pub(crate) fn outbox_row(row: &Row) -> Result<OutboxRow, Trouble> {
     let offer: Option<String> = row.get(11)?;
     Ok(OutboxRow {
@@ -475,7 +511,11 @@ pub(crate) fn outbox_row(row: &Row) -> Result<OutboxRow, Trouble> {
 
 /// Customers by a condition on the table `customers`.
 fn records(sql: &Sql, which: &str, bound: &[&dyn ToSql]) -> Result<Vec<CustomerRecord>, Trouble> {
-    let text = format!("SELECT public, revision, balance, next_due, head FROM customers {which}");
+    let text = format!(
+        "SELECT public, revision, balance, next_due, head,
+                (SELECT k.public FROM customers k WHERE k.id = customers.merged_into)
+         FROM customers {which}"
+    );
     let rows = sql.built(&text, bound, |row| {
         let head: Vec<u8> = row.get(4)?;
         Ok((
@@ -484,6 +524,7 @@ fn records(sql: &Sql, which: &str, bound: &[&dyn ToSql]) -> Result<Vec<CustomerR
                 revision: row.get::<_, i64>(1)? as u64,
                 balance: row.get(2)?,
                 next_due: some_instant(row, 3)?,
+                merged_into: row.get::<_, Option<String>>(5)?.map(CustomerId),
                 head: Fold::default(),
             },
             head,

@@ -35,8 +35,12 @@ impl Reads {
         self.read(|sql| {
             let mut orders = Vec::new();
             sql.find::<()>(
-                "SELECT j.body, (SELECT coalesce(sum(e.amount), 0) FROM entries e
-                                 WHERE e.customer = h.customer AND e.journal = h.journal),
+                // By lots, which go with a merge; an entry stays with whoever had it then.
+                "SELECT j.body,
+                        (SELECT coalesce(sum(l.earned), 0) FROM lots l
+                         WHERE l.customer = h.customer AND l.at = h.at AND l.source = h.source AND l.event = h.id)
+                        - (SELECT coalesce(sum(t.points), 0) FROM takings t
+                           WHERE t.customer = h.customer AND t.at = h.at AND t.source = h.source AND t.event = h.id),
                         j.outcome, j.first_entry
                  FROM history h JOIN journal j ON j.seq = h.journal
                  WHERE h.customer = (SELECT id FROM customers WHERE public = ?1) AND h.orders > 0

@@ -102,6 +102,17 @@ impl Counters {
     }
 }
 
+/// Two customers who look like one person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergeSuggestion {
+    pub number: i64,
+    pub keep: CustomerId,
+    pub other: CustomerId,
+    /// The event that named both.
+    pub event: Option<EventName>,
+    pub at: Instant,
+}
+
 /// The columns that [`journal_row`] reads.
 macro_rules! journal_columns {
     () => {
@@ -174,7 +185,9 @@ impl Reads {
             sql.each::<Trouble>(
                 "SELECT x.number, x.at, x.source, x.id, c.source, c.id, x.rule_book, x.body, x.journal
                  FROM journal j
-                 JOIN explanations x ON x.customer = coalesce(j.customer, (SELECT customer FROM claims WHERE guest = j.seq))
+                 LEFT JOIN claims l ON l.guest = j.seq LEFT JOIN given_back g ON g.journal = j.seq
+                 JOIN customers w ON w.id = coalesce(g.customer, l.customer, j.customer)
+                 JOIN explanations x ON x.customer = coalesce(w.merged_into, w.id)
                  LEFT JOIN journal c ON c.seq = x.caused_by
                  WHERE j.source = ?1 AND j.id = ?2
                  AND (x.at = j.occurred_at AND x.source = j.source AND x.id = j.id OR x.caused_by = j.seq AND x.source = '')
@@ -303,6 +316,40 @@ impl Reads {
 
     pub fn counters(&self) -> Result<Counters, StoreError> {
         self.read(|sql| Ok(Counters::read(sql, self.path())?))
+    }
+
+    /// Customers who look like one person and of whom nobody has decided, oldest first, after the number at
+    /// which the last page ended; as they are called today.
+    pub fn merge_suggestions(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<MergeSuggestion>, StoreError> {
+        self.read(|sql| {
+            Ok(sql.all(
+                "SELECT r.id, coalesce(km.public, k.public) AS keep, coalesce(om.public, o.public) AS other, j.source, j.id, r.occurred_at
+                 FROM review_items r JOIN customers k ON k.public = r.body ->> 'keep' LEFT JOIN customers km ON km.id = k.merged_into
+                 JOIN customers o ON o.public = r.body ->> 'other' LEFT JOIN customers om ON om.id = o.merged_into
+                 LEFT JOIN journal j ON j.seq = r.journal
+                 WHERE r.kind = 'merge-suggested' AND r.resolved_at IS NULL AND r.id > ?1
+                 AND coalesce(k.merged_into, k.id) <> coalesce(o.merged_into, o.id)
+                 ORDER BY r.id LIMIT ?2",
+                &[&after, &limit],
+                |row| {
+                    let source: Option<String> = row.get(3)?;
+                    Ok(MergeSuggestion {
+                        number: row.get(0)?,
+                        keep: CustomerId(row.get(1)?),
+                        other: CustomerId(row.get(2)?),
+                        event: match source {
+                            Some(source) => Some(EventName { source, id: row.get(4)? }),
+                            None => None,
+                        },
+                        at: instant(row, 5)?,
+                    })
+                },
+            )?)
+        })
     }
 
     /// The bytes that a rule book names by their digest.

@@ -4,7 +4,7 @@ use super::state;
 use crate::table::{money, number};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::Answered;
-use stampcard_pipeline::event::{Body, Event};
+use stampcard_pipeline::event::{Body, Event, Merge, WhyMerged};
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::person::hide;
 use stampcard_pipeline::returns;
@@ -34,10 +34,17 @@ pub fn event(shop: &Shop, event: &Event) -> String {
     if let Some(channel) = event.channel {
         told.push_str(&format!(" ({})", channel.name()));
     }
-    if event.needs_a_known_customer() || matches!(event.body, Body::Tag(_)) {
+    let is_act = matches!(event.body, Body::Tag(_) | Body::Declined(_)) || event.is_about_two();
+    if event.needs_a_known_customer() || is_act {
         let reason = match &event.body {
             Body::Adjustment(adjustment) => Some(&adjustment.reason),
             Body::Placement(placement) => Some(&placement.reason),
+            Body::Merge(Merge {
+                why: WhyMerged::Staff { reason, .. },
+                ..
+            }) => Some(reason),
+            Body::Unmerge(unmerge) => Some(&unmerge.reason),
+            Body::Declined(declined) => Some(&declined.reason),
             _ => event.attributes.get("reason"),
         };
         let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
