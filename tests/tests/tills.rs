@@ -310,8 +310,8 @@ fn nobody_sets_a_balance_or_a_tier_from_outside() {
         ),
         (
             "points.imported",
-            422,
-            json!({"customer": ana(), "points": 350}),
+            403,
+            json!({"customer": ana(), "points": 350, "reason": "from before"}),
         ),
         (
             "tier.overridden",

@@ -301,7 +301,7 @@ fn check_return(event: &Admitted, case: &Case) -> Result<(), Refusal> {
     // What edits have added are lines of the sale as well.
     let edits = customer.sold.iter().flat_map(|sold| &sold.returns);
     let edits = edits.chain(customer.later.iter().map(|later| &later.event));
-    let added = edits.filter(|edit| edit.edits().is_some_and(&is_sale));
+    let added = edits.filter(|edit| edit.edits().is_some_and(is_sale));
     let added = added.filter_map(|edit| Some(edit.basket()?.lines.len()));
     let lines = sale.lines.len() + added.sum::<usize>();
     let Some((field, refund)) = event.event.brings_back() else {

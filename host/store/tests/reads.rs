@@ -349,7 +349,7 @@ fn two_accounts_in_one_event_leave_an_item_for_somebody() {
         "s-3",
         json!({"card": "C-1", "email": "x@example.com"}),
         MAY + 1,
-        100,
+        200,
     ));
     let items = shop.store.reads().review_items(0, 10).unwrap();
     assert_eq!(items.len(), 1);

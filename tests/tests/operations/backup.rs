@@ -263,7 +263,9 @@ fn a_shop_of_an_older_version_is_backed_up_as_it_is_and_brought_up_to_date_when_
     rusqlite::Connection::open(shop.database())
         .and_then(|connection| {
             connection.execute_batch(
-                "DROP TABLE rule_reviews; DROP TABLE missed; DROP TABLE devices; DROP TABLE products;
+                "DROP TABLE given; ALTER TABLE review_items DROP COLUMN closed_by;
+                 ALTER TABLE review_items DROP COLUMN closed_because;
+                 DROP TABLE rule_reviews; DROP TABLE missed; DROP TABLE devices; DROP TABLE products;
                  DROP TABLE waiting; DROP TABLE provisional; DROP TABLE kept; DROP TABLE allocations;
                  DROP TRIGGER entries_never_change; UPDATE entries SET taking = NULL;
                  ALTER TABLE entries DROP COLUMN taking; DROP TABLE takings;
