@@ -21,6 +21,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 use stampcard_runtime::{Engine, RuleBook};
 use stampcard_store::{OpenError, Reads};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Write plugins, test them, bring them live, look at them.
@@ -133,10 +134,14 @@ fn of_closed(folder: &Folder) -> Result<Value, Box<dyn std::error::Error>> {
     if let Some(last) = &last {
         book = book.quarantined_as(&last.plugins);
     }
+    let mut books = HashMap::new();
+    for number in 1..=last.as_ref().map_or(0, |last| last.number) {
+        books.extend(reads.rule_book(number)?.map(|book| (number, book)));
+    }
     Ok(orders::listed(&book, None, |name| orders::Seen {
-        provenance: last.as_deref().and_then(|last| {
-            provenance(last, name, |number| reads.rule_book(number).ok().flatten())
-        }),
+        provenance: last
+            .as_deref()
+            .and_then(|last| provenance(last, name, |number| books.get(&number).cloned())),
         ..orders::Seen::default()
     }))
 }

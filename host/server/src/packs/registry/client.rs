@@ -19,7 +19,6 @@ const TEXT_BYTES_MAX: u64 = 1 << 20;
 const SAID_LETTERS_MAX: usize = 300;
 
 /// Who we are to a registry.
-#[derive(Clone, Default)]
 pub struct Credentials {
     /// `name:password`.
     basic: Option<String>,
