@@ -263,12 +263,16 @@ fn a_shop_of_an_older_version_is_backed_up_as_it_is_and_brought_up_to_date_when_
     rusqlite::Connection::open(shop.database())
         .and_then(|connection| {
             connection.execute_batch(
-                "DROP TABLE given; ALTER TABLE review_items DROP COLUMN closed_by;
+                "ALTER TABLE rule_books DROP COLUMN packs;
+                 DROP INDEX customers_by_merge; ALTER TABLE customers DROP COLUMN merged_into;
+                 DROP TABLE merges; DROP TABLE given_back; DROP TABLE told_apart;
+                 DROP INDEX review_items_suggested; ALTER TABLE identifiers DROP COLUMN first_of;
+                 DROP TABLE given; ALTER TABLE review_items DROP COLUMN closed_by;
                  ALTER TABLE review_items DROP COLUMN closed_because;
                  DROP TABLE rule_reviews; DROP TABLE missed; DROP TABLE devices; DROP TABLE products;
                  DROP TABLE waiting; DROP TABLE provisional; DROP TABLE kept; DROP TABLE allocations;
                  DROP TRIGGER entries_never_change; UPDATE entries SET taking = NULL;
-                 ALTER TABLE entries DROP COLUMN taking; DROP TABLE takings;
+                 ALTER TABLE entries DROP COLUMN taking; DROP TABLE takings; DROP TABLE redemptions;
                  CREATE TABLE allocations (entry INTEGER, lot INTEGER, amount INTEGER);
                  CREATE TRIGGER entries_never_change BEFORE UPDATE ON entries
                  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
