@@ -1,7 +1,7 @@
 //! Offers: discounts that plugins promise, with their codes, under the shop's caps.
 
 use crate::admit::{base32, mac};
-use crate::event::{Instant, Sale};
+use crate::event::{Body, Event, Instant, Money, Sale};
 use crate::fold::Fold;
 use crate::limits;
 use crate::outcome::{DiscountView, Time};
@@ -108,6 +108,7 @@ pub fn make(walk: &mut Walk, step: &mut Step, plugin: &str, offer: DiscountOffer
         walk.fold.offers.push((plugin.to_owned(), offered));
     }
     DiscountView {
+        comes_to: comes_to(&step.event, &offer.scope, value),
         key: offer.key,
         scope: offer.scope,
         value,
@@ -117,6 +118,34 @@ pub fn make(walk: &mut Walk, step: &mut Step, plugin: &str, offer: DiscountOffer
         valid_until: valid_until.map(Time),
         reason: offer.reason,
     }
+}
+
+/// What a discount takes off the basket that is open, a share of it rounded half up to a minor unit and
+/// never more than there is.
+fn comes_to(event: &Event, scope: &DiscountScope, value: DiscountValue) -> Option<Money> {
+    let Body::Checkout(basket) = &event.body else {
+        return None;
+    };
+    let lines = (1..).zip(&basket.lines);
+    let of: Money = lines
+        .filter(|(number, _)| match scope {
+            DiscountScope::Basket => true,
+            DiscountScope::Lines(numbers) => numbers.contains(number),
+            DiscountScope::Gift(_) | DiscountScope::NextPurchase | DiscountScope::NextGoods(_) => {
+                false
+            }
+        })
+        .map(|(_, line)| line.net.max(0))
+        .sum();
+    let is_on_it = matches!(scope, DiscountScope::Basket | DiscountScope::Lines(_));
+    let taken = match value {
+        DiscountValue::Amount(amount) => amount.min(of),
+        DiscountValue::Share(share) => {
+            let exact = i128::from(of) * i128::from(share);
+            Money::try_from((exact + 5_000).div_euclid(10_000)).unwrap_or(of)
+        }
+    };
+    is_on_it.then_some(taken)
 }
 
 /// What a cap of `merchant.toml` did, in its own units.

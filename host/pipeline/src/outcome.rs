@@ -280,6 +280,9 @@ pub struct DiscountView {
     pub key: String,
     pub scope: DiscountScope,
     pub value: DiscountValue,
+    /// What it takes off the basket that is open, in minor units; a share is rounded half up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comes_to: Option<Money>,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub minimum: Money,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -364,6 +364,41 @@ fn an_edit_that_comes_before_its_note_stands_for_it() {
 }
 
 #[test]
+fn a_return_begins_at_the_profile_with_what_can_come_back_and_what_that_would_take() {
+    let shop = Shop::new();
+    let server = shop.serve();
+    let path = ana(&server);
+    let customer = json!({"email": "ana@example.com"});
+    let jackets = json!({"customer": customer, "channel": "online", "order": {"system": "web", "id": "77"}, "total": 13_500,
+        "lines": [{"sku": "JKT-M", "quantity": 2, "unit_price": 6_500}, {"sku": "SOCKS", "quantity": 1, "unit_price": 500}]});
+    server.outcome(&sale("s2", &ago(50), jackets));
+    let lines = || {
+        let found = server.get(&format!("{path}/orders?sku=JKT-M"));
+        let lines = found["items"][0]["lines"].as_array().unwrap().clone();
+        let returnable = lines.iter().map(|line| line["returnable"].clone());
+        returnable.collect::<Vec<_>>()
+    };
+    assert_eq!(lines(), ["2", "1"]);
+    let back = json!({"order": {"system": "web", "id": "77"}, "channel": "pos", "location": "soho", "currency": "USD",
+        "amount": 6_500, "lines": [{"line": 1, "quantity": 1, "amount": 6_500}]});
+    let told = event("return.completed", "r1", &ago(10), back);
+    let seen = server.post_as(&server.keys.pos, "/v1/preview", &told);
+    assert_eq!(
+        (seen.status, &seen.body["points"][0]["amount"]),
+        (200, &json!(-65)),
+        "{}",
+        seen.body
+    );
+    assert_eq!(lines(), ["2", "1"], "a preview takes nothing");
+    let taken = server.outcome(&told);
+    assert_eq!(taken["points"][0]["amount"], -65);
+    assert_eq!(lines(), ["1", "1"]);
+    let void = json!({"order": {"system": "web", "id": "77"}});
+    server.outcome(&event("sale.voided", "v1", &ago(5), void));
+    assert_eq!(lines(), ["0", "0"]);
+}
+
+#[test]
 fn orders_of_all_channels_stand_in_one_order_with_their_points_and_are_found_by_article() {
     let shop = Shop::new();
     let server = shop.serve();

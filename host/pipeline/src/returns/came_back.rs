@@ -34,7 +34,7 @@ struct Loose {
 }
 
 impl CameBack {
-    pub(super) fn add(&mut self, back: &Back, sale: &Sale) {
+    pub fn add(&mut self, back: &Back, sale: &Sale) {
         let refund = match back {
             Back::Everything => {
                 self.everything = true;
@@ -65,6 +65,15 @@ impl CameBack {
                 }),
             }
         }
+    }
+
+    /// How many thousandths of a line, by its number from 1, can still come back.
+    pub fn left_of(&self, sale: &Sale, number: u32) -> i64 {
+        let Some(line) = line_of(sale, number).filter(|_| !self.is_whole(sale)) else {
+            return 0;
+        };
+        let back = self.quantities.get(&number).copied().unwrap_or(0);
+        (line.quantity - back).max(0)
     }
 
     /// Whether nothing is left. Shipping and tips are no goods: a sale is gone without them.

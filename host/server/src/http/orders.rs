@@ -55,6 +55,9 @@ pub struct OrderLine {
     /// As a decimal: `2`, or `0.340` for weighed goods.
     #[schema(example = "2")]
     pub quantity: String,
+    /// How many of it can still come back; what that takes, POST /v1/preview says of the return.
+    #[schema(example = "1")]
+    pub returnable: String,
     pub amount: Money,
 }
 
@@ -105,7 +108,10 @@ fn order(row: OrderRow, person: &Person, currency: &str) -> Order {
         total: sale.total,
         currency: currency.to_owned(),
         points: row.points,
-        lines: (1..).zip(&sale.lines).map(order_line).collect(),
+        lines: (1..)
+            .zip(&sale.lines)
+            .map(|(number, line)| order_line(number, line, row.came_back.left_of(&sale, number)))
+            .collect(),
         order: sale.order.map(|name| OrderName {
             system: name.system,
             id: name.id,
@@ -117,17 +123,18 @@ fn order(row: OrderRow, person: &Person, currency: &str) -> Order {
     }
 }
 
-fn order_line((number, line): (u32, &Line)) -> OrderLine {
-    let (units, thousandths) = (line.quantity / 1_000, line.quantity % 1_000);
+fn order_line(number: u32, line: &Line, left: i64) -> OrderLine {
+    let quantity = |thousandths: i64| match line.measured {
+        true => format!("{}.{:03}", thousandths / 1_000, thousandths % 1_000),
+        false => (thousandths / 1_000).to_string(),
+    };
     OrderLine {
         number,
         sku: line.sku.clone(),
         variant: line.variant.clone(),
         name: line.name.clone(),
-        quantity: match line.measured {
-            true => format!("{units}.{thousandths:03}"),
-            false => units.to_string(),
-        },
+        quantity: quantity(line.quantity),
+        returnable: quantity(left),
         amount: line.amount,
     }
 }

@@ -5,8 +5,9 @@ use crate::error::Trouble;
 use crate::row;
 use crate::sql::Sql;
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::{Body, Event, Points, Position, Sale};
+use stampcard_pipeline::event::{Back, Body, Event, Points, Position, Sale};
 use stampcard_pipeline::outcome::Outcome;
+use stampcard_pipeline::returns::CameBack;
 use stampcard_pipeline::store::StoreError;
 
 /// A sale, and what the ledger holds for it.
@@ -15,6 +16,8 @@ pub struct OrderRow {
     pub event: Event,
     /// What was sold, as edits have left it: lines that were added stand after the others.
     pub sale: Sale,
+    /// What has come back of it.
+    pub came_back: CameBack,
     /// The sum of its entries, corrections included.
     pub points: Points,
     /// The answer that it got.
@@ -52,6 +55,7 @@ impl Reads {
                     if sku.is_none_or(|sku| event.sale().is_some_and(|sale| has(sale, sku))) {
                         orders.push(OrderRow {
                             sale: event.sale().cloned().unwrap_or_default(),
+                            came_back: CameBack::default(),
                             event,
                             points: row.get(1)?,
                             outcome: row::outcome(&row.get::<_, Vec<u8>>(2)?, row.get(3)?)?,
@@ -60,28 +64,35 @@ impl Reads {
                     Ok((orders.len() >= limit as usize).then_some(()))
                 },
             )?;
-            edit(sql, id, &mut orders)?;
+            follow(sql, id, &mut orders)?;
             Ok(orders)
         })
     }
 }
 
-/// Brings orders to where their edits have left them.
-fn edit(sql: &Sql, id: &CustomerId, orders: &mut [OrderRow]) -> Result<(), Trouble> {
+/// Brings orders to where edits, returns and exchanges have left them.
+fn follow(sql: &Sql, id: &CustomerId, orders: &mut [OrderRow]) -> Result<(), Trouble> {
     let Some(oldest) = orders.iter().map(|order| order.event.at.0).min() else {
         return Ok(());
     };
     sql.each::<Trouble>(
         "SELECT j.body FROM history h JOIN journal j ON j.seq = h.journal
-         WHERE h.customer = (SELECT id FROM customers WHERE public = ?1) AND h.at > ?2 AND j.kind = 'order.edited'
+         WHERE h.customer = (SELECT id FROM customers WHERE public = ?1) AND h.at > ?2
+         AND j.kind IN ('order.edited', 'return.completed', 'exchange.completed', 'sale.voided')
          ORDER BY h.at, h.source, h.id",
         &[&id.0, &oldest],
         |row| {
-            let edit = row::event(&row.get::<_, Vec<u8>>(0)?)?;
-            let Body::Edit(it) = &edit.body else {
+            let event = row::event(&row.get::<_, Vec<u8>>(0)?)?;
+            let (of, back) = match &event.body {
+                Body::Return(it) => (&it.of, it.back.clone()),
+                Body::Exchange(it) | Body::Edit(it) => (&it.of, Back::Goods(it.back.clone())),
+                _ => return Ok(()),
+            };
+            let Some(order) = orders.iter_mut().find(|order| order.event.is_sale(of)) else {
                 return Ok(());
             };
-            if let Some(order) = orders.iter_mut().find(|order| order.event.is_sale(&it.of)) {
+            order.came_back.add(&back, &order.sale);
+            if let Body::Edit(it) = &event.body {
                 order.sale.add(&it.bought);
                 order.sale.total -= it.back.amount;
             }
