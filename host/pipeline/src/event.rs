@@ -852,6 +852,13 @@ impl Event {
         self.staff.clone().unwrap_or_else(|| "staff".into())
     }
 
+    pub fn name(&self) -> EventName {
+        EventName {
+            source: self.source.clone(),
+            id: self.id.clone(),
+        }
+    }
+
     pub fn position(&self) -> Position {
         Position {
             at: self.at,

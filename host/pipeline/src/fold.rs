@@ -3,7 +3,9 @@
 //! It can be thrown away and built again from the journal at any time. [`crate::walk`] moves it;
 //! the store keeps it as bytes, once as the customer's head and now and then as a checkpoint.
 
-use crate::event::{Channel, Consent, Instant, Money, MonthDay, Points, Position, Worth};
+use crate::event::{
+    Channel, Consent, EventName, Instant, Money, MonthDay, Points, Position, Worth,
+};
 use crate::person::PersonField;
 use crate::rules::{HeldOffer, NextTier, Role, Tally, Totals, WINDOW_DAYS};
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// The layout of the stored bytes, their first byte. Whoever adds, moves or changes a field of the
 /// fold counts it up: bytes without field names would be read as something else.
-pub const FOLD_FORMAT: u8 = 6;
+pub const FOLD_FORMAT: u8 = 7;
 
 /// One customer at one place in their history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +86,9 @@ pub struct Fold {
     pub provisional: BTreeMap<Position, Provisional>,
     /// Points that are set aside, by the id of the redemption that they are for.
     pub reservations: BTreeMap<String, Reservation>,
+    /// Codes of sales of the last minutes that nothing was set aside for: the clock of the till may be
+    /// behind the one that set it aside.
+    pub early_codes: Vec<EarlyCode>,
     /// When the customer had each reward of which they may not have any number, the newest last.
     pub redeemed: BTreeMap<String, Vec<Instant>>,
     /// The basket that was open last, until it is a sale or was left.
@@ -125,6 +130,14 @@ pub struct Provisional {
     pub until: Instant,
     /// What is left of what it earned.
     pub points: Points,
+}
+
+/// A code that a sale carried before anything was set aside for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlyCode {
+    pub code: String,
+    pub sale: EventName,
+    pub at: Instant,
 }
 
 /// Points that are set aside for something.

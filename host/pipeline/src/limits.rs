@@ -74,6 +74,9 @@ pub const MOMENT_DAYS_MAX: u32 = 36_525;
 /// this many events again before the one that came late.
 pub const CHECKPOINT_EVENTS: u32 = 16;
 
+/// Codes of sales that are remembered because what they are for may have been set aside by a clock that
+/// is ahead.
+pub const EARLY_CODES_MAX: usize = 4;
 /// Redemptions that one customer may have open at once.
 pub const REDEMPTIONS_OPEN_MAX: usize = 16;
 /// How often a customer may have a reward whose number is limited, at most: so many are remembered.

@@ -11,7 +11,7 @@ use crate::event::{
     Event, EventName, Instant, Points, RedemptionAct, RedemptionName, RedemptionStep, Reserve,
     SaleName,
 };
-use crate::fold::{DAY_MS, Fold, Reservation};
+use crate::fold::{DAY_MS, EarlyCode, Fold, Reservation};
 use crate::ledger::Taking;
 use crate::limits;
 use crate::points::Award;
@@ -20,9 +20,10 @@ use crate::refusal::Refusal;
 use crate::returns::Coming;
 use crate::rules::{Coverage, OnReturn};
 use crate::shop::Reward;
-use crate::store::Redeemed;
+use crate::store::{Redeemed, RedemptionKnown};
 use crate::walk::{Step, Walk};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Letters of a code: 50 bits, which nobody guesses.
 const CODE_LETTERS: usize = 10;
@@ -93,27 +94,40 @@ pub fn redeem(walk: &mut Walk, step: &mut Step) {
     let Some(sale) = event.sale() else {
         return;
     };
-    if walk.fold.reservations.is_empty() {
-        return;
-    }
     let codes = sale.discounts.iter().filter_map(|it| it.code.as_deref());
     for code in codes.filter_map(normal_code) {
-        let Some(id) = find(walk, &RedemptionName::Code(code)) else {
+        let Some(id) = find(walk, &RedemptionName::Code(code.clone())) else {
+            remember(walk, &event, code);
             continue;
         };
         if walk.fold.reservations[&id].awaits_approval {
             step.note(format!("{id} is not approved, and its code was used"));
             continue;
         }
-        let name = SaleName::Sale(EventName {
-            source: event.source.clone(),
-            id: event.id.clone(),
-        });
-        confirm(walk, step, id.clone(), Some(name));
-        if !step.was_decided() {
-            walk.used_by_sale.push(id);
-        }
+        use_up(walk, step, id, event.name());
     }
+}
+
+/// A sale carries the code: what it is for was given with it.
+fn use_up(walk: &mut Walk, step: &mut Step, id: String, sale: EventName) {
+    confirm(walk, step, id.clone(), Some(SaleName::Sale(sale)));
+    if !step.was_decided() {
+        walk.used_by_sale.push(id);
+    }
+}
+
+/// Tills' clocks drift: what a code is for may be set aside a little later than it is used.
+fn remember(walk: &mut Walk, event: &Event, code: String) {
+    let early = &mut walk.fold.early_codes;
+    early.retain(|it| it.at.0 + limits::AHEAD_MS_MAX > event.at.0);
+    if early.len() >= limits::EARLY_CODES_MAX {
+        early.remove(0);
+    }
+    early.push(EarlyCode {
+        code,
+        sale: event.name(),
+        at: event.at,
+    });
 }
 
 /// What nobody confirmed in time is free again.
@@ -172,7 +186,26 @@ fn reserve(walk: &mut Walk, step: &mut Step, name: &RedemptionName, what: &Reser
         actor: Some(held.asked_by.clone()),
         ..row(step, id.clone(), held.clone(), state)
     });
+    let code = held.code.clone();
     walk.fold.reservations.insert(id.clone(), held);
+    let since = step.event.at.0 - limits::AHEAD_MS_MAX;
+    let early = &walk.fold.early_codes;
+    let used = early.iter().find(|it| it.code == code && it.at.0 > since);
+    let used = used.filter(|_| !what.needs_approval);
+    if let Some(sale) = used.map(|it| it.sale.clone()) {
+        use_up(walk, step, id.clone(), sale);
+    }
+}
+
+/// Nothing becomes of a redemption before it began, whatever the clocks of two tills say.
+pub fn come_after_it_began(event: &Arc<Event>, known: Option<&RedemptionKnown>) -> Arc<Event> {
+    let Some(known) = known.filter(|known| event.at <= known.reserved_at) else {
+        return event.clone();
+    };
+    Arc::new(Event {
+        at: Instant(known.reserved_at.0 + 1),
+        ..Event::clone(event)
+    })
 }
 
 /// Whether the customer may have it, apart from the points.

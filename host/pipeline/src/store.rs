@@ -97,6 +97,7 @@ pub struct RedemptionKnown {
     pub id: String,
     pub customer: CustomerId,
     pub state: RedemptionState,
+    pub reserved_at: Instant,
 }
 
 /// What the store knows of the second customer of an event about two.

@@ -211,7 +211,7 @@ impl<'a> Walk<'a> {
         }
         if has_event && !admitted.due {
             upcoming.push_back(Upcoming {
-                event: event.clone(),
+                event: redemption::come_after_it_began(&event, case.redemption.as_ref()),
                 journal: None,
                 was_decided: false,
             });

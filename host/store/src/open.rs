@@ -269,26 +269,27 @@ fn known(writer: &mut Writer, event: &Admitted, sale: Option<&Sale>) -> Result<K
 fn redemption(writer: &Writer, event: &Admitted) -> Result<Option<RedemptionKnown>, Trouble> {
     let read = |row: &rusqlite::Row| {
         let known: (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(known)
+        Ok((known, row::instant(row, 3)?))
     };
     let found = match event.event.speaks_of_redemption() {
         None => None,
         Some(RedemptionName::Id(id)) => writer.sql.first(
-            "SELECT r.id, c.public, r.state FROM redemptions r JOIN customers c ON c.id = r.customer WHERE r.id = ?1",
+            "SELECT r.id, c.public, r.state, r.reserved_at FROM redemptions r JOIN customers c ON c.id = r.customer WHERE r.id = ?1",
             &[id],
             read,
         )?,
         Some(RedemptionName::Code(code)) => writer.sql.first(
-            "SELECT r.id, c.public, r.state FROM redemptions r JOIN customers c ON c.id = r.customer WHERE r.code = ?1",
+            "SELECT r.id, c.public, r.state, r.reserved_at FROM redemptions r JOIN customers c ON c.id = r.customer WHERE r.code = ?1",
             &[code],
             read,
         )?,
     };
-    let known = found.map(|(id, customer, state)| {
+    let known = found.map(|((id, customer, state), reserved_at)| {
         Ok(RedemptionKnown {
             id,
             customer: CustomerId(customer),
             state: row::redemption_state(&state)?,
+            reserved_at,
         })
     });
     known.transpose()

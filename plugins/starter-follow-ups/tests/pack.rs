@@ -74,7 +74,7 @@ fn the_default_welcomes_thanks_and_prints_at_the_first_sale() {
 fn the_default_wins_back_who_lapsed_and_has_staff_call_a_vip() {
     default(
         json!({ "event": { "kind": "review.due" }, "so_far": { "segments_entered": ["lapsed"] } }),
-        json!({ "follow_ups": [{ "template": "win_back", "cancelled_by": ["sale.completed"] }] }),
+        json!({ "follow_ups": [{ "template": "win_back", "cancelled_by": ["sale.completed", "exchange.completed"] }] }),
     );
     default(
         json!({

@@ -3,7 +3,7 @@
 use crate::client::{ago, get};
 use serde_json::{Value, json};
 use stampcard_tests::event::event;
-use stampcard_tests::{Shop, sale};
+use stampcard_tests::{Server, Shop, sale};
 use std::collections::BTreeSet;
 
 #[test]
@@ -212,9 +212,24 @@ fn the_graph_says_which_events_ask_which_plugins_and_what_those_may_do() {
     );
 }
 
+/// A redemption of Ana's that an example can be about: one that waits for somebody, if it is about that.
+fn redemption(server: &Server, kind: &str, which: &str) -> Value {
+    let waits = matches!(kind, "redemption.approved" | "redemption.denied");
+    let points = if waits { 200 } else { 10 };
+    let body =
+        json!({"customer": {"email": "ana@example.com"}, "points": points, "channel": "online"});
+    let made = server.post_once(&server.keys.pos, "/v1/redemptions", kind, &body);
+    assert_eq!(made.status, 201, "{}", made.body);
+    match which {
+        "code" => made.body["code"].clone(),
+        _ => made.body["id"].clone(),
+    }
+}
+
 #[test]
 fn every_example_of_the_catalogue_is_taken_and_fits_its_schema() {
     let shop = Shop::new();
+    shop.lay_over("merchant.toml", "[redemption]\napproval_from = 200\n");
     let server = shop.serve();
     let catalogue = server.get("/v1/catalogue");
     let kinds = catalogue["kinds"].as_array().expect("a list");
@@ -225,6 +240,9 @@ fn every_example_of_the_catalogue_is_taken_and_fits_its_schema() {
         let made = server.outcome(&event("loyalty.enrolled", card, &ago(60), customer));
         (card, made["customer"]["id"].clone())
     });
+    // Whoever redeems needs points.
+    let rich = json!({"customer": {"email": "ana@example.com"}, "total": 200_000});
+    server.outcome(&sale("rich", &ago(60), rich));
     for kind in kinds {
         let name = &kind["name"];
         assert!(
@@ -238,6 +256,11 @@ fn every_example_of_the_catalogue_is_taken_and_fits_its_schema() {
         for (which, id) in &two {
             if event["data"].get(which).is_some() {
                 event["data"][which] = id.clone();
+            }
+        }
+        for which in ["redemption", "code"] {
+            if event["data"].get(which).is_some() {
+                event["data"][which] = redemption(&server, name.as_str().unwrap(), which);
             }
         }
         let answer = server.post_as(&server.keys.operator, "/v1/events", &event);

@@ -197,6 +197,9 @@ fn every_answer_is_as_the_description_says() {
         &ago(1),
         json!({"customer": customer, "total": 5_000}),
     );
+    let wanted = json!({"customer": id, "points": 10, "channel": "online"});
+    let made = server.post_once(&server.keys.pos, "/v1/redemptions", "first", &wanted);
+    let redemption = made.body["id"].as_str().expect("an id").to_owned();
     let queries = Map::from_iter([
         ("/v1/events".to_owned(), json!("?source=till-1&id=2")),
         (
@@ -218,6 +221,7 @@ fn every_answer_is_as_the_description_says() {
         let target = format!(
             "{}{query}",
             path.replace("review-items/{id}", "review-items/1")
+                .replace("redemptions/{id}", &format!("redemptions/{redemption}"))
                 .replace("{id}", &id)
                 .replace("{key}", "vip")
                 .replace("{name}", "starter-points")
@@ -255,6 +259,15 @@ fn every_answer_is_as_the_description_says() {
             }
             ("post", "/v1/customers/{id}/unmerge" | "/v1/customers/{id}/decline-merge") => {
                 send("POST", &target, &json!({"other": bo, "reason": "a test"}))
+            }
+            ("post", "/v1/redemptions") => {
+                send("POST", &target, &wanted).header("idempotency-key", "second")
+            }
+            ("post", "/v1/redemptions/{id}/approve" | "/v1/redemptions/{id}/deny") => {
+                send("POST", &target, &json!({"actor": "Leo"}))
+            }
+            ("post", "/v1/redemptions/{id}/confirm" | "/v1/redemptions/{id}/cancel") => {
+                send("POST", &target, &json!({"channel": "online"}))
             }
             ("post", "/v1/tags:bulk") => {
                 let who = json!([{"id": id}, {"email": "nobody@example.com"}]);

@@ -69,6 +69,7 @@ fn each_role_may_do_what_the_table_says_and_nothing_else() {
         ("GET", "/v1/catalogue".into(),       [true,  true,  true,    true,  true]),
         ("GET", "/v1/profile-rules".into(),   [true,  true,  true,    true,  true]),
         ("GET", "/v1/outbox".into(),          [false, true,  true,    false, true]),
+        ("GET", "/v1/redemptions".into(),     [true,  true,  true,    false, true]),
         ("GET", "/v1/review-items".into(),    [false, true,  true,    false, true]),
     ];
     table.extend(parts.map(|part| {

@@ -12,6 +12,7 @@ mod ledger_model;
 mod memory_store;
 mod native_rules;
 mod order_of_arrival;
+mod redemptions;
 mod returns;
 mod rules_changed;
 mod steps;

@@ -301,6 +301,7 @@ impl Inner {
             id: id.clone(),
             customer: customer.clone(),
             state: row.state,
+            reserved_at: row.held.reserved_at,
         })
     }
 

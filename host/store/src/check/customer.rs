@@ -337,10 +337,12 @@ fn history(
             let what = || format!("history of {}/{}", last.source, last.id);
             let body: Option<Vec<u8>> = row.get(3)?;
             if let Some(Ok(event)) = body.map(|body| row::event(&body)) {
-                // What comes back of a sale has its place after it, whatever its own clock says.
-                let is_in_place = match event.speaks_of() {
-                    None => event.position() == last,
-                    Some(_) => (&event.source, &event.id) == (&last.source, &last.id) && event.at <= last.at,
+                // What comes back of a sale has its place after it, and what becomes of a redemption
+                // after that began, whatever their own clocks say.
+                let follows = event.speaks_of().is_some() || event.speaks_of_redemption().is_some();
+                let is_in_place = match follows {
+                    false => event.position() == last,
+                    true => (&event.source, &event.id) == (&last.source, &last.id) && event.at <= last.at,
                 };
                 if !is_in_place {
                     findings.differ(id, what(), format!("{:?}", event.position()), format!("{last:?}"));
