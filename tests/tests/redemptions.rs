@@ -79,6 +79,9 @@ fn points_are_set_aside_at_once_and_gone_when_it_is_confirmed() {
     );
     assert_eq!((again.status, &again.body), (200, &used.body));
 
+    // A tier by points goes by what was earned, which spending does not change.
+    let found = server.get(&format!("/v1/customers/{id}/balance"));
+    assert_eq!(found["earned"], 450);
     let ledger = server.get(&format!("/v1/customers/{id}/ledger"));
     let last = &ledger["items"][0];
     assert_eq!(
@@ -320,6 +323,49 @@ fn a_large_redemption_waits_for_somebody_else() {
     let body = json!({"customer": id, "points": 3_000, "channel": "online"});
     let made = server.post_once(pos, "/v1/redemptions", "small", &body);
     assert_eq!(made.body["state"], "reserved");
+    drop(server);
+    shop.check();
+}
+
+#[test]
+fn what_was_set_aside_goes_with_a_merge_and_comes_back_when_that_is_taken_back() {
+    let (shop, server, ana) = shop_with(300, "");
+    let card = server.outcome(&sale(
+        "2",
+        &Timestamp::now().to_string(),
+        json!({"customer": {"card": "L-7"}, "total": 20_000}),
+    ));
+    let other = card["customer"]["id"].as_str().unwrap().to_owned();
+    let (pos, operator) = (&server.keys.pos, &server.keys.operator);
+    let asked = |key: &str, id: &str, points: i64| {
+        let body = json!({"customer": id, "points": points, "channel": "online"});
+        let made = server.post_once(pos, "/v1/redemptions", key, &body);
+        assert_eq!(made.status, 201, "{}", made.body);
+        made.body
+    };
+    let (hers, theirs) = (asked("hers", &ana, 50), asked("theirs", &other, 60));
+    let merge = json!({"other": other, "confirmed_on": "card", "reason": "showed the card"});
+    let merged = server.post_as(operator, &format!("/v1/customers/{ana}/merge"), &merge);
+    assert_eq!(merged.status, 200, "{}", merged.body);
+    assert_eq!(balance(&server, &ana), (500, 390));
+    let confirm = |made: &Value| {
+        let path = format!("/v1/redemptions/{}/confirm", made["code"].as_str().unwrap());
+        server.post_as(pos, &path, &json!({"channel": "online"}))
+    };
+    let used = confirm(&theirs);
+    assert_eq!(
+        (used.status, &used.body["customer"], &used.body["balance"]),
+        (200, &json!(ana), &json!(440)),
+        "{}",
+        used.body
+    );
+    let apart = json!({"other": other, "reason": "mother and daughter"});
+    let apart = server.post_as(operator, &format!("/v1/customers/{ana}/unmerge"), &apart);
+    assert_eq!(apart.status, 200, "{}", apart.body);
+    assert_eq!(balance(&server, &ana), (300, 250));
+    assert_eq!(balance(&server, &other), (140, 140));
+    assert_eq!(confirm(&hers).status, 200);
+    assert_eq!(balance(&server, &ana), (250, 250));
     drop(server);
     shop.check();
 }
