@@ -6,7 +6,7 @@
 
 use crate::admit::{Admitted, Arrival, Secret, admit, admit_merge};
 use crate::change::Change;
-use crate::event::{Body, EventName, Identifier, Instant, RedemptionName, SaleName};
+use crate::event::{Body, Identifier, Instant, RedemptionName, SaleName};
 use crate::fold::Fold;
 use crate::identity::{Who, Whose, identify};
 use crate::limited::{self, Giver, GiverKind};
@@ -381,10 +381,7 @@ fn answer_again(event: &Admitted, seen: Seen) -> Result<Committed, Refusal> {
             });
         }
         SeenBy::Order => {
-            outcome.event = EventName {
-                source: event.event.source.clone(),
-                id: event.event.id.clone(),
-            };
+            outcome.event = event.event.name();
             outcome.duplicate_of = Some(seen.first);
             outcome.differs = differences(&event.event, &seen.event);
         }

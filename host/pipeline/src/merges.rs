@@ -133,10 +133,7 @@ fn after_the_merge(told: &Told, whose: &BTreeMap<&Identifier, bool>, apart: &mut
     let known: Vec<bool> = known.collect();
     let names_both = known.contains(&true) && known.contains(&false);
     if known.is_empty() || names_both {
-        apart.unclear.push(EventName {
-            source: event.source.clone(),
-            id: event.id.clone(),
-        });
+        apart.unclear.push(event.name());
     }
     known.first().copied().unwrap_or(false)
 }

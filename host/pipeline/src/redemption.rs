@@ -291,24 +291,12 @@ fn go_on(walk: &mut Walk, step: &mut Step, redemption: &RedemptionStep) {
     match &redemption.act {
         RedemptionAct::Reserve(_) => {}
         RedemptionAct::Confirm(sale) => confirm(walk, step, id, sale.clone()),
-        RedemptionAct::Cancel(reason) => {
-            close(
-                walk,
-                step,
-                id,
-                RedemptionState::Cancelled,
-                Some(reason.clone()),
-            );
-            walk.expire(step);
-        }
-        RedemptionAct::Deny(reason) => {
-            close(
-                walk,
-                step,
-                id,
-                RedemptionState::Denied,
-                Some(reason.clone()),
-            );
+        RedemptionAct::Cancel(reason) | RedemptionAct::Deny(reason) => {
+            let state = match redemption.act {
+                RedemptionAct::Deny(_) => RedemptionState::Denied,
+                _ => RedemptionState::Cancelled,
+            };
+            close(walk, step, id, state, Some(reason.clone()));
             walk.expire(step);
         }
         RedemptionAct::Approve(until) => {

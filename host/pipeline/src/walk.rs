@@ -927,10 +927,7 @@ impl Change {
 impl Outcome {
     fn of(admitted: &Admitted) -> Outcome {
         Outcome {
-            event: EventName {
-                source: admitted.event.source.clone(),
-                id: admitted.event.id.clone(),
-            },
+            event: admitted.event.name(),
             status: Status::Applied,
             duplicate_of: None,
             differs: Vec::new(),

@@ -65,13 +65,9 @@ impl ReserveEvent {
         name: &Envelope,
     ) -> Result<Body, Refusal> {
         common.customer = Some(self.customer);
-        (common.channel, common.location) = (Some(self.channel), self.location);
-        common.device = self
-            .device
-            .map(|device| short(device, "/data/device"))
-            .transpose()?;
+        let staff = Some(actor(self.actor, with.sender)?);
+        common.tell_where(Some(self.channel), self.location, self.device, staff)?;
         common.attributes = attributes(self.attributes)?;
-        common.staff = Some(actor(self.actor, with.sender)?);
         let policy = &shop.file.redemption;
         let hold = i64::from(policy.hold_minutes) * MINUTE_MS;
         let mut reserve = match (self.points, self.reward) {
@@ -235,13 +231,9 @@ impl AboutRedemption {
                 );
             }
         }
-        (common.channel, common.location) = (self.channel, self.location);
-        common.device = self
-            .device
-            .map(|device| short(device, "/data/device"))
-            .transpose()?;
+        let staff = Some(actor(self.actor, by)?);
+        common.tell_where(self.channel, self.location, self.device, staff)?;
         common.attributes = attributes(self.attributes)?;
-        common.staff = Some(actor(self.actor, by)?);
         let of = match (self.redemption, self.code) {
             (Some(id), None) => RedemptionName::Id(short(id, "/data/redemption")?),
             (None, Some(code)) => {

@@ -144,44 +144,26 @@ pub async fn reserve(
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(made)).into_response())
 }
 
-pub async fn confirm(
-    State(door): State<Arc<Door>>,
-    caller: Caller,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Redemption>, Problem> {
-    act(&door, &caller, id, &headers, body, "redemption.confirmed").await
+/// The routes that say what becomes of a redemption: each is an event of its kind.
+macro_rules! acts {
+    ($($name:ident is $kind:literal;)*) => { $(
+        pub async fn $name(
+            State(door): State<Arc<Door>>,
+            caller: Caller,
+            Path(id): Path<String>,
+            headers: HeaderMap,
+            body: Body,
+        ) -> Result<Json<Redemption>, Problem> {
+            act(&door, &caller, id, &headers, body, $kind).await
+        }
+    )* };
 }
 
-pub async fn cancel(
-    State(door): State<Arc<Door>>,
-    caller: Caller,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Redemption>, Problem> {
-    act(&door, &caller, id, &headers, body, "redemption.cancelled").await
-}
-
-pub async fn approve(
-    State(door): State<Arc<Door>>,
-    caller: Caller,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Redemption>, Problem> {
-    act(&door, &caller, id, &headers, body, "redemption.approved").await
-}
-
-pub async fn deny(
-    State(door): State<Arc<Door>>,
-    caller: Caller,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Redemption>, Problem> {
-    act(&door, &caller, id, &headers, body, "redemption.denied").await
+acts! {
+    confirm is "redemption.confirmed";
+    cancel is "redemption.cancelled";
+    approve is "redemption.approved";
+    deny is "redemption.denied";
 }
 
 /// Says what becomes of a redemption, which is named by its id or by its code. Said again it is the
