@@ -8,6 +8,7 @@ mod inside;
 mod neighbours;
 mod post;
 
+use crate::cargo::{cargo, must};
 use crate::{Failure, setup};
 use clap::Args;
 use serde_json::{Value, json};
@@ -46,7 +47,17 @@ impl Figure {
 }
 
 pub fn run(options: &Options) -> Result<(), Failure> {
-    setup::binary()?;
+    setup::wasm_target()?;
+    // Everything in one call, the binary too: by itself it would be built with other features of
+    // what it shares with the tests, and wasmtime would be compiled a second time.
+    must(cargo(&[
+        "build",
+        "--release",
+        "--workspace",
+        "--all-targets",
+        "--features",
+        "xtask/measure",
+    ]))?;
     let mut figures = Vec::new();
     figures.extend(inside::measure(options.quick)?);
     figures.extend(ingest::measure(options.quick)?);

@@ -3,21 +3,11 @@
 
 use super::Figure;
 use crate::Failure;
-use crate::cargo::{cargo, must, printed, program};
+use crate::cargo::{printed, program};
 use serde_json::Value;
 use stampcard_tests::binary;
 
 pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
-    // Built together with everything else, so that wasmtime is not compiled a second time with
-    // other features.
-    must(cargo(&[
-        "build",
-        "--release",
-        "--workspace",
-        "--all-targets",
-        "--features",
-        "xtask/measure",
-    ]))?;
     let size = if quick { "quick" } else { "full" };
     let path = binary::target().join("release/measure");
     let text = printed(program(&path.to_string_lossy(), &[size]))?;
