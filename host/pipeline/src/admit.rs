@@ -14,6 +14,7 @@ mod import;
 mod merges;
 mod products;
 mod redemptions;
+mod referrals;
 mod returns;
 mod said;
 mod sale;
@@ -173,6 +174,7 @@ fn admit_told(
     | Body::Placement(_)
     | Body::Note(_)
     | Body::Import(_)
+    | Body::CodeRevoked(_)
     | Body::Redemption(RedemptionStep {
         act: RedemptionAct::Reserve(_),
         ..
@@ -313,6 +315,17 @@ pub(crate) fn admit_merge(
         ..Event::review(event.at)
     };
     made_by_host(keep, id, merge, secret, because_of.received_at)
+}
+
+/// What a friend's step gives the customer who referred them.
+pub(crate) fn admit_referral(
+    referrer: &CustomerId,
+    event: Event,
+    secret: &Secret,
+    now: Instant,
+) -> Admitted {
+    let id = event.id.clone();
+    made_by_host(referrer, id, event, secret, now)
 }
 
 /// The version of CloudEvents that is read.

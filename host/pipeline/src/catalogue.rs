@@ -96,8 +96,14 @@ kinds! {
         r#"{"tag":"VIP","action":"add","customers":12,"actor":"staff-7","reason":"spring list"}"#;
     "loyalty.enrolled", Processed, "till, web store", "The customer joined the programme.",
         r#"{"customer":{"email":"ana@example.com"},"channel":"pos","location":"soho","staff":"staff-7"}"#;
-    "referral.signup", NotYet, "web store", "A referred friend joined.",
-        r#"{"customer":{"email":"bo@example.com"},"code":"ANA-10"}"#;
+    "referral.signup", Processed, "till, web store", "A friend joined with somebody's code: they are enrolled, and rules may give points to both.",
+        r#"{"customer":{"email":"bo@example.com"},"code":"7K3MQ-2PRXZ","via":"instagram","channel":"online"}"#;
+    "referral.revoked", Processed, "staff", "A customer's code works no more; joining again gives them another one.",
+        r#"{"customer":{"email":"ana@example.com"},"actor":"staff-7","reason":"found on a page of vouchers"}"#;
+    "referral.joined", HostOnly, "host", "A friend joined with the customer's code, and rules may have given the customer points for it.",
+        r#"{"referral":"ref_0r6h3m9c1w8k2f7d5t4b9n1q","friend":"cus_b","of":{"source":"shop","id":"7"},"points":200}"#;
+    "referral.awarded", HostOnly, "host", "A friend did something for which rules gave the customer points, or brought it back, which takes them again.",
+        r#"{"referral":"ref_0r6h3m9c1w8k2f7d5t4b9n1q","friend":"cus_b","of":{"source":"till-1","id":"1001"},"points":500}"#;
     "points.adjusted", Processed, "staff", "Staff gave or took points, with a reason.",
         r#"{"customer":{"email":"ana@example.com"},"points":50,"actor":"staff-7","reason":"goodwill"}"#;
     "points.imported", Processed, "migration", "A balance came over from another programme, with the ends that its parts had, or a tier since when it was held. It was not earned here, and sends nothing.",

@@ -38,6 +38,11 @@ pub struct Change {
     pub claims: Option<EventName>,
     /// `None` for a guest sale or a head count: kept, nothing decided.
     pub customer: Option<CustomerChange>,
+    /// What those who referred the customer are told: events of theirs, which go down the line after
+    /// this one and in the same transaction.
+    pub for_referrers: Vec<(CustomerId, Event)>,
+    /// The code with which the customer can refer others, if this event gives them one.
+    pub code: Option<String>,
     /// The second customer, of an event that makes two of them one or one of them two. It is written in
     /// the same transaction, after the first.
     pub other: Option<CustomerChange>,
@@ -91,6 +96,8 @@ pub struct CustomerChange {
     pub settled: Vec<SettledRow>,
     /// Redemptions as they are after the walk, each that it moved.
     pub redemptions: Vec<RedemptionRow>,
+    /// What its steps gave whoever referred the customer, for each step that is not as it was.
+    pub referrer_awards: Vec<StepAwards>,
     pub takings: Vec<TakingRow>,
     /// Of a refold all from its start on; those that were there after it are replaced.
     pub allocations: Vec<Allocation>,
@@ -270,6 +277,52 @@ impl From<AwardKind> for LotKind {
             AwardKind::Base => LotKind::Base,
             AwardKind::Bonus => LotKind::Bonus,
         }
+    }
+}
+
+/// What one step gives whoever referred the customer, or takes from them again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepAwards {
+    pub step: Position,
+    /// Its place in the history of the referrer.
+    pub place: String,
+    pub referral: String,
+    pub referrer: CustomerId,
+    pub awards: Vec<ReferrerAward>,
+}
+
+impl StepAwards {
+    pub fn award(&self, key: LotKey, points: Points, shares: Vec<(u32, Points)>) -> ReferrerAward {
+        ReferrerAward {
+            step: self.step.clone(),
+            place: self.place.clone(),
+            referral: self.referral.clone(),
+            referrer: self.referrer.clone(),
+            key,
+            points,
+            shares,
+        }
+    }
+}
+
+/// One award of a step to whoever referred the customer, as it is kept with the customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferrerAward {
+    pub step: Position,
+    pub place: String,
+    pub referral: String,
+    pub referrer: CustomerId,
+    /// As the step's own awards have it; of the sale that it was for, where something is taken back.
+    pub key: LotKey,
+    /// Below zero for what is taken.
+    pub points: Points,
+    pub shares: Vec<(u32, Points)>,
+}
+
+impl ReferrerAward {
+    /// Whether the referrer is told nothing new by it.
+    pub fn is_same(&self, other: &ReferrerAward) -> bool {
+        (&self.key, self.points) == (&other.key, other.points)
     }
 }
 
@@ -615,6 +668,10 @@ pub enum ReviewItem {
     /// A code was used at a till that was not connected, and by the time that it told us its points
     /// were spent: the balance is below zero by so many.
     RedeemedTooMuch { redemption: String, points: Points },
+    /// More friends joined on one day than points are given for.
+    ManyFriends { friend: CustomerId },
+    /// Whoever referred the customer is the same person, as a merge has it.
+    ReferredThemselves { referrer: CustomerId },
     /// A sale looks like another one: the same customer, amount and place, at nearly the same time.
     LooksTwice { sale: EventName },
 }

@@ -4,7 +4,7 @@
 //! [`Personal`] and lives in one room of the store; nothing in this file may hold it.
 
 use crate::calendar;
-use crate::change::CustomerId;
+use crate::change::{CustomerId, LotKey};
 use crate::fold::Basket;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -163,6 +163,10 @@ pub enum Body {
     Unmerge(Unmerge),
     /// Two profiles that look like one person are two.
     Declined(Declined),
+    /// A friend whom the customer referred joined, or did something that gives them points.
+    Referral(Referral),
+    /// The customer's code works no more; why.
+    CodeRevoked(String),
     /// Something was due; each plugin is told why it is asked.
     Review,
     /// Other rules are live than when the customer was asked last.
@@ -535,9 +539,52 @@ pub struct ProfileChange {
     pub tags: Vec<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub enrolled: bool,
+    /// The customer joined with somebody's code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referral: Option<SignUp>,
     /// A guest sale that this event claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<EventName>,
+}
+
+/// A friend joined with a customer's code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignUp {
+    /// In capitals and without its dash.
+    pub code: String,
+    /// Where the link was shared, such as `instagram`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
+    /// Whose code it was, when it arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<CustomerId>,
+}
+
+/// What a step of a friend gives the customer who referred them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Referral {
+    /// `ref_…`: links it to the event with which the friend joined.
+    pub referral: String,
+    pub friend: CustomerId,
+    /// The friend's event.
+    pub of: EventName,
+    /// Makes its place in the history, whatever the event is called: a later one of the same place
+    /// takes its place.
+    pub place: String,
+    /// The friend joined with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joined: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awards: Vec<Awarded>,
+}
+
+/// Points for a friend's step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awarded {
+    /// The lot that it makes, or from which it takes.
+    pub lot: LotKey,
+    /// Below zero for what it takes.
+    pub points: Points,
 }
 
 /// A field of the profile that an event sets or clears.
@@ -748,6 +795,7 @@ impl Event {
             Body::Adjustment(_)
                 | Body::Placement(_)
                 | Body::Note(_)
+                | Body::CodeRevoked(_)
                 | Body::Redemption(RedemptionStep {
                     act: RedemptionAct::Reserve(_),
                     ..
@@ -785,7 +833,32 @@ impl Event {
 
     /// Whether it may take points from what the customer has.
     pub fn may_take_points(&self) -> bool {
-        self.points_taken() > 0 || self.speaks_of().is_some() || self.redemption().is_some()
+        let takes = |referral: &Referral| referral.awards.iter().any(|award| award.points < 0);
+        self.points_taken() > 0
+            || self.speaks_of().is_some()
+            || self.redemption().is_some()
+            || self.referral().is_some_and(takes)
+    }
+
+    /// What a friend's step gives the customer.
+    pub fn referral(&self) -> Option<&Referral> {
+        match &self.body {
+            Body::Referral(referral) => Some(referral),
+            _ => None,
+        }
+    }
+
+    /// The code with which the customer joined.
+    pub fn signup(&self) -> Option<&SignUp> {
+        match &self.body {
+            Body::Profile(change) => change.referral.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the customer joins the programme with it.
+    pub fn enrols(&self) -> bool {
+        matches!(&self.body, Body::Profile(change) if change.enrolled)
     }
 
     /// The sale of which the event takes something back, or whose payment it is about.
@@ -860,10 +933,11 @@ impl Event {
     }
 
     pub fn position(&self) -> Position {
+        let id = self.referral().map_or(&self.id, |it| &it.place);
         Position {
             at: self.at,
             source: self.source.clone(),
-            id: self.id.clone(),
+            id: id.clone(),
         }
     }
 }

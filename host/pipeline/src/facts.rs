@@ -13,6 +13,7 @@ use crate::limits;
 use crate::line::Context;
 use crate::offers;
 use crate::person::PersonField;
+use crate::referral;
 use crate::returns::Returning;
 use crate::rules::{Fact, Rules, Tally, Totals};
 use crate::walk::{Step, Walk};
@@ -95,7 +96,9 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
             for tag in &change.tags {
                 set_tag(walk, step, tag, true, None);
             }
+            referral::join(walk, step);
         }
+        Body::Referral(it) => referral::count(&mut walk.fold, it),
         Body::Consent(consent) => {
             choose(&mut walk.fold, consent);
         }
@@ -114,6 +117,7 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         | Body::Merge(_)
         | Body::Unmerge(_)
         | Body::Declined(_)
+        | Body::CodeRevoked(_)
         | Body::Review
         | Body::RulesChanged(_)
         | Body::Other(_) => {}

@@ -3,6 +3,7 @@
 //! It can be thrown away and built again from the journal at any time. [`crate::walk`] moves it;
 //! the store keeps it as bytes, once as the customer's head and now and then as a checkpoint.
 
+use crate::change::CustomerId;
 use crate::event::{
     Channel, Consent, EventName, Instant, Money, MonthDay, Points, Position, Worth,
 };
@@ -16,7 +17,7 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// The layout of the stored bytes, their first byte. Whoever adds, moves or changes a field of the
 /// fold counts it up: bytes without field names would be read as something else.
-pub const FOLD_FORMAT: u8 = 7;
+pub const FOLD_FORMAT: u8 = 8;
 
 /// One customer at one place in their history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +92,8 @@ pub struct Fold {
     pub early_codes: Vec<EarlyCode>,
     /// When the customer had each reward of which they may not have any number, the newest last.
     pub redeemed: BTreeMap<String, Vec<Instant>>,
+    /// Who referred the customer, and whom they referred; `None` for most.
+    pub referrals: Option<Box<Referrals>>,
     /// The basket that was open last, until it is a sale or was left.
     pub basket: Option<Basket>,
     /// The largest totals of sales, the largest first, for as long as they were not returned.
@@ -161,6 +164,28 @@ pub struct Reservation {
     pub channel: Option<Channel>,
     /// Who asked for it; a second person is somebody else.
     pub asked_by: String,
+}
+
+/// Who referred a customer, and whom they referred.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Referrals {
+    pub by: Option<Referred>,
+    /// Friends who joined with their code.
+    pub friends: u32,
+    /// The last day on which points were given for friends, as a number such as 20240229, and how often.
+    pub day: (i32, u32),
+    /// Points that were given for friends, less what was taken again.
+    pub points: Points,
+}
+
+/// Somebody joined with a code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Referred {
+    /// Whose code it was.
+    pub by: CustomerId,
+    /// The event with which they joined.
+    pub signup: EventName,
+    pub at: Instant,
 }
 
 /// A basket that is open and not paid.

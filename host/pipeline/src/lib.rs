@@ -28,6 +28,7 @@ pub mod points;
 pub mod products;
 pub mod purse;
 pub mod redemption;
+pub mod referral;
 pub mod refusal;
 pub mod returns;
 pub mod rules;

@@ -4,9 +4,9 @@
 //! event ─► admit ─► identity ─► facts ─► segments ─► points ─► tiers ─► follow-ups ─► ONE commit ─► answer
 //! ```
 
-use crate::admit::{Admitted, Arrival, Secret, admit, admit_merge};
-use crate::change::Change;
-use crate::event::{Body, Identifier, Instant, RedemptionName, SaleName};
+use crate::admit::{Admitted, Arrival, Secret, admit, admit_merge, admit_referral};
+use crate::change::{Change, CustomerId};
+use crate::event::{Body, Event, Identifier, Instant, RedemptionName, SaleName};
 use crate::fold::Fold;
 use crate::identity::{Who, Whose, identify};
 use crate::limited::{self, Giver, GiverKind};
@@ -19,7 +19,7 @@ use crate::store::{
     Ask, Case, Committed, Durable, Known, Opened, OtherCase, Seen, SeenBy, Store, StoreError,
 };
 use crate::walk::Walk;
-use crate::{facts, follow_ups, merges, points, redemption, segments, tiers};
+use crate::{facts, follow_ups, merges, points, redemption, referral, segments, tiers};
 use tracing::debug_span;
 
 /// What one event is decided with.
@@ -45,14 +45,31 @@ pub fn process(
     now: Instant,
 ) -> Result<Committed, Refusal> {
     let event = debug_span!("admit").in_scope(|| admit(arrival, with.shop, with.secret, now))?;
-    process_admitted(store, with, &event)
+    take(store, with, &event, Referrers::AreTold)
 }
 
-/// The same for an event that was admitted before: a replay of the journal.
+/// The same for an event of the journal that is taken down the line again. What referrers were told of
+/// it is in the journal, too.
 pub fn process_admitted(
     store: &impl Store,
     with: Context,
     event: &Admitted,
+) -> Result<Committed, Refusal> {
+    take(store, with, event, Referrers::WereTold)
+}
+
+/// Whether an event that gives somebody else points tells them so.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Referrers {
+    AreTold,
+    WereTold,
+}
+
+fn take(
+    store: &impl Store,
+    with: Context,
+    event: &Admitted,
+    referrers: Referrers,
 ) -> Result<Committed, Refusal> {
     for _ in 0..ATTEMPTS_MAX {
         match store.open(event, &Line { event, with })? {
@@ -62,7 +79,7 @@ pub fn process_admitted(
                 if let Some(merges) = automatic_merges(event, &case, with) {
                     drop(case);
                     for merge in merges {
-                        match process_admitted(store, with, &merge) {
+                        match take(store, with, &merge, referrers) {
                             // Somebody else was first, or has said that they are two: look again.
                             Ok(_) | Err(Refusal::Invalid { .. }) => {}
                             Err(refusal) => return Err(refusal),
@@ -70,15 +87,41 @@ pub fn process_admitted(
                     }
                     continue;
                 }
-                let change = decide(event, &mut case, with)?;
-                match debug_span!("commit").in_scope(|| store.commit(*case, change)) {
-                    Err(StoreError::Conflict) => continue,
-                    committed => return Ok(committed?),
+                let mut change = decide(event, &mut case, with)?;
+                let told = match referrers {
+                    Referrers::AreTold => std::mem::take(&mut change.for_referrers),
+                    Referrers::WereTold => Vec::new(),
+                };
+                match debug_span!("commit").in_scope(|| commit(store, with, *case, change, told)) {
+                    Err(Refusal::Store(StoreError::Conflict)) => continue,
+                    committed => return committed,
                 }
             }
         }
     }
     Err(Refusal::Store(StoreError::Conflict))
+}
+
+/// Commits a change, and with it what those are told whom it gives something else: each in an event of
+/// their own, and all of them in one transaction.
+fn commit(
+    store: &impl Store,
+    with: Context,
+    case: Case,
+    change: Change,
+    told: Vec<(CustomerId, Event)>,
+) -> Result<Committed, Refusal> {
+    if told.is_empty() {
+        return Ok(store.commit(case, change)?);
+    }
+    let received_at = change.received_at;
+    let (committed, together) = store.commit_first(case, change)?;
+    for (referrer, event) in told {
+        let event = admit_referral(&referrer, event, with.secret, received_at);
+        take(store, with, &event, Referrers::AreTold)?;
+    }
+    together.end()?;
+    Ok(committed)
 }
 
 /// The same, with nothing committed: "you will earn 79 points".
@@ -159,6 +202,7 @@ fn check(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> {
     check_identifiers(event, case)?;
     check_act(event, case, shop)?;
     check_redemption(event, case)?;
+    referral::check(&event.event, case, shop)?;
     check_return(event, case)
 }
 
@@ -346,6 +390,12 @@ impl Ask for Line<'_> {
             true => Vec::new(),
             false => limited::givers(&self.event.event, self.with.shop),
         }
+    }
+
+    fn is_about_referral(&self) -> bool {
+        let event = &self.event.event;
+        let has_code = matches!(&event.body, Body::CodeRevoked(_)) || event.enrols();
+        has_code && self.with.shop.file.referral.is_some()
     }
 
     fn looks_twice_within(&self) -> Option<i64> {

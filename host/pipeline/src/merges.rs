@@ -157,6 +157,7 @@ pub(crate) fn of_two(first: Change, other: Change, unclear: &[EventName]) -> Cha
     }
     notes.extend(told(unclear));
     change.review_items.extend(other.review_items);
+    change.for_referrers.extend(other.for_referrers);
     change.other = other.customer;
     change
 }

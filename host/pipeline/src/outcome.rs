@@ -36,6 +36,9 @@ pub struct Outcome {
     /// Redemptions that it began, confirmed or ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redemptions: Vec<RedemptionView>,
+    /// The customer's code, where they joined with this event, and what went to whoever referred them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referral: Option<ReferralView>,
     #[serde(default)]
     pub follow_ups: Vec<FollowUpView>,
     #[serde(default)]
@@ -222,6 +225,22 @@ pub enum EntryState {
     Pending,
     /// The payment is not certain yet.
     Provisional,
+}
+
+/// What an event has to do with referral.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReferralView {
+    /// The code with which the customer brings friends, and the link that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// `ref_…`: the same in the event of whoever referred the customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What whoever referred them was given; below zero, what they have to give back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referrer_points: Option<Points>,
 }
 
 /// A redemption after the event.

@@ -8,6 +8,7 @@ use crate::limited::GiverKind;
 use crate::limits;
 use crate::purse::TakingKey;
 use crate::redemption;
+use crate::referral;
 use crate::returns;
 use crate::rules::{
     self, Amount, Coverage, Earned, Failure, OnReturn, Plugin, PointAnswer, Recipient, Role,
@@ -28,7 +29,8 @@ pub struct Award {
 
 pub fn decide(walk: &mut Walk, step: &mut Step) {
     redemption::redeem(walk, step);
-    let taken_back = returns::take_back(walk, step);
+    let mut taken_back = returns::take_back(walk, step);
+    taken_back.extend(referral::take_back(walk, step));
     walk.settle_payment(step);
     let mut asked: Vec<Asked> = Vec::new();
     for plugin in walk.wanted(step, Role::PointFormula) {
@@ -50,10 +52,11 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
         }
     }
     let plugins = walk.with.rules.plugins();
-    let mut awards = worth(asked, plugins, step);
+    let (mut awards, for_referrer) = worth(asked, plugins, walk, step);
     if walk.with.shop.file.policies.awards == Combine::Best {
         keep_best(&mut awards, plugins, step);
     }
+    awards.extend(referral::awards(walk, step));
     let lost: Points = taken_back.iter().map(|(_, points)| points).sum();
     // What an exchange takes back makes room for what it gives.
     let room = step.event.basket().map_or(0, |_| lost);
@@ -75,7 +78,9 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
     // A basket that is not paid yet shows what it would earn, and earns nothing.
     if !matches!(step.event.body, Body::Checkout(_)) {
         earn(walk, step, &earned, given, lost);
+        referral::count_points(walk, step, given - lost);
         step.awards = awards;
+        step.for_referrer.extend(for_referrer);
     }
     let event = step.event.clone();
     match &event.body {
@@ -210,6 +215,7 @@ impl Asked {
     /// What a later formula of the same event may see of it. Shares come when all are in.
     fn as_earned(&self, plugin: &str) -> Option<Earned> {
         match self.amount {
+            _ if self.to == Recipient::Referrer => None,
             Amount::Base(amount) | Amount::Bonus(amount) => Some(Earned {
                 plugin: plugin.to_owned(),
                 kind: self.amount.kind(),
@@ -309,11 +315,22 @@ fn check_award(
     })
 }
 
-/// Works out shares of the base and apportions every award to its lines.
-fn worth(asked: Vec<Asked>, plugins: &[Plugin], step: &mut Step) -> Vec<Award> {
+/// Works out shares of the base and apportions every award to its lines. Says what the customer gets, and
+/// what whoever referred them does.
+fn worth(
+    asked: Vec<Asked>,
+    plugins: &[Plugin],
+    walk: &Walk,
+    step: &mut Step,
+) -> (Vec<Award>, Vec<Award>) {
     let event = step.event.clone();
+    // One link of the chain and no more: what somebody is given for a friend gives nobody points.
+    let has_referrer =
+        walk.fold.referred().is_some() && !step.is_review && event.referral().is_none();
+    let mut for_referrer = Vec::new();
     let base: Vec<(Option<u32>, Points)> = asked
         .iter()
+        .filter(|award| award.to == Recipient::Customer)
         .flat_map(|award| base_by_line(award, &event))
         .collect();
     let mut ordinals: HashMap<LotKey, u32> = HashMap::new();
@@ -327,7 +344,7 @@ fn worth(asked: Vec<Asked>, plugins: &[Plugin], step: &mut Step) -> Vec<Award> {
         if amount == 0 {
             continue;
         }
-        if asked.to == Recipient::Referrer {
+        if asked.to == Recipient::Referrer && !has_referrer {
             step.note(format!(
                 "{plugin}: nobody referred this customer, {amount} points were dropped"
             ));
@@ -347,14 +364,18 @@ fn worth(asked: Vec<Asked>, plugins: &[Plugin], step: &mut Step) -> Vec<Award> {
         let alike = ordinals.entry(key.clone()).or_default();
         key.ordinal = *alike;
         *alike += 1;
-        awards.push(Award {
+        let award = Award {
             by: Decider::Plugin(asked.plugin as u32),
             shares: shares(&event, &key.covers, amount),
             key,
             amount,
-        });
+        };
+        match asked.to {
+            Recipient::Customer => awards.push(award),
+            Recipient::Referrer => for_referrer.push(award),
+        }
     }
-    awards
+    (awards, for_referrer)
 }
 
 /// A base award line by line, or as a whole where there are no lines.

@@ -85,6 +85,12 @@ impl Purse {
         self.is_open
     }
 
+    /// The lot of that key, if it may hold points.
+    pub fn find(&self, key: &LotKey) -> Option<LotId> {
+        let held = self.held.iter().find(|held| held.key == *key);
+        held.map(|held| held.lot.clone())
+    }
+
     /// Puts a lot in, and pays with it for what is owed: says what for, and how much.
     pub fn add(&mut self, mut lot: Held) -> Vec<(TakingId, Points)> {
         let mut paid = Vec::new();

@@ -9,9 +9,10 @@
 //! and what it earned is lost with them.
 
 use crate::calendar::LocalTime;
-use crate::change::{Decider, LotKey, TakingKind};
+use crate::change::{Decider, LotKey, ReferrerAward, TakingKind};
 use crate::event::{Back, Body, Event, Line, Money, Points, Position, Sale, SaleName};
 use crate::ledger::Taking;
+use crate::points::Award;
 use crate::purse::{LotId, TakingKey};
 use crate::rules::{Coverage, OriginalSale, PastAward, Returned};
 use crate::shop::OfReturns;
@@ -42,6 +43,8 @@ pub struct Sold {
 pub struct SoldAward {
     pub lot: LotId,
     pub key: LotKey,
+    /// It went to whoever referred the customer.
+    pub to_referrer: bool,
     pub earned: Points,
     /// By line, from 1.
     pub shares: Vec<(u32, Points)>,
@@ -88,7 +91,8 @@ pub struct GivenFor {
 
 impl Sold {
     pub fn of(rows: SoldRows) -> Sold {
-        let (mut lots, mut redeemed) = (rows.lots, VecDeque::from(rows.redeemed));
+        let (mut lots, mut for_referrer) = (rows.lots, rows.for_referrer);
+        let mut redeemed = VecDeque::from(rows.redeemed);
         let mut sold = Sold {
             sale: rows.event.sale().cloned().unwrap_or_default(),
             event: rows.event,
@@ -99,6 +103,7 @@ impl Sold {
             came_back: CameBack::default(),
         };
         sold.award(&mut lots, &sold.event.position(), 0);
+        sold.award_referrer(&mut for_referrer, &sold.event.position(), 0);
         for event in rows.returns {
             let back = match &event.body {
                 Body::Return(it) => it.back.clone(),
@@ -109,6 +114,7 @@ impl Sold {
                         && sold
                             .awards
                             .iter()
+                            .filter(|award| !award.to_referrer)
                             .all(|award| award.reversed >= award.earned) =>
                 {
                     Back::Everything
@@ -121,6 +127,7 @@ impl Sold {
             let lines = sold.sale.lines.len() as u32;
             sold.take(&back, &event);
             sold.award(&mut lots, &event.position(), lines);
+            sold.award_referrer(&mut for_referrer, &event.position(), lines);
         }
         for given in redeemed {
             sold.give(given);
@@ -150,10 +157,33 @@ impl Sold {
     /// Adds what its own step was awarded, or one that edited it and whose lines stand after so many
     /// others.
     pub fn earn(&mut self, key: LotKey, earned: Points, shares: &[(u32, Points)], after: u32) {
+        self.earned(key, false, earned, shares, after);
+    }
+
+    /// The same, for what went to whoever referred the customer.
+    pub fn earn_for_referrer(
+        &mut self,
+        key: LotKey,
+        earned: Points,
+        shares: &[(u32, Points)],
+        after: u32,
+    ) {
+        self.earned(key, true, earned, shares, after);
+    }
+
+    fn earned(
+        &mut self,
+        key: LotKey,
+        to_referrer: bool,
+        earned: Points,
+        shares: &[(u32, Points)],
+        after: u32,
+    ) {
         self.awards.push(SoldAward {
             lot: LotId::Step(key.clone()),
             shares: numbered_after(after, shares),
             key: covering_after(after, key),
+            to_referrer,
             earned,
             reversed: 0,
             lost: 0,
@@ -177,10 +207,17 @@ impl Sold {
             lot: LotId::Known(lot.id),
             shares: numbered_after(after, &lot.shares),
             key: covering_after(after, lot.key),
+            to_referrer: false,
             earned: lot.earned,
             reversed: lot.reversed,
             lost: 0,
         }));
+    }
+
+    fn award_referrer(&mut self, awards: &mut Vec<ReferrerAward>, origin: &Position, after: u32) {
+        for award in awards.extract_if(.., |award| award.key.origin == *origin) {
+            self.earn_for_referrer(award.key, award.points, &award.shares, after);
+        }
     }
 
     /// Something comes back, and an edit may add something instead. Says what each award loses by it,
@@ -295,6 +332,15 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
     for (at, loss) in losses {
         let award = &walk.sold[index].awards[at];
         let (lot, key) = (award.lot.clone(), award.key.clone());
+        if let (true, LotId::Step(key)) = (award.to_referrer, &lot) {
+            step.for_referrer.push(Award {
+                by: Decider::Host,
+                key: key.clone(),
+                amount: -loss,
+                shares: Vec::new(),
+            });
+            continue;
+        }
         // What was not used in time is not taken a second time. What is still there goes first.
         let there = walk.purse.remaining_of(&lot).min(loss);
         let spared = (before[at] - award.reversed).max(0);
@@ -308,17 +354,7 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
             ));
         }
         walk.sold[index].awards[at].reversed += points;
-        let mut debt = 0;
-        if walk.with.shop.file.policies.returns == OfReturns::Debt {
-            let there = walk.fold.balance - walk.fold.reserved();
-            debt = (points - there.max(0)).max(0);
-        }
-        if debt > 0 {
-            walk.fold.debt += debt;
-            step.note(format!(
-                "{debt} points were spent already and are owed: the next that are earned pay for them"
-            ));
-        }
+        let debt = walk.debt_for(step, points);
         if points == 0 {
             continue;
         }
@@ -343,6 +379,25 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
     taken_back
 }
 
+impl Walk<'_> {
+    /// What of points that are taken back is owed, because it was spent already and the shop lets no
+    /// balance fall below zero.
+    pub(crate) fn debt_for(&mut self, step: &mut Step, points: Points) -> Points {
+        if self.with.shop.file.policies.returns != OfReturns::Debt {
+            return 0;
+        }
+        let there = self.fold.balance - self.fold.reserved();
+        let debt = (points - there.max(0)).max(0);
+        if debt > 0 {
+            self.fold.debt += debt;
+            step.note(format!(
+                "{debt} points were spent already and are owed: the next that are earned pay for them"
+            ));
+        }
+        debt
+    }
+}
+
 impl Returning {
     /// What one plugin is told.
     pub fn told_to(&self, plugin: &str, walk: &Walk) -> Returned {
@@ -350,7 +405,7 @@ impl Returning {
         let mut told = self.told.clone();
         let own = sold.awards.iter().zip(&self.lost_before);
         told.original.awards = own
-            .filter(|(award, _)| award.key.plugin == plugin)
+            .filter(|(award, _)| award.key.plugin == plugin && !award.to_referrer)
             .filter_map(|(award, lost)| {
                 Some(PastAward {
                     kind: award.key.kind.award()?,

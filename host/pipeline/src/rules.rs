@@ -163,22 +163,56 @@ pub struct Input {
     /// recorded before there were returns can still be read.
     #[serde(skip)]
     pub returned: Option<Box<Returned>>,
+    /// Who referred the customer, and how many they referred themselves; `None` for most. It is encoded
+    /// like what comes back.
+    #[serde(skip)]
+    pub referral: Option<Referral>,
+}
+
+/// Who referred a customer, and how many they referred themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Referral {
+    /// Our own id, and since when.
+    pub by: Option<(String, Instant)>,
+    pub friends: u32,
+}
+
+/// What stands behind an encoded input that has more than a return.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Behind {
+    referral: Referral,
+    returned: Option<Box<Returned>>,
+}
+
+#[derive(Serialize)]
+struct BehindRef<'a> {
+    referral: &'a Referral,
+    returned: &'a Option<Box<Returned>>,
 }
 
 impl Input {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = postcard::to_stdvec(self).expect("an input is plain data");
-        if let Some(returned) = &self.returned {
-            // A sale leaves out what it does not have, which postcard could not read.
-            serde_json::to_writer(&mut bytes, returned).expect("a return is plain data");
-        }
+        // A sale leaves out what it does not have, which postcard could not read.
+        let written = match (&self.referral, &self.returned) {
+            (None, None) => Ok(()),
+            (None, Some(returned)) => serde_json::to_writer(&mut bytes, returned),
+            (Some(referral), returned) => {
+                let behind = BehindRef { referral, returned };
+                serde_json::to_writer(&mut bytes, &behind)
+            }
+        };
+        written.expect("what stands behind an input is plain data");
         bytes
     }
 
     /// `None` if the bytes are no input.
     pub fn decode(bytes: &[u8]) -> Option<Input> {
         let (mut input, rest) = postcard::take_from_bytes::<Input>(bytes).ok()?;
-        if !rest.is_empty() {
+        if let Ok(Behind { referral, returned }) = serde_json::from_slice(rest) {
+            (input.referral, input.returned) = (Some(referral), returned);
+        } else if !rest.is_empty() {
             input.returned = Some(serde_json::from_slice(rest).ok()?);
         }
         Some(input)

@@ -3,11 +3,13 @@
 //! Reading files is the server's; this file says what the words mean and refuses what cannot be.
 
 mod fields;
+mod referral;
 mod rewards;
 mod tags;
 mod tiers;
 
 pub use fields::{FieldKind, FieldRule};
+pub use referral::ReferralPolicy;
 pub use rewards::{PointsWorth, RedemptionPolicy, Reward, RewardLimit};
 pub use tags::{Registry, SetBy, TagPolicy, TagRule};
 pub use tiers::{Benefit, TierCard, UNKNOWN, Words};
@@ -51,6 +53,9 @@ pub struct ShopFile {
     /// What customers can have for points.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rewards: Vec<Reward>,
+    /// How customers bring friends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referral: Option<ReferralPolicy>,
     #[serde(default)]
     pub failures: FailurePolicy,
     #[serde(default)]
@@ -358,6 +363,8 @@ pub enum ShopError {
     Rate(String),
     #[error("kinds: {0:?} must begin with x. and have a sentence")]
     Kind(String),
+    #[error("referral: {0}")]
+    Referral(String),
     #[error("redemption: {0}")]
     Redemption(String),
     #[error("rewards: {key:?}: {problem}")]
@@ -401,6 +408,9 @@ impl Shop {
         }
         tiers::check(&file)?;
         rewards::check(&file.redemption, &file.rewards, &file.language)?;
+        file.referral
+            .as_ref()
+            .map_or(Ok(()), ReferralPolicy::check)?;
         check_required("profile.required".into(), &file.profile.required)?;
         for location in &file.locations {
             let place = format!("location {:?}: required", location.id);

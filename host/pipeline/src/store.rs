@@ -1,13 +1,16 @@
 //! The door to the store: every read an event needs, then its one commit.
 
 use crate::admit::Admitted;
-use crate::change::{Change, CustomerId, Explanation, LotKey, RedemptionState, TakingKind};
+use crate::change::{
+    Change, CustomerId, Explanation, LotKey, RedemptionState, ReferrerAward, TakingKind,
+};
 use crate::event::{Event, EventName, Identifier, Instant, Points, Position};
 use crate::fold::{Fold, Moved};
 use crate::identity::Who;
 use crate::limited::Giver;
 use crate::merges::{Apart, Told};
 use crate::outcome::Outcome;
+use crate::referral::Referring;
 use crate::rules::Plugin;
 use std::any::Any;
 use std::collections::VecDeque;
@@ -23,6 +26,20 @@ pub trait Store {
     /// Writes the change in one transaction and gives the answer its entry numbers. The answer
     /// may leave only when the returned commit is durable (see [`Committed::durable`]).
     fn commit(&self, case: Case, change: Change) -> Result<Committed, StoreError>;
+
+    /// The same for the first of several changes that belong together: all that is committed until
+    /// their end reaches the disk as one transaction, or none of it does.
+    fn commit_first(
+        &self,
+        case: Case,
+        change: Change,
+    ) -> Result<(Committed, Box<dyn Together + '_>), StoreError>;
+}
+
+/// Changes that belong together. If this is dropped before their end, they are taken back.
+pub trait Together {
+    /// All of them were committed.
+    fn end(self: Box<Self>) -> Result<(), StoreError>;
 }
 
 /// The questions that the line answers while the store reads.
@@ -34,6 +51,8 @@ pub trait Ask {
     fn can_start_at(&self, fold: &Fold) -> bool;
     /// Who gives points with the event and has a limit for a day: the store says how much each has given.
     fn givers(&self) -> Vec<Giver>;
+    /// Whether the event gives its customer a code with which they can refer others, or has somebody's.
+    fn is_about_referral(&self) -> bool;
     /// How near, in milliseconds, another sale looks like this one; `None` if nobody wants to know.
     fn looks_twice_within(&self) -> Option<i64>;
     /// What goes back to the other customer when a merge is taken back.
@@ -131,6 +150,8 @@ pub struct Case {
     pub waited: Vec<(i64, Arc<Event>)>,
     /// The redemption that the event speaks of.
     pub redemption: Option<RedemptionKnown>,
+    /// What is known of codes, if [`Ask::is_about_referral`] wants to know.
+    pub referring: Referring,
     /// What those of [`Ask::givers`] have given on the event's day.
     pub given: Vec<(Giver, Points)>,
     /// Releases the customer when dropped.
@@ -173,6 +194,8 @@ pub struct CustomerCase {
     pub lots: Vec<BookedLot>,
     /// Likewise: what steps after `start.last` took in the end.
     pub takings: Vec<BookedTaking>,
+    /// Likewise: what they gave whoever referred the customer.
+    pub referrer_awards: Vec<ReferrerAward>,
     /// The lots as they are at the start, if anything can move them (see [`moves_lots`]).
     pub purse: Option<PurseRows>,
     /// The sales at or before `start.last` of which an event of the walk speaks.
@@ -231,6 +254,8 @@ pub struct SoldRows {
     pub journal: i64,
     pub event: Arc<Event>,
     pub lots: Vec<SoldLot>,
+    /// What it gave whoever referred the customer.
+    pub for_referrer: Vec<ReferrerAward>,
     /// What each plugin keeps with it.
     pub kept: Vec<(String, Vec<u8>)>,
     /// The events between it and the start that took something back of it, in the order of the fold.
@@ -264,6 +289,14 @@ pub struct SoldLot {
     pub reversed: Points,
     /// What of it was not used in time.
     pub expired: Points,
+}
+
+/// The last instant that the walk for an event may reach, with those that waited for it. What came back
+/// before it was sold comes a moment after.
+pub fn end_of_walk(event: &Admitted, clock: Instant, waited: &[(i64, Arc<Event>)]) -> Instant {
+    let waited_until = waited.iter().map(|(_, event)| event.at).max();
+    let last = waited_until.map_or(event.event.at, |at| at.max(event.event.at));
+    Instant(last.0 + waited.len() as i64).max(clock)
 }
 
 /// Whether lots from before the start can be moved by a walk that begins at this fold and ends then:

@@ -23,6 +23,7 @@ use crate::outcome::{
 };
 use crate::purse::Purse;
 use crate::redemption::{self, Given};
+use crate::referral::{self, Gave, Referring};
 use crate::refusal::{Refusal, invalid};
 use crate::returns::{self, Returning, Sold};
 use crate::rules::{Birthday, Customer, Membership, Plugin, ReviewCause, Role, SoFar, Standing};
@@ -66,6 +67,8 @@ pub struct Walk<'a> {
     event: Arc<Event>,
     /// Who gives with it and has a limit.
     givers: Vec<Giver>,
+    /// What is known of codes.
+    referring: Referring,
     case: CustomerCase,
     links: Vec<crate::event::Identifier>,
     start: Start,
@@ -99,6 +102,8 @@ struct Gathered {
     provisional: Vec<ProvisionalRow>,
     settled: Vec<SettledRow>,
     redemptions: Vec<RedemptionRow>,
+    /// What steps gave whoever referred the customer.
+    for_referrers: Vec<Gave>,
     /// Journal rows of sales that were taken back as a whole.
     undone: Vec<i64>,
     explanations: Vec<Explanation>,
@@ -149,6 +154,7 @@ impl<'a> Walk<'a> {
             },
             claimed: None,
             redemption: None,
+            referring: Referring::default(),
             given: Vec::new(),
             waited: Vec::new(),
             hold: Hold(Box::new(())),
@@ -186,9 +192,18 @@ impl<'a> Walk<'a> {
         if event.room.is_everything() && !case.given.is_empty() {
             Arc::make_mut(&mut event).room = limited::room(&case.given, with.shop);
         }
+        let referring = std::mem::take(&mut case.referring);
+        if let Some(referrer) = &referring.referrer {
+            let whose = &referrer.customer;
+            referral::say_whose(Arc::make_mut(&mut event), whose);
+        }
+        // What a friend's step gives is said anew: it takes the place of what was said before.
+        let place = event.referral().map(|_| event.position());
+        let is_said_anew = |known: &Event| place.as_ref().is_some_and(|it| known.position() == *it);
         let mut upcoming: VecDeque<Upcoming> = customer
             .later
             .iter()
+            .filter(|later| !is_said_anew(&later.event))
             .map(|later| Upcoming {
                 event: later.event.clone(),
                 journal: Some(later.journal),
@@ -209,7 +224,8 @@ impl<'a> Walk<'a> {
                 was_decided: false,
             });
         }
-        if has_event && !admitted.due {
+        let says_nothing = event.referral().is_some_and(|it| it.says_nothing());
+        if has_event && !admitted.due && !says_nothing {
             upcoming.push_back(Upcoming {
                 event: redemption::come_after_it_began(&event, case.redemption.as_ref()),
                 journal: None,
@@ -219,6 +235,10 @@ impl<'a> Walk<'a> {
         lots::come_after_their_sales(&mut upcoming, &customer.sold);
         let is_about_two = admitted.event.is_about_two();
         let is_refold = is_about_two
+            || customer
+                .later
+                .iter()
+                .any(|later| is_said_anew(&later.event))
             || upcoming.iter().any(|event| event.was_decided)
             || customer.clock > customer.start.clock && !customer.is_new;
         upcoming
@@ -281,6 +301,7 @@ impl<'a> Walk<'a> {
                 .into_iter()
                 .map(|(giver, _)| giver)
                 .collect(),
+            referring,
             out: Gathered {
                 review_items,
                 notices,
@@ -438,6 +459,8 @@ impl<'a> Walk<'a> {
             place,
             facts: HashMap::new(),
             awards: Vec::new(),
+            for_referrer: Vec::new(),
+            joined: false,
             takings: Vec::new(),
             redemptions: Vec::new(),
             returning,
@@ -466,7 +489,8 @@ impl<'a> Walk<'a> {
     /// What plugins that are live no more had earned the customer in this step. Nobody can be asked
     /// about it again, so it stays.
     pub fn earned_by_the_gone(&self, step: &Step) -> Vec<(LotKey, Points)> {
-        if !step.was_decided || self.case.lots.is_empty() {
+        let is_told = step.event.referral().is_some();
+        if !step.was_decided || self.case.lots.is_empty() || is_told {
             return Vec::new();
         }
         let lots = self.lots_of_the_gone(step.event.position());
@@ -566,6 +590,11 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// A person should look at something.
+    pub(crate) fn look_at(&mut self, item: ReviewItem) {
+        self.out.review_items.push(item);
+    }
+
     /// Brings the profile in the view up to date after the facts step has edited it.
     pub fn refresh(&self, step: &mut Step) {
         step.customer = self.view();
@@ -580,6 +609,7 @@ impl<'a> Walk<'a> {
             || !step.so_far.tags_set.is_empty()
             || !step.so_far.tags_cleared.is_empty()
             || !step.awards.is_empty()
+            || !step.for_referrer.is_empty()
             || !step.takings.is_empty()
             || !step.redemptions.is_empty()
             || !step.tier_rows.is_empty()
@@ -620,6 +650,9 @@ impl<'a> Walk<'a> {
             was_decided: step.was_decided,
         };
         self.add_to_its_sale(&step);
+        self.out
+            .for_referrers
+            .extend(Gave::of(&mut step, &self.fold));
         let moves = &mut self.out.moves;
         let awards = step.awards.into_iter();
         moves
@@ -781,6 +814,22 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Two profiles that are one person, of whom one had referred the other.
+    fn see_who_referred_themselves(&mut self) {
+        let Some(other) = self
+            .admitted
+            .event
+            .other()
+            .filter(|_| self.admitted.event.is_about_two())
+        else {
+            return;
+        };
+        let by = self.fold.referred().map(|referred| referred.by.clone());
+        if let Some(referrer) = by.filter(|by| by == other || *by == self.case.id) {
+            self.look_at(ReviewItem::ReferredThemselves { referrer });
+        }
+    }
+
     /// Everything that the steps did, as one change.
     pub fn finish(mut self) -> Result<Change, Refusal> {
         if let Some(refusal) = self.refused.take() {
@@ -806,7 +855,26 @@ impl<'a> Walk<'a> {
         let paid: Points = booked.allocations.iter().map(|paid| paid.points).sum();
         self.fold.owed = self.case.start.owed + taken - paid;
         self.check_what_is_left()?;
+        let live = |plugin: &str| plugins.iter().any(|it| it.name == plugin);
+        let for_referrers = referral::settle(
+            &self.case.id,
+            &self.event,
+            std::mem::take(&mut self.out.for_referrers),
+            std::mem::take(&mut self.case.referrer_awards),
+            live,
+            self.late(),
+            self.with.secret,
+        );
+        self.see_who_referred_themselves();
+        let code = referral::new_code(&self.event, &self.referring, self.with);
         let mut outcome = std::mem::take(&mut self.out.outcome);
+        outcome.referral = referral::view(
+            &self.event,
+            code.as_ref(),
+            &self.referring,
+            &for_referrers,
+            self.with,
+        );
         outcome.points = ledger::views(&booked, plugins, |lot| self.state_of(lot));
         outcome.customer = Some(CustomerNow {
             id: self.case.id.0.clone(),
@@ -828,6 +896,7 @@ impl<'a> Walk<'a> {
         }
         explanations.sort_by(|one, other| one.position.cmp(&other.position));
         let says_something = self.out.visible || !booked.entries.is_empty();
+        let says_something = says_something || !for_referrers.told.is_empty();
         let in_journal = if self.admitted.event.rules_changed().is_some() {
             says_something || self.start.is_refold || self.changed_something()
         } else {
@@ -857,6 +926,8 @@ impl<'a> Walk<'a> {
             outcome,
             in_journal,
             review_items: self.out.review_items,
+            for_referrers: for_referrers.told,
+            code,
             other: None,
             customer: Some(CustomerChange {
                 id: self.case.id,
@@ -878,6 +949,7 @@ impl<'a> Walk<'a> {
                 provisional: self.out.provisional,
                 settled: self.out.settled,
                 redemptions: self.out.redemptions,
+                referrer_awards: for_referrers.kept,
                 takings: booked.takings,
                 allocations: booked.allocations,
                 entries: booked.entries,
@@ -920,6 +992,8 @@ impl Change {
             in_journal: !admitted.due,
             given: Vec::new(),
             review_items: Vec::new(),
+            for_referrers: Vec::new(),
+            code: None,
         }
     }
 }
@@ -938,6 +1012,7 @@ impl Outcome {
             tier: None,
             tags: TagChanges::default(),
             redemptions: Vec::new(),
+            referral: None,
             follow_ups: Vec::new(),
             prompts: Vec::new(),
             receipt: Vec::new(),

@@ -126,6 +126,8 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::Merge(it) => other(it.told()),
         line::Body::Unmerge(it) => other(it.told()),
         line::Body::Declined(it) => other(it.told()),
+        line::Body::Referral(it) => other(it.told()),
+        line::Body::CodeRevoked(reason) => other(json!({ "reason": reason })),
         line::Body::Other(data) => wit::Body::Other(data.clone()),
     }
 }
@@ -278,7 +280,7 @@ pub(crate) fn input(
     wit::Input {
         now: event.occurred_at,
         event,
-        customer: customer(&given.customer, n),
+        customer: customer(&given.customer, given.referral.as_ref(), n),
         totals: totals(&given.totals, n),
         facts: given.facts.iter().map(|it| fact(it, n)).collect(),
         facts_truncated: given.facts_truncated,
@@ -400,7 +402,12 @@ fn place(place: &rules::Place) -> wit::Place {
     }
 }
 
-fn customer(customer: &rules::Customer, n: &mut Numbers) -> wit::Customer {
+fn customer(
+    customer: &rules::Customer,
+    referral: Option<&rules::Referral>,
+    n: &mut Numbers,
+) -> wit::Customer {
+    let referred_by = referral.and_then(|it| it.by.as_ref());
     wit::Customer {
         id: customer.id.clone(),
         created_at: n.at(customer.created_at),
@@ -421,9 +428,11 @@ fn customer(customer: &rules::Customer, n: &mut Numbers) -> wit::Customer {
         birthday: customer.birthday.as_ref().map(|it| birthday(it, n)),
         home_location: customer.home_location.clone(),
         offers: customer.offers.iter().map(|it| held_offer(it, n)).collect(),
-        // The line keeps no referrals yet.
-        referred_by: None,
-        referrals: 0,
+        referred_by: referred_by.map(|(customer, at)| wit::Referral {
+            customer: customer.clone(),
+            at: n.at(*at),
+        }),
+        referrals: referral.map_or(0, |it| it.friends),
         person: person(&customer.known),
         attributes: customer.attributes.clone(),
     }

@@ -5,6 +5,7 @@ mod ledger;
 mod outbox;
 mod products;
 mod redemptions;
+mod referral;
 mod two;
 
 use crate::cache::Hot;
@@ -30,7 +31,18 @@ use std::sync::Arc;
 use two::OtherReady;
 
 impl Shared {
-    pub fn commit_case(&self, case: Case, mut change: Change) -> Result<Committed, StoreError> {
+    pub fn commit_case(&self, case: Case, change: Change) -> Result<Committed, StoreError> {
+        let (committed, _) = self.commit_and(case, change, |_| ())?;
+        Ok(committed)
+    }
+
+    /// Commits a change, and does something with its group before anybody else has the writer.
+    pub fn commit_and<T>(
+        &self,
+        case: Case,
+        mut change: Change,
+        and: impl FnOnce(&mut Writer) -> T,
+    ) -> Result<(Committed, T), StoreError> {
         let Case { hold, claimed, .. } = case;
         let Ok(token) = hold.0.downcast::<Token>() else {
             return Err(StoreError::Failed(
@@ -78,13 +90,15 @@ impl Shared {
             }
             .write(other)
         })?;
+        let done = and(&mut writer);
         drop(writer);
         drop(token);
         row::number_entries(&mut change.outcome, Some(first_entry));
-        Ok(Committed {
+        let committed = Committed {
             outcome: change.outcome,
             durable: Box::new(crate::ticket::Promise(ticket)),
-        })
+        };
+        Ok((committed, done))
     }
 }
 
@@ -250,9 +264,11 @@ impl Writing<'_> {
         self.checkpoints(row, customer)?;
         self.review_items(row, seq)?;
         self.redemptions(row, customer)?;
+        self.referrer_awards(row, customer)?;
         if let Some(seq) = seq {
             self.outbox(row, seq, customer)?;
             self.ledger(row, seq, customer)?;
+            self.codes(row, seq)?;
         }
         self.sales(row, customer)?;
         self.given()?;

@@ -11,7 +11,7 @@ use crate::log::Log;
 use crate::ticket::Ticket;
 use crate::writer::Writer;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use stampcard_pipeline::store::StoreError;
+use stampcard_pipeline::store::{StoreError, Together};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -51,6 +51,8 @@ pub(crate) struct Group {
     pulse: Mutex<Pulse>,
     /// Wakes the thread that commits.
     beat: Condvar,
+    /// Wakes whoever waits for changes that belong together, with the writer.
+    unbound: Condvar,
     deciding: AtomicUsize,
     grouping: Grouping,
     log: Log,
@@ -96,6 +98,7 @@ impl Group {
             writer: Mutex::new(writer),
             pulse: Mutex::default(),
             beat: Condvar::new(),
+            unbound: Condvar::new(),
             deciding: AtomicUsize::new(0),
             grouping,
             log,
@@ -107,6 +110,25 @@ impl Group {
 
     pub fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock()
+    }
+
+    /// The writer for whoever is going to commit: changes that belong together have come to their end.
+    pub fn lock_to_commit(&self) -> MutexGuard<'_, Writer> {
+        let mut writer = self.lock();
+        while writer.bound > 0 {
+            self.unbound.wait(&mut writer);
+        }
+        writer
+    }
+
+    /// Keeps the open group open for what belongs to the change that was just made.
+    pub fn bind(&self, writer: &mut Writer) -> Bound<'_> {
+        writer.bound += 1;
+        Bound {
+            group: self,
+            taken_back: writer.taken_back,
+            has_ended: false,
+        }
     }
 
     /// The last row of the journal that is on disk: whoever was answered finds theirs at or before
@@ -214,7 +236,7 @@ impl Group {
     /// What the committing thread does: commits with the writer, flushes without it.
     fn commit_and_flush(&self) {
         let (closed, last_row) = {
-            let mut writer = self.lock();
+            let mut writer = self.lock_to_commit();
             (self.commit(&mut writer), writer.next.seq - 1)
         };
         // If it fails, everybody in the group is told by `abandon`; nobody else has to know.
@@ -299,7 +321,7 @@ impl Group {
     pub fn checkpoint_until_stopped(&self, beside: rusqlite::Connection) {
         while self.wait_for_long_log() {
             let copied = copy_log(&beside).and_then(|()| {
-                let mut writer = self.lock();
+                let mut writer = self.lock_to_commit();
                 match self.flush(&mut writer) {
                     Ok(()) => copy_log(writer.sql.raw()),
                     Err(_) => Ok(()),
@@ -342,6 +364,46 @@ impl Group {
 
 fn copy_log(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+/// Changes that belong together, all of them in the open group.
+pub(crate) struct Bound<'a> {
+    group: &'a Group,
+    /// What it was when they began: if it is more now, some of them are lost.
+    taken_back: u64,
+    has_ended: bool,
+}
+
+impl Bound<'_> {
+    /// Lets the group close, if nothing is missing; if something is, it takes with it what is left.
+    fn unbind(&self, is_complete: bool) -> Result<(), StoreError> {
+        let mut writer = self.group.lock();
+        writer.bound -= 1;
+        self.group.unbound.notify_all();
+        if is_complete && writer.taken_back == self.taken_back {
+            return Ok(());
+        }
+        let error = StoreError::Failed(
+            "a part of what belongs together could not be kept, so nothing of it was".into(),
+        );
+        Err(self.group.abandon(&mut writer, error))
+    }
+}
+
+impl Together for Bound<'_> {
+    fn end(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.has_ended = true;
+        self.unbind(true)
+    }
+}
+
+impl Drop for Bound<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            // Everybody in the group is told.
+            let _ = self.unbind(false);
+        }
+    }
 }
 
 /// A group that is committed and not yet flushed.

@@ -2,6 +2,7 @@
 //! customer is held until the case is committed or dropped.
 
 mod customer;
+mod referral;
 mod two;
 
 use crate::error::Trouble;
@@ -20,6 +21,7 @@ use stampcard_pipeline::event::{
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
 use stampcard_pipeline::limited::Giver;
+use stampcard_pipeline::referral::Referring;
 use stampcard_pipeline::store::{
     Ask, Case, CustomerCase, Hold, Known, Opened, OtherCase, PurseRows, RedemptionKnown, SaleKnown,
     Seen, SeenBy, StoreError,
@@ -100,8 +102,12 @@ impl Shared {
                 return Ok(about_two(who, read, token, beside));
             }
             let held_customer = self.holds.customer(&id.0);
-            let Some(writer) = self.holds.free_or_wait(&[held_customer], writer) else {
+            let Some(mut writer) = self.holds.free_or_wait(&[held_customer], writer) else {
                 continue;
+            };
+            let referring = match ask.is_about_referral() {
+                true => referral::referring(&mut writer, event, &who)?,
+                false => Referring::default(),
             };
             let given = given(&writer, &givers)?;
             let claimed = claimed(&writer, event)?;
@@ -122,7 +128,7 @@ impl Shared {
                     ask,
                     claimed.as_ref(),
                     sale,
-                    !waited.is_empty(),
+                    &waited,
                 )?),
             };
             keys.push(held_customer);
@@ -130,7 +136,11 @@ impl Shared {
             let token = Token::take(&self.holds, keys, work);
             drop(writer);
             let case = finish(id, who, read, claimed, waited, given, token, &self.books)?;
-            return Ok(Opened::New(Box::new(Case { redemption, ..case })));
+            return Ok(Opened::New(Box::new(Case {
+                redemption,
+                referring,
+                ..case
+            })));
         }
     }
 
@@ -454,6 +464,7 @@ fn nobody(who: Who, token: Token) -> Opened {
         claimed: None,
         waited: Vec::new(),
         redemption: None,
+        referring: Referring::default(),
         given: Vec::new(),
         hold: Hold(Box::new(token)),
     }))
@@ -477,6 +488,7 @@ fn about_two(who: Who, read: Two, mut token: Token, mut beside: Token) -> Opened
         claimed: None,
         waited: Vec::new(),
         redemption: None,
+        referring: Referring::default(),
         given: Vec::new(),
         hold: Hold(Box::new(token)),
     }))
@@ -512,6 +524,7 @@ fn finish(
             later: Vec::new(),
             lots: Vec::new(),
             takings: Vec::new(),
+            referrer_awards: Vec::new(),
             purse: Some(PurseRows::default()),
             sold: Vec::new(),
             planned_by: Vec::new(),
@@ -537,6 +550,7 @@ fn finish(
                 later: read.later,
                 lots: read.lots,
                 takings: read.takings,
+                referrer_awards: read.referrer_awards,
                 purse: read.purse,
                 sold: read.sold,
                 planned_by: read.planned_by,
@@ -554,6 +568,7 @@ fn finish(
         claimed: claimed.map(|claimed| (claimed.seq, claimed.event)),
         waited,
         redemption: None,
+        referring: Referring::default(),
         given,
         hold: Hold(Box::new(token)),
     })

@@ -118,6 +118,15 @@ pub(crate) fn addresses(sql: &Sql, customer: i64) -> Result<Vec<Address>, Troubl
         .unwrap_or_default())
 }
 
+/// Where the person lives, in one line.
+pub(crate) fn address(sql: &Sql, customer: i64) -> Result<Option<String>, Trouble> {
+    Ok(sql.first(
+        "SELECT value FROM people WHERE customer = ?1 AND field = 'address'",
+        &[&customer],
+        |row| row.get(0),
+    )?)
+}
+
 pub(crate) fn set_addresses(
     sql: &Sql,
     customer: i64,

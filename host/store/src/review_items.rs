@@ -103,7 +103,7 @@ fn item(row: &Row) -> rusqlite::Result<ReviewItemRow> {
 impl Shared {
     /// Closes an item. It is on disk when this returns.
     pub fn close_item(&self, id: i64, with: &Closed) -> Result<Closing, StoreError> {
-        let mut writer = self.group.lock();
+        let mut writer = self.group.lock_to_commit();
         let (closing, _ticket) = self.group.change(&mut writer, |writer| {
             let before = writer.sql.first(items!("r.id = ?1"), &[&id], item)?;
             match before.map(|item| item.closed) {

@@ -239,7 +239,7 @@ impl Shared {
         progress: &Progress,
         ended_at: Option<Instant>,
     ) -> Result<(), StoreError> {
-        let mut writer = self.group.lock();
+        let mut writer = self.group.lock_to_commit();
         self.group.change(&mut writer, |writer| {
             writer.sql.run(
                 "UPDATE rule_reviews SET done_to = ?2, asked = ?3, changed = ?4, failed = ?5, ended_at = ?6

@@ -304,7 +304,7 @@ impl Shared {
         new: &NewRuleBook,
         inbox: Option<&Inbox>,
     ) -> Result<Arc<RuleBook>, StoreError> {
-        let mut writer = self.group.lock();
+        let mut writer = self.group.lock_to_commit();
         let newest = self.books.newest();
         if let Some(newest) = newest
             .as_ref()

@@ -18,7 +18,9 @@ use rusqlite::{Connection, OpenFlags};
 use stampcard_pipeline::admit::{Admitted, Secret};
 use stampcard_pipeline::change::Change;
 use stampcard_pipeline::event::Instant;
-use stampcard_pipeline::store::{Ask, Case, Committed, Durable, Opened, Store, StoreError};
+use stampcard_pipeline::store::{
+    Ask, Case, Committed, Durable, Opened, Store, StoreError, Together,
+};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -198,7 +200,7 @@ impl SqliteStore {
     /// Commits what is open and waits for the disk: everything that any read has shown is durable
     /// when this returns. An answer does not need it.
     pub fn flush(&self) -> Result<(), StoreError> {
-        let mut writer = self.shared.group.lock();
+        let mut writer = self.shared.group.lock_to_commit();
         self.shared.group.flush(&mut writer)
     }
 
@@ -250,6 +252,17 @@ impl Store for SqliteStore {
     fn commit(&self, case: Case, change: Change) -> Result<Committed, StoreError> {
         self.shared.commit_case(case, change)
     }
+
+    fn commit_first(
+        &self,
+        case: Case,
+        change: Change,
+    ) -> Result<(Committed, Box<dyn Together + '_>), StoreError> {
+        let group = &self.shared.group;
+        let bind = |writer: &mut Writer| group.bind(writer);
+        let (committed, bound) = self.shared.commit_and(case, change, bind)?;
+        Ok((committed, Box::new(bound)))
+    }
 }
 
 impl Drop for SqliteStore {
@@ -287,9 +300,23 @@ impl Store for Preview<'_> {
             durable: Box::new(NothingToWaitFor),
         })
     }
+
+    fn commit_first(
+        &self,
+        case: Case,
+        change: Change,
+    ) -> Result<(Committed, Box<dyn Together + '_>), StoreError> {
+        Ok((self.commit(case, change)?, Box::new(NothingToWaitFor)))
+    }
 }
 
 struct NothingToWaitFor;
+
+impl Together for NothingToWaitFor {
+    fn end(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
 
 impl Durable for NothingToWaitFor {
     fn wait(self: Box<Self>) -> Result<(), StoreError> {

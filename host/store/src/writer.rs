@@ -11,6 +11,10 @@ pub(crate) struct Writer {
     pub cache: Cache,
     /// The next numbers. They are counted here and read again after a group was taken back.
     pub next: Next,
+    /// How many have begun changes that belong together: the open group stays open until they have ended.
+    pub bound: usize,
+    /// How often a group was taken back.
+    pub taken_back: u64,
     open: Option<OpenGroup>,
     /// The last group that was committed; it may be on its way to the disk.
     committed: Option<OpenGroup>,
@@ -36,6 +40,8 @@ impl Writer {
             sql,
             cache,
             next,
+            bound: 0,
+            taken_back: 0,
             open: None,
             committed: None,
         })
@@ -97,6 +103,7 @@ impl Writer {
             tracing::error!(%error, "a transaction could not be rolled back");
         }
         self.cache.clear();
+        self.taken_back += 1;
         match Next::read(&self.sql) {
             Ok(next) => self.next = next,
             // The numbers are then too high; the unique keys of the tables would not let them

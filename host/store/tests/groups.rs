@@ -17,11 +17,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-fn no_difference(shop: &TestShop) {
-    let differences = shop.store.reads().check(&mut |_| ()).unwrap();
-    assert!(differences.is_empty(), "{differences:#?}");
-}
-
 #[test]
 fn many_threads_number_the_ledger_without_gaps_and_every_answer_is_on_disk() {
     let shop = TestShop::new();
@@ -134,6 +129,10 @@ impl Ask for ByCard {
 
     fn givers(&self) -> Vec<Giver> {
         Vec::new()
+    }
+
+    fn is_about_referral(&self) -> bool {
+        false
     }
 
     fn looks_twice_within(&self) -> Option<i64> {

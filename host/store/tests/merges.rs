@@ -154,11 +154,6 @@ fn tick_all(shop: &TestShop, until: i64) {
     panic!("something stays due");
 }
 
-fn no_differences(shop: &TestShop) {
-    let found = shop.store.reads().check(&mut |_| ()).unwrap();
-    assert!(found.is_empty(), "{found:#?}");
-}
-
 fn exported(shop: &TestShop) -> Vec<String> {
     let view = View {
         as_of: None,
@@ -231,10 +226,10 @@ fn a_merge_comes_to_what_one_profile_would_have_come_to_whenever_it_is_told() {
                 }
                 let told = shop.send(&merge("m-1", MERGED, &keep, &other));
                 assert_eq!(told.customer.unwrap().id, keep);
-                no_differences(shop);
+                no_difference(shop);
             }
         });
-        no_differences(&two);
+        no_difference(&two);
         assert_same(&two, &one, seed);
     }
 }
@@ -265,10 +260,10 @@ fn a_merge_that_is_taken_back_leaves_what_there_would_be_without_it() {
                     "{:?}",
                     told.notes
                 );
-                no_differences(shop);
+                no_difference(shop);
             }
         });
-        no_differences(&two);
+        no_difference(&two);
         assert_same(&two, &never, seed);
     }
 }
@@ -304,7 +299,7 @@ fn points_are_conserved_to_the_last_one_and_every_name_leads_to_who_stays() {
     let returned = shop.send(&event("return.completed", "r-1", MAY + 4 * DAY, refund));
     let now = returned.customer.unwrap();
     assert_eq!((now.id, now.balance), (keep, 140), "the buyer is who stays");
-    no_differences(&shop);
+    no_difference(&shop);
 }
 
 #[test]
@@ -351,7 +346,7 @@ fn what_cannot_be_merged_is_refused_and_changes_nothing() {
     shop.send(&unmerge("11", at, &ana, &bo));
     assert_eq!(refused(&shop, &unmerge("12", at, &ana, &bo)), "not-merged");
     assert_eq!(exported(&shop), before);
-    no_differences(&shop);
+    no_difference(&shop);
 }
 
 #[test]
@@ -366,7 +361,7 @@ fn a_merge_under_another_one_is_taken_back_after_it() {
         id_of(&shop, &sale_of("s-4", json!({"id": cy}), at, 1_000)),
         ana
     );
-    no_differences(&shop);
+    no_difference(&shop);
     assert_eq!(refused(&shop, &unmerge("3", at, &ana, &cy)), "not-merged");
     let told = shop.send(&unmerge("4", at, &ana, &bo));
     assert!(
@@ -374,7 +369,7 @@ fn a_merge_under_another_one_is_taken_back_after_it() {
         "{:?}",
         told.notes
     );
-    no_differences(&shop);
+    no_difference(&shop);
     let by_card = |id: &str, card: &str| id_of(&shop, &sale(id, card, at + HOUR, 100));
     assert_eq!(
         (by_card("s-5", "C"), by_card("s-6", "A")),
@@ -382,11 +377,11 @@ fn a_merge_under_another_one_is_taken_back_after_it() {
     );
     shop.send(&unmerge("5", at, &bo, &cy));
     assert_eq!(by_card("s-7", "C"), cy);
-    no_differences(&shop);
+    no_difference(&shop);
     assert_ne!(exported(&shop), before);
     shop.send(&merge("6", at, &cy, &ana));
     assert_eq!(by_card("s-8", "A"), cy);
-    no_differences(&shop);
+    no_difference(&shop);
 }
 
 #[test]
@@ -406,7 +401,7 @@ fn lots_keep_their_age_and_their_end() {
     assert_eq!(balance(), 52, "what ends on the tenth day has ended then");
     tick_all(&shop, MAY + 30 * DAY);
     assert_eq!(balance(), 2);
-    no_differences(&shop);
+    no_difference(&shop);
 }
 
 #[test]
@@ -459,7 +454,7 @@ fn one_message_of_each_occasion_is_left() {
     assert_eq!(planned(), 1);
     shop.send(&unmerge("u-1", MAY + DAY + HOUR, &keep, &other));
     assert_eq!(planned(), 2);
-    no_differences(&shop);
+    no_difference(&shop);
 }
 
 #[test]
@@ -574,14 +569,14 @@ fn one_person_has_one_birthday_also_where_it_is_over() {
         assert_eq!(balance(), if is_over { 20 } else { 220 });
         let now = tell(&merge("m-1", until, &keep, &other));
         assert_eq!(now.balance, if is_over { 20 } else { 120 });
-        no_differences(&shop);
+        no_difference(&shop);
         let late = tell(&sale_of("s-3", by(true), MAY + 2 * DAY, 500));
         assert_eq!(late.balance, if is_over { 25 } else { 125 });
-        no_differences(&shop);
+        no_difference(&shop);
         tick(MAY + 33 * DAY);
         assert_eq!(balance(), 25);
-        no_differences(&shop);
+        no_difference(&shop);
         tell(&unmerge("u-1", until + DAY, &keep, &other));
-        no_differences(&shop);
+        no_difference(&shop);
     }
 }

@@ -6,6 +6,7 @@ use super::import::ImportEvent;
 use super::merges::{DeclinedEvent, MergeEvent, UnmergeEvent};
 use super::products::CatalogueEvent;
 use super::redemptions::{AboutRedemption, ReserveEvent};
+use super::referrals::{self, CodeRevokedEvent};
 use super::returns::{AboutSale, ReturnEvent};
 use super::sale::SaleData;
 use super::tags::{AssignedEvent, TagEvent, tag};
@@ -161,6 +162,9 @@ struct ProfileData {
     basket: Option<String>,
     /// A guest sale to claim.
     sale: Option<EventName>,
+    /// The code of whoever brought a friend, and where they shared it.
+    code: Option<String>,
+    via: Option<String>,
     note: Option<String>,
     #[serde(default)]
     attributes: BTreeMap<String, String>,
@@ -238,9 +242,12 @@ pub(super) fn read(
         "checkout.started" | "checkout.updated" => Ok(Body::Checkout(
             typed::<SaleData>(data)?.check(common, shop, by)?,
         )),
-        "customer.created" | "customer.updated" | "customer.identified" | "loyalty.enrolled" => {
-            profile(kind, typed(data)?, common, shop, with, at)
-        }
+        "customer.created"
+        | "customer.updated"
+        | "customer.identified"
+        | "loyalty.enrolled"
+        | "referral.signup" => profile(kind, typed(data)?, common, shop, with, at),
+        "referral.revoked" => typed::<CodeRevokedEvent>(data)?.check(common, by),
         "consent.changed" => {
             let event: ConsentEvent = typed(data)?;
             common.tell_where(event.channel, event.location, event.device, event.staff)?;
@@ -354,7 +361,8 @@ fn profile(
             .transpose()?,
         claims: data.sale,
         replaces: data.replace,
-        enrolled: kind == "loyalty.enrolled",
+        enrolled: matches!(kind, "loyalty.enrolled" | "referral.signup"),
+        referral: referrals::signup(kind, data.code, data.via)?,
         ..ProfileChange::default()
     };
     for (name, value) in [

@@ -9,7 +9,7 @@ use crate::fold::Remembered;
 use crate::limits;
 use crate::line::Context;
 use crate::outcome::PluginView;
-use crate::rules::{After, Call, Customer, Failure, Input, Memory, NextReview, Plugin, Role};
+use crate::rules::{self, After, Call, Customer, Failure, Input, Memory, NextReview, Plugin, Role};
 use crate::store::Recorded;
 use std::sync::Arc;
 
@@ -81,6 +81,10 @@ impl Walk<'_> {
                 .returning
                 .as_ref()
                 .map(|it| Box::new(it.told_to(&info.name, self))),
+            referral: self.fold.referrals.as_ref().map(|known| rules::Referral {
+                by: known.by.as_ref().map(|it| (it.by.0.clone(), it.at)),
+                friends: known.friends,
+            }),
         };
         let encoded = input.encode();
         let call = match self.recorded::<A>(step, plugin, &encoded) {

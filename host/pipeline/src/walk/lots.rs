@@ -106,8 +106,12 @@ impl Walk<'_> {
         for (_, award) in awarded.filter(|(_, award)| award.key.origin == origin) {
             sold.earn(award.key.clone(), award.amount, &award.shares, 0);
         }
-        for lot in self.lots_of_the_gone(origin) {
+        for lot in self.lots_of_the_gone(origin.clone()) {
             sold.earn(lot.key.clone(), lot.earned, &lot.shares, 0);
+        }
+        let for_referrer = self.out.for_referrers.iter();
+        for (key, points, shares) in for_referrer.flat_map(|gave| gave.at(&origin)) {
+            sold.earn_for_referrer(key.clone(), *points, shares, 0);
         }
         let event = sold.event.clone();
         let given = self
@@ -137,6 +141,9 @@ impl Walk<'_> {
         let sold = &mut self.sold[index];
         for award in &step.awards {
             sold.earn(award.key.clone(), award.amount, &award.shares, after);
+        }
+        for award in step.for_referrer.iter().filter(|award| award.amount > 0) {
+            sold.earn_for_referrer(award.key.clone(), award.amount, &award.shares, after);
         }
         for lot in gone {
             sold.earn(lot.key, lot.earned, &lot.shares, after);
@@ -194,12 +201,23 @@ impl Walk<'_> {
         step: &mut Step,
         taking: Taking,
     ) -> Vec<(Option<Instant>, Points)> {
-        let lot = taking.key.lot.as_ref();
-        let mut drawn: Vec<Drawn> = lot
-            .and_then(|lot| self.purse.take_from(lot, taking.points))
-            .into_iter()
-            .collect();
+        let lot: Vec<LotId> = taking.key.lot.iter().cloned().collect();
+        self.take_first_from(step, taking, &lot)
+    }
+
+    /// The same, for a taking that is about several lots.
+    pub(crate) fn take_first_from(
+        &mut self,
+        step: &mut Step,
+        taking: Taking,
+        lots: &[LotId],
+    ) -> Vec<(Option<Instant>, Points)> {
         let sum = |drawn: &[Drawn]| drawn.iter().map(|drawn| drawn.points).sum::<Points>();
+        let mut drawn: Vec<Drawn> = Vec::new();
+        for lot in lots {
+            let left = taking.points - sum(&drawn);
+            drawn.extend(self.purse.take_from(lot, left));
+        }
         let left = taking.points - sum(&drawn);
         drawn.extend(match taking.key.kind {
             TakingKind::Redeem => self.purse.take_spendable(left, step.event.at),

@@ -37,6 +37,10 @@ pub struct Step {
     pub so_far: SoFar,
     pub moved: Moved,
     pub awards: Vec<Award>,
+    /// What whoever referred the customer is given; below zero, what they have to give back.
+    pub for_referrer: Vec<Award>,
+    /// The customer joins with somebody's code.
+    pub joined: bool,
     /// Points that the event takes.
     pub takings: Vec<Taking>,
     /// Redemptions that it moves.

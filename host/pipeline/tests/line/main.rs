@@ -13,6 +13,7 @@ mod memory_store;
 mod native_rules;
 mod order_of_arrival;
 mod redemptions;
+mod referrals;
 mod returns;
 mod rules_changed;
 mod steps;
@@ -57,6 +58,7 @@ impl Bench {
             policies: Default::default(),
             redemption: Default::default(),
             rewards: Vec::new(),
+            referral: None,
             caps: Default::default(),
             failures: Default::default(),
             profile: Default::default(),

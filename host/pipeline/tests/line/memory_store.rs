@@ -3,20 +3,21 @@
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::{
     Allocation, Change, CustomerId, Explanation, FollowUpRow, KeptRow, LotKey, LotRef,
-    MembershipRow, Planned, RedemptionRow, ReviewItem, TakingKind, TakingRef,
+    MembershipRow, Planned, RedemptionRow, ReferrerAward, ReviewItem, TakingKind, TakingRef,
 };
 use stampcard_pipeline::event::{
-    Event, EventName, Identifier, Instant, Points, Position, RedemptionName, SaleName,
+    Body, Event, EventName, Identifier, Instant, Points, Position, RedemptionName, SaleName,
 };
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
-use stampcard_pipeline::identity::Whose;
+use stampcard_pipeline::identity::{Who, Whose};
 use stampcard_pipeline::limited::Giver;
 use stampcard_pipeline::outcome::Outcome;
+use stampcard_pipeline::referral::{ReferrerKnown, Referring};
 use stampcard_pipeline::rules::Plugin;
 use stampcard_pipeline::store::{
     Ask, BookedLot, BookedTaking, Case, Committed, CustomerCase, Durable, Hold, Known, Later,
     OpenLot, Opened, PurseRows, Recorded, Redeemed, RedemptionKnown, SaleKnown, Seen, SeenBy,
-    SoldLot, SoldRows, Store, StoreError, moves_lots,
+    SoldLot, SoldRows, Store, StoreError, Together, end_of_walk, moves_lots,
 };
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -42,6 +43,8 @@ pub struct Inner {
     /// Events of the journal that wait for their sale.
     waiting: Vec<i64>,
     given: BTreeMap<Giver, Points>,
+    /// Codes with which customers refer others, whose they are, and whether they still work.
+    pub codes: BTreeMap<String, (CustomerId, bool)>,
     lots: i64,
     takings: i64,
 }
@@ -81,6 +84,8 @@ pub struct Customer {
     pub takings: BTreeMap<i64, Taken>,
     pub paid: Vec<Paid>,
     kept: Vec<KeptRow>,
+    /// What steps gave whoever referred the customer.
+    pub referrer_awards: Vec<ReferrerAward>,
     recorded: BTreeMap<Position, (Arc<Vec<Plugin>>, Explanation)>,
     pub memberships: Vec<MembershipThen>,
     pub follow_ups: Vec<FollowUpRow>,
@@ -187,6 +192,10 @@ impl Store for MemoryStore {
                 .and_then(|name| inner.redemption(name)),
         };
         let who = ask.identify(&known);
+        let referring = match ask.is_about_referral() {
+            true => inner.referring(event, &who),
+            false => Referring::default(),
+        };
         let mut waited: Vec<(i64, Arc<Event>)> = Vec::new();
         let mut sales = vec![event.event.clone()];
         while let Some(sale) = sales.pop() {
@@ -201,7 +210,7 @@ impl Store for MemoryStore {
         let customer = match &who.customer {
             Whose::Nobody => None,
             Whose::New(id) => Some(new_case(id.clone())),
-            Whose::Existing(id) => Some(inner.case(id, event, ask, !waited.is_empty())),
+            Whose::Existing(id) => Some(inner.case(id, event, ask, &waited)),
         };
         Ok(Opened::New(Box::new(Case {
             customer,
@@ -210,6 +219,7 @@ impl Store for MemoryStore {
             claimed: None,
             waited,
             redemption: known.redemption,
+            referring,
             given: ask
                 .givers()
                 .into_iter()
@@ -238,6 +248,17 @@ impl Store for MemoryStore {
         } else if change.event.speaks_of().is_some() {
             inner.waiting.push(journal);
         }
+        if let (Body::CodeRevoked(_), Some(customer)) = (&change.event.body, &change.customer) {
+            let mut codes = inner.codes.values_mut();
+            codes
+                .by_ref()
+                .filter(|(owner, _)| *owner == customer.id)
+                .for_each(|(_, works)| *works = false);
+        }
+        if let (Some(code), Some(customer)) = (&change.code, &change.customer) {
+            let owner = (customer.id.clone(), true);
+            inner.codes.insert(code.clone(), owner);
+        }
         if let Some(customer) = change.customer {
             inner.apply(customer, journal, &change.event, &self.plugins.borrow());
         }
@@ -245,6 +266,21 @@ impl Store for MemoryStore {
             outcome,
             durable: Box::new(Now),
         })
+    }
+
+    fn commit_first(
+        &self,
+        case: Case,
+        change: Change,
+    ) -> Result<(Committed, Box<dyn Together + '_>), StoreError> {
+        Ok((self.commit(case, change)?, Box::new(Now)))
+    }
+}
+
+/// Nothing fails here, so nothing has to be taken back.
+impl Together for Now {
+    fn end(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 
@@ -273,6 +309,7 @@ fn new_case(id: CustomerId) -> CustomerCase {
         later: Vec::new(),
         lots: Vec::new(),
         takings: Vec::new(),
+        referrer_awards: Vec::new(),
         purse: Some(PurseRows::default()),
         sold: Vec::new(),
         planned_by: Vec::new(),
@@ -289,6 +326,32 @@ impl Inner {
             .iter()
             .position(|(event, ..)| event.is_sale(name));
         found.map(|row| row as i64)
+    }
+
+    fn referring(&self, event: &Admitted, who: &Who) -> Referring {
+        let mut codes = self.codes.iter();
+        let own = codes.find(|(_, (owner, works))| {
+            matches!(&who.customer, Whose::Existing(id) if id == owner) && *works
+        });
+        let referrer = event.event.signup().and_then(|signup| {
+            let (customer, works) = self.codes.get(&signup.code)?;
+            let mut above = Vec::new();
+            let mut next = Some(customer);
+            while let Some(referred) = next.and_then(|id| self.customers[id].head.referred()) {
+                above.push(referred.by.clone());
+                next = Some(&referred.by);
+            }
+            Some(ReferrerKnown {
+                customer: customer.clone(),
+                is_revoked: !works,
+                above,
+                same_address: false,
+            })
+        });
+        Referring {
+            code: own.map(|(code, _)| code.clone()),
+            referrer,
+        }
     }
 
     fn redemption(&self, name: &RedemptionName) -> Option<RedemptionKnown> {
@@ -310,7 +373,7 @@ impl Inner {
         id: &CustomerId,
         event: &Admitted,
         ask: &dyn Ask,
-        is_waited_for: bool,
+        waited: &[(i64, Arc<Event>)],
     ) -> CustomerCase {
         let customer = &self.customers[id];
         let folds = std::iter::once(&customer.head).chain(customer.checkpoints.iter().rev());
@@ -319,7 +382,7 @@ impl Inner {
             .find(|fold| ask.can_start_at(fold))
             .cloned()
             .unwrap_or_default();
-        let end = event.event.at.max(customer.clock);
+        let end = end_of_walk(event, customer.clock, waited);
         let leaving = std::array::from_fn(|window| {
             if start.leaves_at[window].is_none_or(|leaves| leaves > end) {
                 return VecDeque::new();
@@ -377,7 +440,7 @@ impl Inner {
                 journal: taken.journal,
             })
             .collect();
-        let is_open = is_waited_for || moves_lots(&event.event, &start, end, &later, &takings);
+        let is_open = !waited.is_empty() || moves_lots(&event.event, &start, end, &later, &takings);
         CustomerCase {
             id: id.clone(),
             is_new: false,
@@ -404,6 +467,12 @@ impl Inner {
                 })
                 .collect(),
             takings,
+            referrer_awards: customer
+                .referrer_awards
+                .iter()
+                .filter(|award| !is_head && after(&award.step))
+                .cloned()
+                .collect(),
             purse: is_open.then(|| customer.purse(&start)),
             sold,
             looks_like: ask.looks_twice_within().and_then(|within| {
@@ -618,6 +687,12 @@ impl Inner {
             self.entries
                 .push((change.id.clone(), of_lot, entry.amount, entry.balance_after));
         }
+        for step in change.referrer_awards {
+            customer
+                .referrer_awards
+                .retain(|award| (&award.step, &award.place) != (&step.step, &step.place));
+            customer.referrer_awards.extend(step.awards);
+        }
         for row in change.redemptions {
             let known = (change.id.clone(), row);
             self.redemptions.insert(known.1.id.clone(), known);
@@ -757,6 +832,15 @@ impl Customer {
             lots: lots.collect(),
             kept: kept
                 .map(|kept| (kept.plugin.clone(), kept.bytes.clone()))
+                .collect(),
+            for_referrer: self
+                .referrer_awards
+                .iter()
+                .filter(|award| award.points > 0 && award.step == award.key.origin)
+                .filter(|award| {
+                    award.key.origin == event.position() || is_of_edit(&award.key.origin)
+                })
+                .cloned()
                 .collect(),
             returns,
             redeemed,

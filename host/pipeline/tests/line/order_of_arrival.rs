@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// What must not depend on the order of arrival.
 #[derive(Debug, PartialEq)]
-struct Ends {
+pub struct Ends {
     fold: stampcard_pipeline::fold::Fold,
     history: Vec<String>,
     lots: BTreeMap<String, (i64, i64)>,
@@ -23,7 +23,7 @@ struct Ends {
     follow_ups: Vec<String>,
 }
 
-fn ends(customer: &Customer) -> Ends {
+pub fn ends(customer: &Customer) -> Ends {
     Ends {
         fold: customer.head.clone(),
         history: customer

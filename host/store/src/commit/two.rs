@@ -102,6 +102,7 @@ impl<'a> Writing<'a> {
         writing.explanations(row, Some(seq), change)?;
         writing.checkpoints(row, change)?;
         writing.redemptions(row, change)?;
+        writing.referrer_awards(row, change)?;
         writing.outbox(row, seq, change)?;
         writing.ledger(row, seq, change)?;
         writing.sales(row, change)?;
@@ -151,6 +152,8 @@ impl<'a> Writing<'a> {
             "UPDATE customers SET merged_into = ?1 WHERE id = ?2 OR merged_into = ?2",
             "UPDATE lots SET customer = ?1 WHERE customer = ?2",
             "UPDATE takings SET customer = ?1 WHERE customer = ?2",
+            "UPDATE referral_codes SET customer = ?1 WHERE customer = ?2",
+            "UPDATE referrer_awards SET customer = ?1 WHERE customer = ?2",
             "UPDATE explanations SET customer = ?1 WHERE customer = ?2",
             // Both may owe an answer to a review of the same instant.
             "UPDATE OR REPLACE missed SET customer = ?1 WHERE customer = ?2",
@@ -231,12 +234,17 @@ impl<'a> Writing<'a> {
             for text in [
                 "UPDATE explanations SET customer = ?2 WHERE customer = ?1 AND at = ?3 AND source = ?4 AND id = ?5",
                 "UPDATE missed SET customer = ?2 WHERE customer = ?1 AND at = ?3 AND source = ?4 AND id = ?5",
+                "UPDATE referrer_awards SET customer = ?2 WHERE customer = ?1 AND at = ?3 AND source = ?4 AND event = ?5",
             ] {
                 sql.run(
                     text,
                     &[&first, &other, &place.at.0, &place.source, &place.id],
                 )?;
             }
+            sql.run(
+                "UPDATE referral_codes SET customer = ?2 WHERE journal = ?1",
+                &[journal, &other],
+            )?;
             if *was_anothers {
                 sql.run(
                     "INSERT OR REPLACE INTO given_back (journal, customer) VALUES (?1, ?2)",

@@ -1,5 +1,6 @@
 //! Reading one customer: their head, or for a late event everything from the last checkpoint on.
 
+use super::referral::{referrer_awards, sold_for_referrer};
 use super::{Claimed, Sale};
 use crate::cache::{Hot, Plan};
 use crate::codec::unpack;
@@ -10,12 +11,12 @@ use crate::sql::Sql;
 use crate::writer::Writer;
 use rusqlite::{Row, ToSql};
 use stampcard_pipeline::admit::Admitted;
-use stampcard_pipeline::change::{CustomerId, Explanation};
+use stampcard_pipeline::change::{CustomerId, Explanation, ReferrerAward};
 use stampcard_pipeline::event::{Event, EventName, Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::store::{
     Ask, BookedLot, BookedTaking, Later, OpenLot, PurseRows, Recorded, Redeemed, SoldLot, SoldRows,
-    StoreError, moves_lots,
+    StoreError, end_of_walk, moves_lots,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub(super) struct Read {
     pub later: Vec<Later>,
     pub lots: Vec<BookedLot>,
     pub takings: Vec<BookedTaking>,
+    pub referrer_awards: Vec<ReferrerAward>,
     pub purse: Option<PurseRows>,
     pub sold: Vec<SoldRows>,
     pub planned_by: Vec<String>,
@@ -49,7 +51,7 @@ pub(super) fn read_customer(
     ask: &dyn Ask,
     claimed: Option<&Claimed>,
     sale: Option<Sale>,
-    is_waited_for: bool,
+    waited: &[(i64, Arc<Event>)],
 ) -> Result<Read, Trouble> {
     // The row may be gone only if a group was taken back since the identifiers were read, and that
     // takes the writer, which we have.
@@ -65,7 +67,7 @@ pub(super) fn read_customer(
         ask.can_start_at(fold)
             && claimed.is_none_or(|claimed| fold.is_before(&claimed.event.position()))
     };
-    let end = event.event.at.max(hot.clock);
+    let end = end_of_walk(event, hot.clock, waited);
     let planned_by = match event.event.rules_changed() {
         None => Vec::new(),
         Some(_) => planned_by(writer, hot.row)?,
@@ -78,7 +80,7 @@ pub(super) fn read_customer(
     // Timers were driven beyond the head that turned out not to be due: what they left is after it.
     if let Some(head) = head.clone().filter(|head| head.clock >= hot.clock) {
         let leaving = leaving(writer, hot.row, &head, end)?;
-        let is_open = is_waited_for || moves_lots(&event.event, &head, end, &[], &[]);
+        let is_open = !waited.is_empty() || moves_lots(&event.event, &head, end, &[], &[]);
         return Ok(Read {
             purse: match is_open {
                 true => Some(purse(writer, hot.row, &head, true)?),
@@ -91,6 +93,7 @@ pub(super) fn read_customer(
             later: Vec::new(),
             lots: Vec::new(),
             takings: Vec::new(),
+            referrer_awards: Vec::new(),
             planned_by,
             looks_like,
             recorded: Vec::new(),
@@ -102,11 +105,12 @@ pub(super) fn read_customer(
     };
     let later = later(writer, hot.row, &start.last)?;
     let takings = takings(writer, hot.row, &start)?;
-    let is_open = is_waited_for || moves_lots(&event.event, &start, end, &later, &takings);
+    let is_open = !waited.is_empty() || moves_lots(&event.event, &start, end, &later, &takings);
     Ok(Read {
         leaving: leaving(writer, hot.row, &start, end)?,
         lots: lots(writer, hot.row, &start)?,
         takings,
+        referrer_awards: referrer_awards(writer, hot.row, &start)?,
         purse: match is_open {
             true => Some(purse(writer, hot.row, &start, false)?),
             false => None,
@@ -449,14 +453,17 @@ fn one_sold(writer: &Writer, customer: i64, start: &Fold, sale: Sale) -> Result<
             Ok(())
         },
     )?;
+    let mut for_referrer = sold_for_referrer(writer, customer, &sale.event.position())?;
     for edit in returns.iter().filter(|event| event.edits().is_some()) {
         lots.extend(lots_sold(writer, customer, start, &edit.position())?);
+        for_referrer.extend(sold_for_referrer(writer, customer, &edit.position())?);
     }
     Ok(SoldRows {
         redeemed: redeemed(&writer.sql, customer, start, &sale.event)?,
         journal: sale.seq,
         event: sale.event,
         lots,
+        for_referrer,
         kept,
         returns,
     })

@@ -2,13 +2,14 @@
 //! taken back what each of them is left with. Both are decided from their first event on.
 
 use super::customer::{hot, later, lots, recorded, takings, unpack_recorded};
+use super::referral::referrer_awards;
 use crate::cache::Hot;
 use crate::error::Trouble;
 use crate::people;
 use crate::row::{self, instant};
 use crate::rule_books::Books;
 use crate::writer::Writer;
-use stampcard_pipeline::change::CustomerId;
+use stampcard_pipeline::change::{CustomerId, ReferrerAward};
 use stampcard_pipeline::event::{Body, Event, EventName, Identifier, Instant, Points, Position};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
@@ -146,6 +147,8 @@ fn join(
         both.later.extend(later(writer, hot.row, &start.last)?);
         both.lots.extend(lots(writer, hot.row, &start)?);
         both.takings.extend(takings(writer, hot.row, &start)?);
+        let awards = referrer_awards(writer, hot.row, &start)?;
+        both.referrer_awards.extend(awards);
         let rows = recorded(writer, hot.row, &start)?;
         both.recorded.extend(unpack_recorded(rows, books)?);
     }
@@ -235,6 +238,13 @@ fn part(
         }
     }
     let places: BTreeSet<&Position> = moved.iter().map(|(_, place, _)| place).collect();
+    for award in referrer_awards(writer, first.row, &start)? {
+        let side = match places.contains(&award.step) {
+            true => &mut goes,
+            false => &mut stays,
+        };
+        side.referrer_awards.push(award);
+    }
     let rows = recorded(writer, first.row, &start)?;
     for known in unpack_recorded(rows, books)? {
         let side = match places.contains(&known.explanation.position) {
@@ -271,6 +281,7 @@ struct Parts {
     later: Vec<Later>,
     lots: Vec<BookedLot>,
     takings: Vec<BookedTaking>,
+    referrer_awards: Vec<ReferrerAward>,
     recorded: Vec<Recorded>,
 }
 
@@ -296,6 +307,7 @@ impl Parts {
             later: self.later,
             lots: self.lots,
             takings: self.takings,
+            referrer_awards: self.referrer_awards,
             purse: Some(PurseRows::default()),
             sold: Vec::new(),
             planned_by: Vec::new(),

@@ -148,6 +148,12 @@ impl TestShop {
 }
 
 /// A sale at the till: `cents` for the customer with this card, at an instant.
+/// What `stampcard check` looks at is as it should be.
+pub fn no_difference(shop: &TestShop) {
+    let differences = shop.store.reads().check(&mut |_| ()).unwrap();
+    assert!(differences.is_empty(), "{differences:#?}");
+}
+
 pub fn sale(id: &str, card: &str, at: i64, cents: i64) -> serde_json::Value {
     sale_of(id, serde_json::json!({"card": card}), at, cents)
 }
@@ -199,7 +205,10 @@ impl TestRules {
             digest: format!("sha256:{name}"),
             configuration: "sha256:none".into(),
             roles: vec![role],
-            events: vec!["sale.completed".into()],
+            events: match role {
+                Role::PointFormula => vec!["sale.completed".into(), "referral.signup".into()],
+                _ => vec!["sale.completed".into()],
+            },
             facts: vec!["location".into()],
             personal: Vec::new(),
             state_version: 1,
@@ -284,7 +293,8 @@ impl Rules for TestRules {
         answered(answer)
     }
 
-    /// A point for each whole dollar, and ten more for those who are silver before the sale. It fails at
+    /// 100 points for a friend who joins and 200 for whoever brought them, and 500 more for their first
+    /// purchase. A point for each whole dollar, and ten more for those who are silver before the sale. It fails at
     /// the event "failing".
     fn point_formula(&self, _: usize, event: &Arc<Event>, input: &Input) -> Call<PointAnswer> {
         if event.id == "failing" {
@@ -294,10 +304,10 @@ impl Rules for TestRules {
             };
         }
         let mut answer = PointAnswer::default();
-        let mut award = |amount: Amount, reason: &str| {
+        let mut award_to = |to: Recipient, amount: Amount, reason: &str| {
             answer.awards.push(Award {
                 amount,
-                to: Recipient::Customer,
+                to,
                 covers: Coverage::Whole,
                 reason: reason.into(),
                 available_from: None,
@@ -306,6 +316,19 @@ impl Rules for TestRules {
                 attributes: Vec::new(),
             });
         };
+        if event.signup().is_some() {
+            award_to(Recipient::Customer, Amount::Bonus(100), "welcome");
+            award_to(Recipient::Referrer, Amount::Bonus(200), "a friend joined");
+        }
+        let is_referred = input.referral.as_ref().is_some_and(|it| it.by.is_some());
+        if event.sale().is_some() && is_referred && input.totals.lifetime.orders == 1 {
+            award_to(
+                Recipient::Referrer,
+                Amount::Bonus(500),
+                "a friend's first purchase",
+            );
+        }
+        let mut award = |amount, reason: &str| award_to(Recipient::Customer, amount, reason);
         if let Some(sale) = event.sale() {
             award(Amount::Base(sale.total / 100), "1 point per dollar");
             if input
