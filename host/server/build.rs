@@ -11,12 +11,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// In the order in which `init` writes them down.
-const PACK: [&str; 4] = [
-    "starter-segments",
-    "starter-points",
-    "starter-tiers",
-    "starter-follow-ups",
+/// In the order in which `init` writes them down, and whether it does: what not every shop has waits until
+/// somebody names it.
+const PACK: [(&str, bool); 5] = [
+    ("starter-segments", true),
+    ("starter-points", true),
+    ("starter-tiers", true),
+    ("starter-follow-ups", true),
+    ("starter-referral", false),
 ];
 
 fn main() {
@@ -29,7 +31,7 @@ fn main() {
     }
     sdk::carry(&root, &out);
     let mut table = String::from("[");
-    for name in PACK {
+    for (name, is_of_every_shop) in PACK {
         let folder = root.join("plugins").join(name);
         let component = out.join(format!("{name}.wasm"));
         match stampcard_build::component(&folder, stampcard_build::shared_target_dir(&out)) {
@@ -41,17 +43,17 @@ fn main() {
                 return;
             }
         }
-        entry(&mut table, name, &folder, &component);
+        entry(&mut table, name, is_of_every_shop, &folder, &component);
     }
     table.push(']');
     fs::write(out.join("pack.rs"), table).expect("OUT_DIR can be written");
 }
 
-fn entry(table: &mut String, name: &str, folder: &Path, component: &Path) {
+fn entry(table: &mut String, name: &str, is_of_every_shop: bool, folder: &Path, component: &Path) {
     let text = |file: &str| format!("include_str!({:?})", folder.join(file));
     let written = writeln!(
         table,
-        "Starter {{ plugin: PackPlugin {{ name: {name:?}, manifest: {}, schema: Some({}), component: include_bytes!({component:?}) }}, default: {} }},",
+        "Starter {{ plugin: PackPlugin {{ name: {name:?}, manifest: {}, schema: Some({}), component: include_bytes!({component:?}) }}, default: {}, is_of_every_shop: {is_of_every_shop} }},",
         text("plugin.toml"),
         text("config.schema.json"),
         text("default.toml"),

@@ -292,10 +292,12 @@ impl Play<'_> {
                 };
                 let event = self.sent.get(id);
                 let event = event.unwrap_or_else(|| panic!("no step before has the id {id:?}"));
-                let told = &self.outcome(event)["redemptions"][0][field];
+                let told = self.outcome(event);
+                let told = [&told["redemptions"][0][field], &told["referral"][field]];
+                let mut told = told.into_iter().filter_map(Value::as_str);
                 *text = told
-                    .as_str()
-                    .expect("the step began a redemption")
+                    .next()
+                    .expect("the step began a redemption, or somebody joined")
                     .to_owned();
             }
             _ => {}

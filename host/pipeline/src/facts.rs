@@ -97,8 +97,14 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
                 set_tag(walk, step, tag, true, None);
             }
             referral::join(walk, step);
+            referral::know_code(walk, &event);
         }
         Body::Referral(it) => referral::count(&mut walk.fold, it),
+        Body::CodeRevoked(_) => {
+            for field in PersonField::SHARED {
+                walk.fold.known.remove(&field);
+            }
+        }
         Body::Consent(consent) => {
             choose(&mut walk.fold, consent);
         }
@@ -117,7 +123,6 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         | Body::Merge(_)
         | Body::Unmerge(_)
         | Body::Declined(_)
-        | Body::CodeRevoked(_)
         | Body::Review
         | Body::RulesChanged(_)
         | Body::Other(_) => {}

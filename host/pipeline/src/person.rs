@@ -18,16 +18,23 @@ pub enum PersonField {
     Email,
     Phone,
     Address,
+    /// With which the customer brings friends. Every rule may write it into a text.
+    ReferralCode,
+    ReferralUrl,
 }
 
 impl PersonField {
-    pub const ALL: [PersonField; 5] = [
+    pub const ALL: [PersonField; 7] = [
         PersonField::GivenName,
         PersonField::FamilyName,
         PersonField::Email,
         PersonField::Phone,
         PersonField::Address,
+        PersonField::ReferralCode,
+        PersonField::ReferralUrl,
     ];
+    /// What is no secret: the customer is to tell everybody.
+    pub const SHARED: [PersonField; 2] = [PersonField::ReferralCode, PersonField::ReferralUrl];
 
     /// As the API and the store call it.
     pub fn name(self) -> &'static str {
@@ -37,6 +44,8 @@ impl PersonField {
             PersonField::Email => "email",
             PersonField::Phone => "phone",
             PersonField::Address => "address",
+            PersonField::ReferralCode => "referral_code",
+            PersonField::ReferralUrl => "referral_url",
         }
     }
 
@@ -58,7 +67,7 @@ impl PersonField {
 
     fn of(stand_in: char) -> Option<PersonField> {
         // Most text has no character for private use, and this is asked of every one of them.
-        if !('\u{E5C1}'..='\u{E5C5}').contains(&stand_in) {
+        if !('\u{E5C1}'..='\u{E5C7}').contains(&stand_in) {
             return None;
         }
         PersonField::ALL
@@ -113,7 +122,7 @@ mod tests {
             assert_eq!(stands_in(&format!("Thanks, {letter}!")), Some(field));
             assert_eq!(PersonField::by_name(field.name()), Some(field));
         }
-        assert_eq!(stands_in("Grüße, 你好 \u{E5C0}\u{E5C6}"), None);
+        assert_eq!(stands_in("Grüße, 你好 \u{E5C0}\u{E5C8}"), None);
     }
 
     #[test]

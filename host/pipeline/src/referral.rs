@@ -19,6 +19,7 @@ use crate::identity::Whose;
 use crate::ledger::Taking;
 use crate::line::Context;
 use crate::outcome::ReferralView;
+use crate::person::PersonField;
 use crate::points::Award;
 use crate::purse::TakingKey;
 use crate::refusal::{Refusal, invalid};
@@ -188,6 +189,13 @@ pub(crate) fn join(walk: &mut Walk, step: &mut Step) {
         signup: step.event.name(),
         at: step.event.at,
     });
+}
+
+/// Whoever joins has a code from then on, and texts for them may have it.
+pub(crate) fn know_code(walk: &mut Walk, event: &Event) {
+    if event.enrols() && walk.with.shop.file.referral.is_some() {
+        walk.fold.known.extend(PersonField::SHARED);
+    }
 }
 
 /// A friend joined.

@@ -114,6 +114,7 @@ impl Scale<'_> {
     fn names_granted(&mut self, what: &str, text: &str) {
         if let Some(field) = stands_in(text)
             && !self.personal.contains(&field)
+            && !PersonField::SHARED.contains(&field)
         {
             self.object(|| {
                 format!(

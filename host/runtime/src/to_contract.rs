@@ -276,7 +276,8 @@ pub(crate) fn input(
             None => NOTHING_BACK,
         };
     }
-    let first_pos = first_pos(&event, &given.totals);
+    let mut attributes = first_pos(&event, &given.totals);
+    attributes.extend(shared(&given.customer.known));
     wit::Input {
         now: event.occurred_at,
         event,
@@ -286,7 +287,7 @@ pub(crate) fn input(
         facts_truncated: given.facts_truncated,
         state: given.state.clone(),
         so_far: so_far(&given.so_far, n),
-        attributes: first_pos,
+        attributes,
     }
 }
 
@@ -438,10 +439,21 @@ fn customer(
     }
 }
 
+/// What a customer is to tell everybody, in stand-ins: `referral_code` and `referral_url`.
+fn shared(known: &[PersonField]) -> impl Iterator<Item = (String, String)> + use<'_> {
+    let shared = PersonField::SHARED.into_iter();
+    shared
+        .filter(|field| known.contains(field))
+        .map(|field| (field.name().to_owned(), field.stand_in().to_string()))
+}
+
 /// A stand-in for whatever is known: what a person is called stays in the store, and is put into
 /// the texts that leave.
 fn person(known: &[PersonField]) -> Option<wit::Person> {
-    if known.is_empty() {
+    if known
+        .iter()
+        .all(|field| PersonField::SHARED.contains(field))
+    {
         return None;
     }
     let field = |field: PersonField| known.contains(&field).then(|| field.stand_in().to_string());

@@ -8,13 +8,15 @@ pub struct Starter {
     pub plugin: PackPlugin<'static>,
     /// The configuration that an ordinary shop starts with, as TOML with comments.
     default: &'static str,
+    /// Whether `init` gives it to a new shop.
+    pub is_of_every_shop: bool,
 }
 
 /// The whole pack, in the order in which a shop lists it.
-pub static STARTERS: [Starter; 4] = include!(concat!(env!("OUT_DIR"), "/pack.rs"));
+pub static STARTERS: [Starter; 5] = include!(concat!(env!("OUT_DIR"), "/pack.rs"));
 
 /// What the loader is given.
-pub fn packs() -> [PackPlugin<'static>; 4] {
+pub fn packs() -> [PackPlugin<'static>; 5] {
     std::array::from_fn(|index| STARTERS[index].plugin)
 }
 

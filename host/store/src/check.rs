@@ -7,6 +7,7 @@ mod merges;
 mod missed;
 mod products;
 mod redemptions;
+mod referrals;
 
 use crate::error::Trouble;
 use crate::reads::Reads;
@@ -59,6 +60,7 @@ impl Reads {
             orders(sql, &mut findings)?;
             products::products(sql, &mut findings)?;
             merges::merges(sql, &mut findings)?;
+            referrals::referrals(sql, &mut findings)?;
             customer::check_all(sql, &mut findings)?;
             Ok(findings.differences)
         })

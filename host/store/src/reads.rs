@@ -32,7 +32,7 @@ pub use redemptions::{RedemptionRow, Redemptions};
 pub use shop::{Counters, ExplanationRow, JournalRow, Member, MergeSuggestion, SegmentCount};
 pub use staff::{Note, NoteVersion};
 
-pub(crate) use customers::{identifier, not_rebuilt};
+pub(crate) use customers::{identifier, not_rebuilt, referral_code};
 pub(crate) use products::product_row;
 
 use crate::error::{OpenError, Trouble, store_error};

@@ -124,6 +124,25 @@ fn a_first_purchase_that_comes_late_moves_the_points_and_a_return_takes_them() {
 }
 
 #[test]
+fn a_check_finds_points_that_nobody_was_told_of() {
+    let (shop, code) = with_ana();
+    shop.send(&joins("bo", MAY + DAY, &code));
+    let beside = rusqlite::Connection::open(shop.path()).unwrap();
+    beside
+        .execute(
+            "UPDATE referrer_awards SET points = 300 WHERE points = 200",
+            [],
+        )
+        .unwrap();
+    let found = shop.store.reads().check(&mut |_| ()).unwrap();
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(
+        (found[0].expected.as_str(), found[0].found.as_str()),
+        ("300", "200")
+    );
+}
+
+#[test]
 fn a_friend_who_is_somebody_the_shop_knew_twice_takes_what_was_given_along() {
     let (shop, code) = with_ana();
     let bo = shop

@@ -9,7 +9,7 @@ use crate::dates;
 
 /// Every field, for checking configurations. What begins with `event.` or `customer.` names an
 /// attribute instead.
-pub const NAMES: [&str; 21] = [
+pub const NAMES: [&str; 23] = [
     "first_name",
     "last_name",
     "location",
@@ -31,6 +31,8 @@ pub const NAMES: [&str; 21] = [
     "offer_value",
     "offer_code",
     "offer_until",
+    "referral_code",
+    "referral_url",
 ];
 
 /// What a field is asked about.
@@ -95,6 +97,7 @@ impl Fields<'_> {
                 _ => None,
             },
             "days_silent" => number((input.now - input.totals.lifetime.last_at?) / DAY),
+            "referral_code" | "referral_url" => text(input.attribute(name)?),
             "offer_value" => text(&self.offer_value()?),
             "offer_code" => text(self.offer?.code.as_deref()?),
             "offer_until" => {

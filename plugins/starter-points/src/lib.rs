@@ -37,7 +37,7 @@ impl Rule for StarterPoints {
 
 impl PointFormula for StarterPoints {
     fn points(&self, input: &Input) -> Result<PointAnswer> {
-        if input.event.is("loyalty.enrolled") {
+        if input.event.is("loyalty.enrolled") || input.event.is("referral.signup") {
             return self.welcome(input);
         }
         // What was bought earns; what is still in a basket shows what it will earn, and the host

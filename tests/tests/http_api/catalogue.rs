@@ -229,15 +229,20 @@ fn redemption(server: &Server, kind: &str, which: &str) -> Value {
 #[test]
 fn every_example_of_the_catalogue_is_taken_and_fits_its_schema() {
     let shop = Shop::new();
-    shop.lay_over("merchant.toml", "[redemption]\napproval_from = 200\n");
+    shop.lay_over(
+        "merchant.toml",
+        "[redemption]\napproval_from = 200\n[referral]\nurl = \"https://shop.example/{code}\"\n",
+    );
     let server = shop.serve();
     let catalogue = server.get("/v1/catalogue");
     let kinds = catalogue["kinds"].as_array().expect("a list");
     assert!(kinds.len() > 25, "{}", kinds.len());
-    // Whoever is merged in an example has to be there.
+    // Whoever is merged in an example has to be there, and so has whoever brings a friend.
+    let mut code = Value::Null;
     let two = ["keep", "other"].map(|card| {
         let customer = json!({"customer": {"card": card}});
         let made = server.outcome(&event("loyalty.enrolled", card, &ago(60), customer));
+        code = made["referral"]["code"].clone();
         (card, made["customer"]["id"].clone())
     });
     // Whoever redeems needs points.
@@ -258,8 +263,11 @@ fn every_example_of_the_catalogue_is_taken_and_fits_its_schema() {
                 event["data"][which] = id.clone();
             }
         }
+        if name == "referral.signup" {
+            event["data"]["code"] = code.clone();
+        }
         for which in ["redemption", "code"] {
-            if event["data"].get(which).is_some() {
+            if event["data"].get(which).is_some() && name != "referral.signup" {
                 event["data"][which] = redemption(&server, name.as_str().unwrap(), which);
             }
         }

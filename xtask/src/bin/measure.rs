@@ -188,6 +188,7 @@ fn rule(pack: &Pack) -> Value {
         facts_truncated: false,
         state: None,
         so_far: SoFar::default(),
+        referral: None,
         returned: None,
     };
     let figures = bench::point_formula(&book, event, &input, 1, EACH);

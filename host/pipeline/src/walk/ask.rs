@@ -9,6 +9,7 @@ use crate::fold::Remembered;
 use crate::limits;
 use crate::line::Context;
 use crate::outcome::PluginView;
+use crate::person::PersonField;
 use crate::rules::{self, After, Call, Customer, Failure, Input, Memory, NextReview, Plugin, Role};
 use crate::store::Recorded;
 use std::sync::Arc;
@@ -56,6 +57,7 @@ impl Walk<'_> {
             known: info
                 .personal
                 .iter()
+                .chain(&PersonField::SHARED)
                 .filter(|field| known.contains(field))
                 .copied()
                 .collect(),

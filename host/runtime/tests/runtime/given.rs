@@ -148,6 +148,7 @@ pub fn input() -> Input {
             offers: Vec::new(),
             known: Vec::new(),
         },
+        referral: None,
         totals: Totals::default(),
         facts: Vec::new(),
         facts_truncated: false,

@@ -88,7 +88,7 @@ impl Init {
         let folder = Folder::at(&self.dir);
         write(&self.dir.join(MERCHANT_FILE), &self.merchant_file())?;
         write(&self.dir.join(SERVER_FILE), SERVER)?;
-        for starter in &pack::STARTERS {
+        for starter in pack::STARTERS.iter().filter(|it| it.is_of_every_shop) {
             write(
                 &self
                     .dir
@@ -346,6 +346,12 @@ minimum_points = 1
 hold_minutes = 30
 # approval_from = 5000
 approval_hours = 72
+
+# How customers bring friends: who joins the programme has a code, and this is the link with it. For
+# more friends than so many within a day they are given nothing.
+# [referral]
+# url = "https://shop.example/join?code={code}"
+# friends_per_day = 10
 
 # What customers can have for points: one of amount (minor units), share (basis points) and product
 # (a SKU), from a basket of some size, in some channels, so often.

@@ -65,6 +65,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "policies",
             "caps",
             "redemption",
+            "referral",
             "rewards",
             "failures",
             "profile",
@@ -117,6 +118,7 @@ pub const MERCHANT_KEYS: &Keys = &[
         ],
     ),
     ("worth", &["points", "amount"]),
+    ("referral", &["url", "friends_per_day"]),
     (
         "rewards",
         &[
@@ -308,6 +310,7 @@ mod tests {
              [[tags]]\nkey = \"A\"\nmeans = \"A.\"\nexpires_after_days = 1\n\
              [[locations]]\nid = \"a\"\nname = \"A\"\ncountry = \"US\"\ntime_zone = \"UTC\"\nopened = \"2024-01-01\"\nclosed = \"2024-01-02\"\nrequired = []\n\
              [redemption]\napproval_from = 1\n\
+             [referral]\nurl = \"https://a/{{code}}\"\n\
              [[rewards]]\nkey = \"a\"\nname = \"A\"\npoints = 1\namount = 1\nshare = 1\nproduct = \"A\"\nminimum_basket = 1\nchannels = [\"pos\"]\nlimit = {{ times = 1, days = 1 }}\n\
              [tier.gold]\nname = \"Gold\"\n"
         ))

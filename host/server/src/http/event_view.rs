@@ -8,6 +8,7 @@ use stampcard_pipeline::event::{
     RedemptionAct, RedemptionName, RedemptionStep, Refund, Return, Sale, SaleName,
 };
 use stampcard_pipeline::outcome::Time;
+use stampcard_pipeline::referral::shown;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -109,6 +110,8 @@ fn data(body: &Body, currency: &str) -> Value {
         Body::Merge(merge) => merge.told(),
         Body::Unmerge(unmerge) => unmerge.told(),
         Body::Declined(declined) => declined.told(),
+        Body::Referral(referral) => referral.told(),
+        Body::CodeRevoked(reason) => json!({ "reason": reason }),
         Body::Visit(visit) => json!({"count": visit.count}),
         Body::Review => json!({}),
         Body::RulesChanged(change) => {
@@ -267,6 +270,11 @@ fn of_profile(change: &ProfileChange) -> Value {
     };
     if !change.fields.is_empty() {
         put("fields", own_fields(&change.fields));
+    }
+    if let Some(signup) = &change.referral {
+        put("code", shown(&signup.code).into());
+        put("via", json!(signup.via));
+        put("referrer", json!(signup.referrer));
     }
     if !change.consents.is_empty() {
         let of = |consent: &Consent| json!({"purpose": consent.purpose, "granted": consent.granted, "at": calendar::text(consent.at)});

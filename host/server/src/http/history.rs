@@ -93,6 +93,7 @@ fn sort_of(event: &Event) -> &'static str {
         Body::Redemption(_) => "redemption",
         Body::Other(_) if event.kind.starts_with("ticket.") => "service",
         Body::Merge(_) | Body::Unmerge(_) | Body::Declined(_) => "merge",
+        Body::Referral(_) | Body::CodeRevoked(_) => "referral",
         Body::RulesChanged(_) => "rules",
         Body::Visit(_) | Body::Review | Body::Other(_) => "other",
     }

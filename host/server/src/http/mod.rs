@@ -34,6 +34,7 @@ mod profile;
 mod profile_rules;
 mod quota;
 mod redemptions;
+mod referral;
 mod reports;
 mod review_items;
 mod routes;
@@ -67,6 +68,7 @@ use quota::Quota;
 use stampcard_pipeline::admit::Sender;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::outcome::Outcome;
+use stampcard_pipeline::shop::ReferralPolicy;
 use stampcard_store::{ApiKey, KeyRing, Reads};
 use std::collections::HashMap;
 use std::io;
@@ -204,6 +206,11 @@ impl Door {
         self.merchant.live().shop.file.language.clone()
     }
 
+    /// How customers bring friends.
+    fn referral(&self) -> Option<ReferralPolicy> {
+        self.merchant.live().shop.file.referral.clone()
+    }
+
     /// Runs a read on a thread that may block.
     async fn read<T: Send + 'static>(
         self: &Arc<Self>,
@@ -268,7 +275,8 @@ impl Door {
             .map(|customer| customer.id.clone());
         let id = CustomerId(id.unwrap_or_default());
         let person = self.read(move |reads| Ok(reads.person(&id)?)).await?;
-        outcome.fill(|field| person.value(field));
+        let policy = self.referral();
+        outcome.fill(|field| referral::value_of(&person, policy.as_ref(), field));
         Ok(outcome)
     }
 

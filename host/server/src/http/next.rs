@@ -8,6 +8,7 @@ use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::profile::{ConsentView, consents, record};
 use super::redemptions::{RewardView, Spendable, rewards, spendable};
+use super::referral::value_of;
 use super::schema;
 use super::tier::{Benefit, benefits_of, language_asked, languages, tier_of};
 use crate::clock;
@@ -20,6 +21,7 @@ use stampcard_pipeline::event::{Channel, Instant};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::outcome::{DiscountView, PromptView, Time, fill_data, names_somebody};
 use stampcard_pipeline::rules::Value;
+use stampcard_pipeline::shop::ReferralPolicy;
 use stampcard_store::Reads;
 use stampcard_store::reads::{OutboxRow, Person, TimelineRow};
 use std::collections::{BTreeMap, HashMap};
@@ -106,13 +108,13 @@ pub async fn follow_ups(
     let (rows, after) = (paging.rows()?, paging.after::<(Instant, i64)>()?);
     let waiting = waiting.unwrap_or_default().0;
     let id = CustomerId(id);
-    let shops = door.language();
+    let (shops, policy) = (door.language(), door.referral());
     let page = door
         .read(move |reads| {
             record(reads, &id)?;
             let found = reads.follow_ups(&id, waiting, after, rows + 1)?;
             let page = Page::of(found, rows, |row| (row.due, row.id));
-            page.try_map(|rows| follow_ups_of(reads, rows, &shops))
+            page.try_map(|rows| follow_ups_of(reads, rows, &shops, policy.as_ref()))
         })
         .await?;
     Ok(Json(FollowUps {
@@ -127,13 +129,14 @@ fn follow_ups_of(
     reads: &Reads,
     rows: Vec<OutboxRow>,
     shops: &str,
+    policy: Option<&ReferralPolicy>,
 ) -> Result<Vec<FollowUp>, Problem> {
     let mut languages: HashMap<CustomerId, Option<String>> = HashMap::new();
     let mut follow_ups = Vec::with_capacity(rows.len());
     for mut row in rows {
         if names_somebody(&row.data) {
             let person = reads.person(&row.customer)?;
-            fill_data(&mut row.data, |field| person.value(field));
+            fill_data(&mut row.data, |field| value_of(&person, policy, field));
         }
         let language = match languages.get(&row.customer) {
             Some(known) => known.clone(),
@@ -181,12 +184,12 @@ pub async fn outbox(
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<FollowUp>>, Problem> {
     let (rows, after) = (paging.rows()?, paging.after::<(Instant, i64)>()?);
-    let shops = door.language();
+    let (shops, policy) = (door.language(), door.referral());
     let page = door
         .read(move |reads| {
             let found = reads.outbox(after, rows + 1)?;
             let page = Page::of(found, rows, |row| (row.due, row.id));
-            page.try_map(|rows| follow_ups_of(reads, rows, &shops))
+            page.try_map(|rows| follow_ups_of(reads, rows, &shops, policy.as_ref()))
         })
         .await?;
     Ok(Json(page))
@@ -221,7 +224,7 @@ pub async fn next(
     Path(id): Path<String>,
 ) -> Result<Json<Next>, Problem> {
     let id = CustomerId(id);
-    let shops = door.language();
+    let (shops, policy) = (door.language(), door.referral());
     let next = door
         .read(move |reads| {
             let record = record(reads, &id)?;
@@ -229,9 +232,10 @@ pub async fn next(
                 reads,
                 reads.follow_ups(&id, true, None, limits::PAGE_ROWS_MAX)?,
                 &shops,
+                policy.as_ref(),
             )?;
             let last = reads.timeline(&id, None, 1)?;
-            let prompts = prompts_of(last.first(), &reads.person(&id)?);
+            let prompts = prompts_of(last.first(), &reads.person(&id)?, policy.as_ref());
             Ok(Next {
                 follow_ups,
                 prompts,
@@ -280,12 +284,16 @@ fn reviews(head: &Fold) -> Vec<Review> {
 }
 
 /// What the till was told at this event, which is the customer's last.
-pub fn prompts_of(last: Option<&TimelineRow>, person: &Person) -> Vec<PromptView> {
+pub fn prompts_of(
+    last: Option<&TimelineRow>,
+    person: &Person,
+    policy: Option<&ReferralPolicy>,
+) -> Vec<PromptView> {
     let mut prompts = last
         .map(|row| row.outcome.prompts.clone())
         .unwrap_or_default();
     for prompt in &mut prompts {
-        prompt.fill(|field| person.value(field));
+        prompt.fill(|field| value_of(person, policy, field));
     }
     prompts
 }

@@ -6,12 +6,14 @@ use super::event_view::Named;
 use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::profile::record;
+use super::referral::value_of;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{Channel, Line, Money, Points, Position};
 use stampcard_pipeline::outcome::Time;
+use stampcard_pipeline::shop::ReferralPolicy;
 use stampcard_store::reads::{OrderRow, Person};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -83,23 +85,24 @@ pub async fn orders(
     let paging = Paging { limit, cursor };
     let (rows, before) = (paging.rows()?, paging.after::<Position>()?);
     let id = CustomerId(id);
-    let currency = door.currency();
+    let (currency, policy) = (door.currency(), door.referral());
     let page = door
         .read(move |reads| {
             record(reads, &id)?;
             let found = reads.orders(&id, sku.as_deref(), before.as_ref(), rows + 1)?;
             let page = Page::of(found, rows, |row| row.event.position());
             let person = reads.person(&id)?;
-            Ok(page.map(|row| order(row, &person, &currency)))
+            let policy = policy.as_ref();
+            Ok(page.map(|row| order(row, &person, policy, &currency)))
         })
         .await?;
     Ok(Json(page))
 }
 
-fn order(row: OrderRow, person: &Person, currency: &str) -> Order {
+fn order(row: OrderRow, person: &Person, policy: Option<&ReferralPolicy>, currency: &str) -> Order {
     let sale = row.sale;
     let mut outcome = row.outcome;
-    outcome.fill(|field| person.value(field));
+    outcome.fill(|field| value_of(person, policy, field));
     Order {
         receipt: outcome.receipt,
         at: Time(row.event.at),

@@ -12,8 +12,8 @@ use super::page::Paging;
 use super::{
     Door, customers, devices, effect, events, health, history, installing, membership, merges,
     metrics, next, notes, openapi, orders, plugins, products, profile, profile_rules, redemptions,
-    reports, review_items, rules, schema, segments, stream, tag_jobs, tag_list, tags, tier, till,
-    tokens,
+    referral, reports, review_items, rules, schema, segments, stream, tag_jobs, tag_list, tags,
+    tier, till, tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -133,6 +133,9 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/customers/{id}/redemptions", "readRedemptionsOf", redemptions::of_customer).may(SEES_CUSTOMERS)
             .about("What the customer gave points for, or has set them aside for, the newest first.")
             .of_customer().asks::<Paging>().answers_pages_of::<redemptions::Redemption>(),
+        Route::get("/v1/customers/{id}/referral", "readReferral", referral::of_customer).may(SEES_CUSTOMERS)
+            .about("The code and the link with which the customer brings friends, and what came of it.")
+            .of_customer().answers::<referral::Referral>(),
         Route::get("/v1/customers/{id}/consents", "readConsents", next::consents_of).may(SEES_CUSTOMERS)
             .about("What the customer agreed to, and since when.")
             .of_customer().answers::<next::Consents>(),

@@ -50,9 +50,12 @@ named! {
 pub fn name_of_data(kind: &str) -> &'static str {
     match kind {
         "sale.completed" | "checkout.started" | "checkout.updated" => "SaleData",
-        "customer.created" | "customer.updated" | "customer.identified" | "loyalty.enrolled" => {
-            "ProfileData"
-        }
+        "customer.created"
+        | "customer.updated"
+        | "customer.identified"
+        | "loyalty.enrolled"
+        | "referral.signup" => "ProfileData",
+        "referral.revoked" => "CodeRevokedData",
         "consent.changed" => "ConsentData",
         "tag.added" | "tag.removed" => "TagData",
         "tags.assigned" => "TagsAssignedData",

@@ -210,7 +210,7 @@ fn card_of(reads: &Reads, id: CustomerId, live: &Live) -> Result<Card, Problem> 
             .take(limits::CARD_PURCHASES)
             .collect(),
         offers: usable(head, now),
-        prompts: prompts_of(rows.first(), &person),
+        prompts: prompts_of(rows.first(), &person, live.shop.file.referral.as_ref()),
         requests: requests(&rows, &waiting),
         basket: rows.first().and_then(|row| match &row.event.body {
             Body::Profile(change) => change.basket.clone(),

@@ -2,8 +2,8 @@
 
 use crate::error::Trouble;
 use crate::people;
+use crate::reads::referral_code;
 use crate::row;
-use crate::sql::Sql;
 use crate::writer::Writer;
 use rusqlite::Row;
 use stampcard_pipeline::admit::Admitted;
@@ -26,7 +26,7 @@ pub(super) fn referring(
     who: &Who,
 ) -> Result<Referring, Trouble> {
     let code = match &who.customer {
-        Whose::Existing(id) => code_of(&writer.sql, id)?,
+        Whose::Existing(id) => referral_code(&writer.sql, id)?,
         _ => None,
     };
     let referrer = match event.event.signup() {
@@ -34,16 +34,6 @@ pub(super) fn referring(
         None => None,
     };
     Ok(Referring { code, referrer })
-}
-
-/// The code of a customer that works; the first, if a merge left them several.
-fn code_of(sql: &Sql, customer: &CustomerId) -> Result<Option<String>, Trouble> {
-    Ok(sql.first(
-        "SELECT r.code FROM referral_codes r JOIN customers c ON c.id = r.customer
-         WHERE c.public = ?1 AND r.revoked_by IS NULL ORDER BY r.journal LIMIT 1",
-        &[&customer.0],
-        |row| row.get(0),
-    )?)
 }
 
 fn referrer(

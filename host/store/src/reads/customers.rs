@@ -15,6 +15,7 @@ use stampcard_pipeline::event::{
 use stampcard_pipeline::fold::{Fold, Moved};
 use stampcard_pipeline::outcome::{DiscountView, Outcome};
 use stampcard_pipeline::person::PersonField;
+use stampcard_pipeline::referral;
 use stampcard_pipeline::rules::Value;
 use stampcard_pipeline::store::StoreError;
 use std::collections::BTreeMap;
@@ -43,10 +44,12 @@ pub struct Person {
     pub identifiers: Vec<Identifier>,
     /// What they went by before.
     pub retired: Vec<Identifier>,
+    /// With which they bring friends, as it is kept; people read it with a dash.
+    pub referral_code: Option<String>,
 }
 
 impl Person {
-    /// What stands for this field in the texts of rules.
+    /// What stands for this field in the texts of rules. Only the shop knows what a link looks like.
     pub fn value(&self, field: PersonField) -> Option<String> {
         let identifier = |kind| {
             let found = self.identifiers.iter().find(|it| it.kind == kind);
@@ -55,6 +58,8 @@ impl Person {
         match field {
             PersonField::Email => identifier(IdentifierKind::Email),
             PersonField::Phone => identifier(IdentifierKind::Phone),
+            PersonField::ReferralCode => self.referral_code.as_deref().map(referral::shown),
+            PersonField::ReferralUrl => None,
             PersonField::GivenName | PersonField::FamilyName | PersonField::Address => {
                 self.fields.get(field.name()).cloned()
             }
@@ -213,6 +218,7 @@ impl Reads {
                 fields: fields.into_iter().collect(),
                 identifiers: identifiers(sql, id, false)?,
                 retired: identifiers(sql, id, true)?,
+                referral_code: referral_code(sql, id)?,
             })
         })
     }
@@ -638,4 +644,14 @@ fn phone_digits(text: &str) -> Option<String> {
 /// The end of all texts with this beginning.
 fn beyond(beginning: &str) -> String {
     format!("{beginning}\u{10ffff}")
+}
+
+/// The code of a customer that works; the first, if a merge left them several.
+pub(crate) fn referral_code(sql: &Sql, customer: &CustomerId) -> Result<Option<String>, Trouble> {
+    Ok(sql.first(
+        "SELECT r.code FROM referral_codes r JOIN customers c ON c.id = r.customer
+         WHERE c.public = ?1 AND r.revoked_by IS NULL ORDER BY r.journal LIMIT 1",
+        &[&customer.0],
+        |row| row.get(0),
+    )?)
 }

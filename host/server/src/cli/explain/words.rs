@@ -45,10 +45,17 @@ pub fn event(shop: &Shop, event: &Event) -> String {
             }) => Some(reason),
             Body::Unmerge(unmerge) => Some(&unmerge.reason),
             Body::Declined(declined) => Some(&declined.reason),
+            Body::CodeRevoked(reason) => Some(reason),
             _ => event.attributes.get("reason"),
         };
         let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
         told.push_str(&format!("\n  by {}{why}", event.actor()));
+    }
+    if let Some(referral) = event.referral() {
+        told.push_str(&format!(
+            "\n  {} by {}, of {}/{}",
+            referral.referral, referral.friend.0, referral.of.source, referral.of.id
+        ));
     }
     if let Some(sale) = event.speaks_of() {
         told.push_str(&format!("\n  of {}", returns::words(sale)));
