@@ -100,6 +100,8 @@ kinds! {
         r#"{"customer":{"email":"bo@example.com"},"code":"ANA-10"}"#;
     "points.adjusted", Processed, "staff", "Staff gave or took points, with a reason.",
         r#"{"customer":{"email":"ana@example.com"},"points":50,"actor":"staff-7","reason":"goodwill"}"#;
+    "credit.adjusted", Processed, "staff", "Staff gave or took store credit, with a reason.",
+        r#"{"customer":{"email":"ana@example.com"},"amount":1250,"actor":"staff-7","reason":"goodwill"}"#;
     "points.imported", Processed, "migration", "A balance came over from another programme, with the ends that its parts had, or a tier since when it was held. It was not earned here, and sends nothing.",
         r#"{"customer":{"email":"ana@example.com"},"lots":[{"points":300,"expires_at":"2024-12-31T23:59:59-05:00"},{"points":50}],"tier":{"key":"silver","since":"2023-06-01T00:00:00-04:00","keep_until":"2024-12-31T23:59:59-05:00"},"reason":"from the old programme","actor":"staff-7"}"#;
     "points.expired", HostOnly, "host", "Points were not used in time.",

@@ -10,11 +10,12 @@
 
 use crate::calendar::LocalTime;
 use crate::change::{Decider, LotKey, TakingKind};
+use crate::credit;
+use crate::currency::Currency;
 use crate::event::{Back, Body, Event, Line, Money, Points, Position, Sale, SaleName};
 use crate::ledger::Taking;
 use crate::purse::{LotId, TakingKey};
 use crate::rules::{Coverage, OriginalSale, PastAward, Returned};
-use crate::shop::OfReturns;
 use crate::store::{Redeemed, SoldLot, SoldRows};
 use crate::walk::{Step, Walk};
 use std::collections::VecDeque;
@@ -128,10 +129,16 @@ impl Sold {
         sold
     }
 
-    /// Points are given for a part of it. What had come back before was not paid for with them.
+    /// Points are given for a part of it, or credit with which it is paid. What had come back before was
+    /// not paid for with them.
     pub fn give(&mut self, of: Redeemed) {
-        let back = self.came_back.share_of(&self.sale, of.points);
+        let back = match of.currency {
+            Currency::Points => self.came_back.share_of(&self.sale, of.points),
+            Currency::StoreCredit => 0,
+        };
         self.redeemed.push(GivenFor { of, back });
+        let place = |it: &GivenFor| (it.of.given_at.clone(), it.of.id.is_none(), it.of.id.clone());
+        self.redeemed.sort_by_cached_key(place);
     }
 
     /// A sale of this walk of which nothing has come back yet.
@@ -186,6 +193,7 @@ impl Sold {
     /// Something comes back, and an edit may add something instead. Says what each award loses by it,
     /// by its place, and which of the points that were given for it come back.
     fn take(&mut self, back: &Back, by: &Event) -> (Vec<(usize, Points)>, Vec<Coming>) {
+        let mut to_pay_back = self.came_back.to_pay_back(back, &self.sale);
         self.came_back.add(back, &self.sale);
         if let (Some(_), Some(added)) = (by.edits(), by.basket()) {
             self.sale.add(added);
@@ -202,7 +210,13 @@ impl Sold {
         let mut gives_back = Vec::new();
         for at in 0..self.redeemed.len() {
             let (given, sale) = (&self.redeemed[at], &self.sale);
-            let back = self.came_back.share_of(sale, given.of.points);
+            let back = match given.of.currency {
+                Currency::Points => self.came_back.share_of(sale, given.of.points),
+                Currency::StoreCredit => given.of.points.min(to_pay_back),
+            };
+            if given.of.currency == Currency::StoreCredit {
+                to_pay_back -= back;
+            }
             if back > given.back {
                 let from = given.back;
                 gives_back.push(Coming { at, from, to: back });
@@ -296,27 +310,28 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
         let award = &walk.sold[index].awards[at];
         let (lot, key) = (award.lot.clone(), award.key.clone());
         // What was not used in time is not taken a second time. What is still there goes first.
-        let there = walk.purse.remaining_of(&lot).min(loss);
+        let currency = key.currency;
+        let purse = &walk.purses[currency];
+        let there = purse.remaining_of(&lot).min(loss);
         let spared = (before[at] - award.reversed).max(0);
-        let expired = (walk.purse.expired_of(&lot) - spared).max(0);
+        let expired = (purse.expired_of(&lot) - spared).max(0);
         let points = there + (loss - there - expired).max(0);
         if points < loss {
-            let name = &key.plugin;
+            let name = match currency {
+                Currency::Points => &key.plugin,
+                Currency::StoreCredit => credit::TENDER,
+            };
             step.note(format!(
-                "{name}: {} points of {loss} had expired and are not taken again",
-                loss - points
+                "{name}: {} of {loss} had expired and are not taken again",
+                currency.told(loss - points)
             ));
         }
         walk.sold[index].awards[at].reversed += points;
-        let mut debt = 0;
-        if walk.with.shop.file.policies.returns == OfReturns::Debt {
-            let there = walk.fold.balance - walk.fold.reserved();
-            debt = (points - there.max(0)).max(0);
-        }
+        let debt = walk.left_as_debt(currency, points);
         if debt > 0 {
-            walk.fold.debt += debt;
             step.note(format!(
-                "{debt} points were spent already and are owed: the next that are earned pay for them"
+                "{} were spent already and are owed: the next that are earned pay for them",
+                currency.told(debt)
             ));
         }
         if points == 0 {
@@ -325,6 +340,7 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
         let taking = Taking {
             key: TakingKey {
                 step: step.event.position(),
+                currency,
                 kind: TakingKind::Reversal,
                 lot: Some(lot),
                 redemption: None,
@@ -335,7 +351,8 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
             by: Decider::Host,
         };
         walk.take(step, taking);
-        if let Some(provisional) = walk.fold.provisional.get_mut(&key.origin) {
+        let provisional = walk.fold.provisional.get_mut(&key.origin);
+        if let Some(provisional) = provisional.filter(|_| currency.is_points()) {
             provisional.points -= points;
         }
         taken_back.push((key, points));

@@ -2,11 +2,13 @@
 //!
 //! Reading files is the server's; this file says what the words mean and refuses what cannot be.
 
+mod credit;
 mod fields;
 mod rewards;
 mod tags;
 mod tiers;
 
+pub use credit::{CreditPolicy, Span};
 pub use fields::{FieldKind, FieldRule};
 pub use rewards::{PointsWorth, RedemptionPolicy, Reward, RewardLimit};
 pub use tags::{Registry, SetBy, TagPolicy, TagRule};
@@ -51,6 +53,9 @@ pub struct ShopFile {
     /// What customers can have for points.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rewards: Vec<Reward>,
+    /// How the shop gives store credit, if it wants every customer to see that there is such a thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_credit: Option<CreditPolicy>,
     #[serde(default)]
     pub failures: FailurePolicy,
     #[serde(default)]
@@ -122,8 +127,9 @@ pub enum AutoMerge {
 }
 
 /// Kinds of events that change what a customer holds because somebody of the shop says so.
-pub const ACTS_OF_STAFF: [&str; 7] = [
+pub const ACTS_OF_STAFF: [&str; 8] = [
     "points.adjusted",
+    "credit.adjusted",
     "points.imported",
     "tier.overridden",
     "tags.assigned",
@@ -358,6 +364,8 @@ pub enum ShopError {
     Rate(String),
     #[error("kinds: {0:?} must begin with x. and have a sentence")]
     Kind(String),
+    #[error("store_credit: {0}")]
+    StoreCredit(String),
     #[error("redemption: {0}")]
     Redemption(String),
     #[error("rewards: {key:?}: {problem}")]
@@ -400,6 +408,7 @@ impl Shop {
             return Err(ShopError::PluginTwice(twice));
         }
         tiers::check(&file)?;
+        credit::check(file.store_credit.as_ref())?;
         rewards::check(&file.redemption, &file.rewards, &file.language)?;
         check_required("profile.required".into(), &file.profile.required)?;
         for location in &file.locations {

@@ -57,6 +57,7 @@ impl Bench {
             policies: Default::default(),
             redemption: Default::default(),
             rewards: Vec::new(),
+            store_credit: None,
             caps: Default::default(),
             failures: Default::default(),
             profile: Default::default(),

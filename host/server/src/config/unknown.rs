@@ -65,6 +65,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "policies",
             "caps",
             "redemption",
+            "store_credit",
             "rewards",
             "failures",
             "profile",
@@ -117,6 +118,8 @@ pub const MERCHANT_KEYS: &Keys = &[
         ],
     ),
     ("worth", &["points", "amount"]),
+    ("store_credit", &["expires_after"]),
+    ("expires_after", &["days", "months"]),
     (
         "rewards",
         &[

@@ -40,7 +40,8 @@ pub struct ItemsAsked {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReviewItem {
     pub id: i64,
-    /// `merge-suggested`, `too-late`, `late-reported`, `payment-failed-late` or `looks-twice`.
+    /// `merge-suggested`, `too-late`, `late-reported`, `payment-failed-late`, `looks-twice`,
+    /// `redeemed-too-much` or `credit-overspent`.
     #[schema(example = "looks-twice")]
     pub kind: String,
     /// What it is about, in a sentence.
@@ -192,6 +193,12 @@ fn about(kind: &str) -> &'static str {
         }
         "looks-twice" => {
             "Two sales to one customer are of the same amount, at one place and nearly at one time: is it one sale?"
+        }
+        "redeemed-too-much" => {
+            "A code was used at a till that was not connected, and its points were spent by then: should the customer be asked?"
+        }
+        "credit-overspent" => {
+            "A sale was paid with more store credit than its customer had: should the customer be asked?"
         }
         _ => "Somebody should look at this.",
     }
