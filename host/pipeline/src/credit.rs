@@ -17,6 +17,7 @@ use crate::purse::TakingKey;
 use crate::redemption;
 use crate::refusal::{Refusal, invalid};
 use crate::rules::{Coverage, OnReturn};
+use crate::shop::Shop;
 use crate::store::Redeemed;
 use crate::walk::{Step, Walk};
 
@@ -44,6 +45,35 @@ pub fn settle(walk: &mut Walk, step: &mut Step) {
     let came_in = awards.filter(|award| award.key.currency == Currency::StoreCredit);
     let came_in = came_in.map(|award| award.amount).sum();
     walk.recover(step, Currency::StoreCredit, came_in, "owed for a sale");
+    print(walk, step, came_in);
+}
+
+/// What the receipt says of it.
+fn print(walk: &Walk, step: &mut Step, came_in: Money) {
+    let shop = walk.with.shop;
+    let takings = step.takings.iter();
+    let taken = takings.filter(|taking| taking.key.currency == Currency::StoreCredit);
+    let moved = came_in - taken.map(|taking| taking.points).sum::<Money>();
+    let (Some(policy), true) = (&shop.file.store_credit, moved != 0) else {
+        return;
+    };
+    let left = walk.fold.account(Currency::StoreCredit).balance;
+    let own = walk.fold.language.iter().map(String::as_str);
+    let languages: Vec<&str> = own.chain([shop.file.language.as_str()]).collect();
+    let line = policy.receipt(&shown(moved, shop), &shown(left, shop), &languages);
+    step.receipt.push(line);
+}
+
+/// An amount as a receipt has it, such as `-12.50 USD`.
+fn shown(amount: Money, shop: &Shop) -> String {
+    let unit = u64::from(shop.minor_units.max(1));
+    let (whole, rest) = (amount.unsigned_abs() / unit, amount.unsigned_abs() % unit);
+    let sign = if amount < 0 { "-" } else { "" };
+    let rest = match unit.ilog10() as usize {
+        0 => String::new(),
+        digits => format!(".{rest:0digits$}"),
+    };
+    format!("{sign}{whole}{rest} {}", shop.file.currency)
 }
 
 fn adjust(walk: &mut Walk, step: &mut Step, adjustment: &CreditAdjustment) {

@@ -408,7 +408,7 @@ impl Shop {
             return Err(ShopError::PluginTwice(twice));
         }
         tiers::check(&file)?;
-        credit::check(file.store_credit.as_ref())?;
+        credit::check(file.store_credit.as_ref(), &file.language)?;
         rewards::check(&file.redemption, &file.rewards, &file.language)?;
         check_required("profile.required".into(), &file.profile.required)?;
         for location in &file.locations {

@@ -847,6 +847,7 @@ fn shop(keeps_debts: bool) -> Bench {
         file.redemption.hold_minutes = HOLD_HOURS as u32 * 60;
         file.store_credit = Some(CreditPolicy {
             expires_after: Some(Span::Days(CREDIT_DAYS as u32)),
+            ..CreditPolicy::default()
         });
         if keeps_debts {
             file.policies.returns = OfReturns::Debt;

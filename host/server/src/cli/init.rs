@@ -352,6 +352,7 @@ approval_hours = 72
 # theirs, and tenders of that kind are taken from it; credit ends after expires_after, or never.
 # [store_credit]
 # expires_after = { months = 24 }
+# receipt = { en = "Store credit {moved}, {left} left", es = "Vale {moved}, quedan {left}" }
 
 # What customers can have for points: one of amount (minor units), share (basis points) and product
 # (a SKU), from a basket of some size, in some channels, so often.

@@ -118,7 +118,7 @@ pub const MERCHANT_KEYS: &Keys = &[
         ],
     ),
     ("worth", &["points", "amount"]),
-    ("store_credit", &["expires_after"]),
+    ("store_credit", &["expires_after", "receipt"]),
     ("expires_after", &["days", "months"]),
     (
         "rewards",
@@ -312,6 +312,7 @@ mod tests {
              [[locations]]\nid = \"a\"\nname = \"A\"\ncountry = \"US\"\ntime_zone = \"UTC\"\nopened = \"2024-01-01\"\nclosed = \"2024-01-02\"\nrequired = []\n\
              [redemption]\napproval_from = 1\n\
              [[rewards]]\nkey = \"a\"\nname = \"A\"\npoints = 1\namount = 1\nshare = 1\nproduct = \"A\"\nminimum_basket = 1\nchannels = [\"pos\"]\nlimit = {{ times = 1, days = 1 }}\n\
+             [store_credit]\nexpires_after = {{ months = 24 }}\nreceipt = \"A\"\n\
              [tier.gold]\nname = \"Gold\"\n"
         ))
         .unwrap();

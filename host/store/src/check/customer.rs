@@ -139,10 +139,7 @@ fn ledger(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), 
     for currency in Currency::ALL {
         findings.compare(
             Some(&customer.id),
-            || match currency {
-                Currency::Points => "balance".into(),
-                Currency::StoreCredit => "balance of store credit".into(),
-            },
+            || of(currency, "balance"),
             balances[currency],
             customer.balance[currency],
         );
@@ -252,6 +249,14 @@ fn purse(
     Ok(())
 }
 
+/// What is looked at, of points where nothing else is said.
+fn of(currency: Currency, what: &str) -> String {
+    match currency {
+        Currency::Points => what.to_owned(),
+        Currency::StoreCredit => format!("{what} of store credit"),
+    }
+}
+
 fn account(
     sql: &Sql,
     customer: &Checked,
@@ -305,13 +310,13 @@ fn account(
     let text = |at: Option<i64>| at.map_or("nothing".to_owned(), |at| at.to_string());
     findings.compare(
         id,
-        || format!("next expiry of {name}"),
+        || of(currency, "next expiry"),
         text(next_expiry.flatten()),
         text(account.next_expiry.map(|at| at.0)),
     );
     findings.compare(
         id,
-        || format!("head: balance of {name}"),
+        || of(currency, "head: balance"),
         customer.balance[currency],
         account.balance,
     );

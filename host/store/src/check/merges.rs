@@ -15,7 +15,12 @@ pub(super) fn merges(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> 
         |row| {
             let (journal, points): (i64, Points) = (row.get(0)?, row.get(1)?);
             let currency = row::currency(row, 2)?.name();
-            findings.compare(None, || format!("journal {journal}: {currency} transferred"), 0, points);
+            findings.compare(
+                None,
+                || format!("journal {journal}: {currency} transferred"),
+                0,
+                points,
+            );
             Ok(())
         },
     )?;

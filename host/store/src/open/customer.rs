@@ -366,7 +366,10 @@ fn purse(
             &mut open,
         )?;
     }
-    if Currency::ALL.into_iter().any(|it| start.account(it).owed > 0) {
+    if Currency::ALL
+        .into_iter()
+        .any(|it| start.account(it).owed > 0)
+    {
         rows.owed = writer.sql.all(
             "SELECT id, currency, left FROM (
                  SELECT id, currency, at, source, event, points - (

@@ -8,8 +8,8 @@ use crate::row::{self, instant, some_instant};
 use crate::sql::Sql;
 use rusqlite::{Row, ToSql};
 use stampcard_pipeline::change::{CustomerId, LotKey};
-use stampcard_pipeline::event::Event;
 use stampcard_pipeline::currency::Currency;
+use stampcard_pipeline::event::Event;
 use stampcard_pipeline::event::{
     Channel, EventName, Identifier, IdentifierKind, Instant, Points, Position,
 };

@@ -40,11 +40,7 @@ pub struct Standing {
 
 impl Reads {
     /// What is left in lots, by age and by end, at an instant that is now.
-    pub fn open_lots(
-        &self,
-        currency: Currency,
-        now: Instant,
-    ) -> Result<Vec<OpenLots>, StoreError> {
+    pub fn open_lots(&self, currency: Currency, now: Instant) -> Result<Vec<OpenLots>, StoreError> {
         self.read(|sql| {
             let [a, b, c, d] = SPANS_DAYS.map(|days| days * DAY_MS);
             let rows = sql.all(
