@@ -66,6 +66,12 @@ fn by_staff() -> Vec<Value> {
         // What was bought on 5 March is exchanged, and comes back; the order of 2 April is edited.
         ("exchange.completed", "03-08", json!({"sale": sam(5), "channel": "online", "currency": "USD", "returned": [{"line": 1, "quantity": 1}], "amount": 20_000, "lines": [{"sku": "COAT", "unit_price": 45_000}], "total": 45_000})),
         ("order.edited", "04-03", json!({"sale": sam(8), "currency": "USD", "removed": [{"line": 1, "amount": 500}], "amount": 500, "added": [{"sku": "SCARF", "unit_price": 1_900}], "total": 1_900})),
+        // A part of it is store credit, which pays for something, until that is undone.
+        ("return.completed", "03-20", json!({"sale": sam(0), "currency": "USD", "amount": 9_000, "refunds": [{"to": "store_credit", "amount": 6_000}, {"to": "cash", "amount": 3_000}]})),
+        ("credit.adjusted", "03-21", json!({"amount": 1_500, "reason": "late delivery", "expires_at": "2025-04-30T00:00:00-04:00"})),
+        ("sale.completed", "04-15", json!({"total": 7_000, "tenders": [{"kind": "store_credit", "amount": 5_000}, {"kind": "card", "amount": 2_000}]})),
+        ("sale.completed", "05-10", json!({"total": 4_000, "tenders": [{"kind": "store_credit", "amount": 4_000}]})),
+        ("sale.voided", "05-11", json!({"sale": sam(20)})),
         ("return.completed", "04-20", json!({"sale": sam(15), "channel": "online", "currency": "USD", "amount": 45_000})),
     ];
     let told = acts

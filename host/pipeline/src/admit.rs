@@ -7,6 +7,7 @@
 mod acts;
 mod addresses;
 mod canonical;
+mod credit;
 mod data;
 mod exchange;
 mod identifiers;
@@ -163,7 +164,8 @@ fn admit_told(
     };
     let mut common = Common::default();
     let by = By { sender: by, secret };
-    let body = data::read(&name, data, &mut common, shop, by)?;
+    let mut body = data::read(&name, data, &mut common, shop, by)?;
+    credit::complete(&mut body, name.at, common.location.as_deref(), shop);
     check_place(&name, &body, &common, shop)?;
     let (personal, named) = identifiers::read(&mut common, shop)?;
     let place = common.location.as_deref();
@@ -171,6 +173,7 @@ fn admit_told(
     if let Body::Tag(_)
     | Body::Consent(_)
     | Body::Adjustment(_)
+    | Body::CreditAdjustment(_)
     | Body::Placement(_)
     | Body::Note(_)
     | Body::Import(_)

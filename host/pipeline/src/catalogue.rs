@@ -46,7 +46,7 @@ kinds! {
         r#"{"order":{"system":"web","id":"1001"}}"#;
     "payment.failed", Processed, "payment provider", "A pending payment failed: what its sale earned is taken back, if that is not final yet.",
         r#"{"order":{"system":"web","id":"1001"}}"#;
-    "return.completed", Processed, "till, web store", "Goods came back, or money was given back. What the sale earned for them is taken back.",
+    "return.completed", Processed, "till, web store", "Goods came back, or money was given back, to store credit for example. What the sale earned for them is taken back.",
         r#"{"sale":{"source":"till-1","id":"1001"},"channel":"pos","location":"soho","currency":"USD","amount":12900,"lines":[{"line":1,"quantity":1,"amount":12900}]}"#;
     "exchange.completed", Processed, "till, web store", "Goods were exchanged for others: what the sale earned for the old ones is taken back, and the new ones earn. They can come back, too.",
         r#"{"sale":{"source":"till-1","id":"1001"},"channel":"pos","location":"soho","currency":"USD","returned":[{"line":1,"quantity":1}],"amount":12900,"lines":[{"sku":"COAT-M","quantity":1,"unit_price":18900}],"total":18900}"#;
@@ -106,13 +106,15 @@ kinds! {
         r#"{"referral":"ref_0r6h3m9c1w8k2f7d5t4b9n1q","friend":"cus_b","of":{"source":"till-1","id":"1001"},"points":500}"#;
     "points.adjusted", Processed, "staff", "Staff gave or took points, with a reason.",
         r#"{"customer":{"email":"ana@example.com"},"points":50,"actor":"staff-7","reason":"goodwill"}"#;
+    "credit.adjusted", Processed, "staff", "Staff gave or took store credit, with a reason.",
+        r#"{"customer":{"email":"ana@example.com"},"amount":1250,"actor":"staff-7","reason":"goodwill"}"#;
     "points.imported", Processed, "migration", "A balance came over from another programme, with the ends that its parts had, or a tier since when it was held. It was not earned here, and sends nothing.",
         r#"{"customer":{"email":"ana@example.com"},"lots":[{"points":300,"expires_at":"2024-12-31T23:59:59-05:00"},{"points":50}],"tier":{"key":"silver","since":"2023-06-01T00:00:00-04:00","keep_until":"2024-12-31T23:59:59-05:00"},"reason":"from the old programme","actor":"staff-7"}"#;
     "points.expired", HostOnly, "host", "Points were not used in time.",
         r#"{"customer":{"email":"ana@example.com"},"points":50}"#;
     "tier.overridden", Processed, "staff", "Staff placed the customer in a tier, which no rule changes until then; null gives it back to the rules.",
         r#"{"customer":{"email":"ana@example.com"},"tier":"gold","until":"2024-12-31T23:59:59-05:00","actor":"staff-7","reason":"press"}"#;
-    "redemption.reserved", Processed, "till, web store", "Points were set aside, for a reward or at their general worth; the answer has the code that the customer shows.",
+    "redemption.reserved", Processed, "till, web store", "Points were set aside, for a reward or at their general worth, or store credit; the answer has the code that the customer shows.",
         r#"{"customer":{"email":"ana@example.com"},"points":200,"channel":"online"}"#;
     "redemption.confirmed", Processed, "till, web store", "What the points were set aside for was given: they are gone. A sale with the code among its discounts says the same.",
         r#"{"redemption":"red_0r6h3m9c1w8k2f7d5t4b9n1q","channel":"pos","location":"soho","order":{"system":"till","id":"1001"}}"#;

@@ -2,8 +2,10 @@
 //!
 //! The line builds it, the store writes it as it is. There is no other way to change a customer.
 
+use crate::currency::Currency;
 use crate::event::{
-    Channel, Event, EventName, Identifier, Instant, OrderName, Personal, Points, Position, SaleName,
+    Channel, Event, EventName, Identifier, Instant, Money, OrderName, Personal, Points, Position,
+    SaleName,
 };
 use crate::fold::{Fold, Moved, Reservation};
 use crate::limited::Giver;
@@ -219,6 +221,7 @@ pub struct NewLot {
 pub struct LotKey {
     /// The event's position; a review has an empty source and id.
     pub origin: Position,
+    pub currency: Currency,
     /// The plugin's name; empty for what staff gave.
     pub plugin: String,
     pub kind: LotKind,
@@ -240,14 +243,17 @@ pub enum LotKind {
     Adjustment,
     /// They were redeemed, and what they were given for came back.
     GivenBack,
+    /// Money that a customer was given back, as store credit.
+    Refund,
 }
 
 impl LotKind {
-    pub const ALL: [LotKind; 4] = [
+    pub const ALL: [LotKind; 5] = [
         LotKind::Base,
         LotKind::Bonus,
         LotKind::Adjustment,
         LotKind::GivenBack,
+        LotKind::Refund,
     ];
 
     pub fn name(self) -> &'static str {
@@ -256,6 +262,7 @@ impl LotKind {
             LotKind::Bonus => "bonus",
             LotKind::Adjustment => "adjustment",
             LotKind::GivenBack => "given-back",
+            LotKind::Refund => "refund",
         }
     }
 }
@@ -266,7 +273,7 @@ impl LotKind {
         match self {
             LotKind::Base => Some(AwardKind::Base),
             LotKind::Bonus => Some(AwardKind::Bonus),
-            LotKind::Adjustment | LotKind::GivenBack => None,
+            LotKind::Adjustment | LotKind::GivenBack | LotKind::Refund => None,
         }
     }
 }
@@ -375,6 +382,8 @@ impl Settled {
 pub struct RedemptionRow {
     pub id: String,
     pub held: Reservation,
+    /// What was taken for it: nothing before it is confirmed, and of credit what the basket needed.
+    pub taken: Points,
     pub state: RedemptionState,
     /// When it came into this state.
     pub at: Instant,
@@ -484,6 +493,7 @@ pub struct TakingRow {
     /// The same taking as it was, where a step is decided again.
     pub known: Option<i64>,
     pub step: Position,
+    pub currency: Currency,
     pub kind: TakingKind,
     /// The lot that is taken back.
     pub lot: Option<LotRef>,
@@ -508,6 +518,7 @@ pub enum TakingRef {
 /// Points of a lot that pay for a taking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allocation {
+    pub currency: Currency,
     pub taking: TakingRef,
     pub lot: LotRef,
     /// The step at which they did: the taking's own, or a later one for what was owed.
@@ -524,8 +535,10 @@ pub struct NewEntry {
     pub lot: Option<LotRef>,
     /// What it takes, for points that are taken.
     pub taking: Option<TakingRef>,
+    pub currency: Currency,
     pub kind: EntryKind,
     pub amount: Points,
+    /// The customer's balance of that currency with it.
     pub balance_after: Points,
     pub reason: String,
     pub by: Decider,
@@ -561,6 +574,8 @@ pub enum EntryKind {
     Redeem,
     /// What they gave them for came back.
     GivenBack,
+    /// Money that the customer was given back, as store credit.
+    Refund,
     /// The points of one customer became another's: two profiles are one person, or they are not. The
     /// other entry of the pair has the same event.
     Transfer,
@@ -578,6 +593,7 @@ impl EntryKind {
             EntryKind::Recovery => "recovery",
             EntryKind::Redeem => "redeem",
             EntryKind::GivenBack => "given-back",
+            EntryKind::Refund => "refund",
             EntryKind::Transfer => "transfer",
         }
     }
@@ -672,6 +688,8 @@ pub enum ReviewItem {
     ManyFriends { friend: CustomerId },
     /// Whoever referred the customer is the same person, as a merge has it.
     ReferredThemselves { referrer: CustomerId },
+    /// A sale was paid with more store credit than its customer had: by so much.
+    CreditOverspent { sale: EventName, amount: Money },
     /// A sale looks like another one: the same customer, amount and place, at nearly the same time.
     LooksTwice { sale: EventName },
 }

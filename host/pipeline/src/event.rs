@@ -5,6 +5,8 @@
 
 use crate::calendar;
 use crate::change::{CustomerId, LotKey};
+use crate::credit;
+use crate::currency::Currency;
 use crate::fold::Basket;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -147,6 +149,7 @@ pub enum Body {
     Consent(Consent),
     Tag(TagChange),
     Adjustment(Adjustment),
+    CreditAdjustment(CreditAdjustment),
     Placement(StaffPlacement),
     Import(Import),
     Note(NoteChange),
@@ -283,6 +286,33 @@ pub struct Discount {
 pub struct Tender {
     pub kind: String,
     pub amount: Money,
+    /// Of store credit that was set aside: the code, in capitals and without its dash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Store credit of a shop that keeps it with us. Elsewhere a till may call its own so, and it is taken
+    /// only from customers who have some here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_ours: bool,
+    /// Of store credit that the customer is given: when it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Instant>,
+}
+
+impl Tender {
+    /// Whether it is the customer's credit with the shop.
+    pub fn is_credit(&self) -> bool {
+        self.kind == credit::TENDER
+    }
+}
+
+/// Money that a customer is given as store credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToCredit {
+    /// Above zero.
+    pub amount: Money,
+    /// As the shop had it when it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Instant>,
 }
 
 /// The sale that an event speaks of, as its sender knows it.
@@ -299,6 +329,9 @@ pub enum SaleName {
 pub struct Return {
     pub of: SaleName,
     pub back: Back,
+    /// What of the money is store credit from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_credit: Option<ToCredit>,
 }
 
 /// What comes back of a sale.
@@ -387,7 +420,9 @@ pub enum RedemptionAct {
 /// What is set aside, and for what: as the shop had it when it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reserve {
-    /// Above zero.
+    #[serde(default, skip_serializing_if = "Currency::is_points")]
+    pub currency: Currency,
+    /// Above zero; minor units of store credit.
     pub points: Points,
     /// The key of the reward; `None` for points at their general worth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -634,6 +669,15 @@ pub struct Adjustment {
     pub expires_at: Option<Instant>,
 }
 
+/// Store credit that staff gave (above zero) or took. It is a fact, too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditAdjustment {
+    pub amount: Money,
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Instant>,
+}
+
 /// Staff placed the customer in a tier, whatever the rules say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaffPlacement {
@@ -793,6 +837,7 @@ impl Event {
         matches!(
             self.body,
             Body::Adjustment(_)
+                | Body::CreditAdjustment(_)
                 | Body::Placement(_)
                 | Body::Note(_)
                 | Body::CodeRevoked(_)
@@ -823,21 +868,24 @@ impl Event {
         }
     }
 
-    /// Points that the event takes from what the customer has; 0 for nearly all.
-    pub fn points_taken(&self) -> Points {
+    /// What staff takes with it from what the customer has; 0 for nearly all.
+    pub fn taken_by_staff(&self) -> (Currency, i64) {
         match &self.body {
-            Body::Adjustment(adjustment) => (-adjustment.points).max(0),
-            _ => 0,
+            Body::Adjustment(it) => (Currency::Points, (-it.points).max(0)),
+            Body::CreditAdjustment(it) => (Currency::StoreCredit, (-it.amount).max(0)),
+            _ => (Currency::Points, 0),
         }
     }
 
-    /// Whether it may take points from what the customer has.
-    pub fn may_take_points(&self) -> bool {
+    /// Whether it may take points or credit from what the customer has.
+    pub fn may_take(&self) -> bool {
         let takes = |referral: &Referral| referral.awards.iter().any(|award| award.points < 0);
-        self.points_taken() > 0
+        self.taken_by_staff().1 > 0
             || self.speaks_of().is_some()
             || self.redemption().is_some()
             || self.referral().is_some_and(takes)
+            || matches!(self.body, Body::CreditAdjustment(_))
+            || self.pays_with_credit(false)
     }
 
     /// What a friend's step gives the customer.
@@ -859,6 +907,13 @@ impl Event {
     /// Whether the customer joins the programme with it.
     pub fn enrols(&self) -> bool {
         matches!(&self.body, Body::Profile(change) if change.enrolled)
+    }
+
+    /// Whether it is a sale that was paid with store credit, of a customer who has some here or not.
+    pub fn pays_with_credit(&self, has_some: bool) -> bool {
+        let tenders = self.sale().map_or(&[][..], |sale| &sale.tenders);
+        let mut tenders = tenders.iter().filter(|tender| tender.is_credit());
+        tenders.any(|tender| tender.is_ours || has_some)
     }
 
     /// The sale of which the event takes something back, or whose payment it is about.

@@ -67,9 +67,11 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         leave(&mut walk.fold, &mut walk.leaving[window], window, now);
     }
     turn_the_calendar(&mut walk.fold, now, &walk.with.shop.zone);
-    walk.fold
-        .maturing
-        .retain(|available_from, _| *available_from > now);
+    for account in walk.fold.accounts_mut() {
+        account
+            .maturing
+            .retain(|available_from, _| *available_from > now);
+    }
     let event = step.event.clone();
     end_tags(walk, step, now);
     for kind in &event.identified_by {
@@ -112,6 +114,7 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         Body::Checkout(sale) => open_basket(walk, &event, sale),
         Body::Other(_) if event.kind == "checkout.abandoned" => walk.fold.basket = None,
         Body::Adjustment(_)
+        | Body::CreditAdjustment(_)
         | Body::Placement(_)
         | Body::Import(_)
         | Body::Note(_)

@@ -4,6 +4,7 @@
 //! the store keeps it as bytes, once as the customer's head and now and then as a checkpoint.
 
 use crate::change::CustomerId;
+use crate::currency::Currency;
 use crate::event::{
     Channel, Consent, EventName, Instant, Money, MonthDay, Points, Position, Worth,
 };
@@ -17,7 +18,7 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// The layout of the stored bytes, their first byte. Whoever adds, moves or changes a field of the
 /// fold counts it up: bytes without field names would be read as something else.
-pub const FOLD_FORMAT: u8 = 8;
+pub const FOLD_FORMAT: u8 = 9;
 
 /// One customer at one place in their history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,19 +74,12 @@ pub struct Fold {
     pub home_location: Option<String>,
     /// What the shop's own fields say that is not personal, as texts.
     pub attributes: BTreeMap<String, String>,
-    pub balance: Points,
-    /// Part of the balance that can be spent only from a later instant.
-    pub maturing: BTreeMap<Instant, Points>,
-    /// When the next lot that holds points ends.
-    pub next_expiry: Option<Instant>,
-    /// What was taken and no lot has paid for; it is in the balance.
-    pub owed: Points,
-    /// What returns should have taken and was not there; it is not in the balance, and the next points
-    /// that are earned pay for it.
-    pub debt: Points,
+    pub points: Account,
+    /// Store credit; `None` for customers who never had any.
+    pub credit: Option<Box<Account>>,
     /// Sales whose payment is not certain yet, by their place.
     pub provisional: BTreeMap<Position, Provisional>,
-    /// Points that are set aside, by the id of the redemption that they are for.
+    /// What is set aside, by the id of the redemption that it is for.
     pub reservations: BTreeMap<String, Reservation>,
     /// Codes of sales of the last minutes that nothing was set aside for: the clock of the till may be
     /// behind the one that set it aside.
@@ -105,6 +99,38 @@ pub struct Fold {
     pub earned: Points,
     /// The same by earning channel, in the order of [`Channel::ALL`].
     pub earned_by_channel: [Points; 4],
+}
+
+/// What a customer has of one currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The sum of the ledger.
+    pub balance: i64,
+    /// Part of the balance that can be spent only from a later instant.
+    pub maturing: BTreeMap<Instant, i64>,
+    /// When the next lot ends in which something is left.
+    pub next_expiry: Option<Instant>,
+    /// What was taken and no lot has paid for; it is in the balance.
+    pub owed: i64,
+    /// What should have been taken and was not there; it is not in the balance, and what comes in next
+    /// pays for it.
+    pub debt: i64,
+}
+
+impl Account {
+    const NOTHING: Account = Account {
+        balance: 0,
+        maturing: BTreeMap::new(),
+        next_expiry: None,
+        owed: 0,
+        debt: 0,
+    };
+}
+
+impl Default for Account {
+    fn default() -> Account {
+        Account::NOTHING
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,11 +169,13 @@ pub struct EarlyCode {
     pub at: Instant,
 }
 
-/// Points that are set aside for something.
+/// Points, or credit, set aside for something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
     /// What the customer shows for it.
     pub code: String,
+    pub currency: Currency,
+    /// How much, in its own unit.
     pub points: Points,
     /// The key of the reward; `None` for points at their general worth.
     pub reward: Option<String>,
@@ -291,25 +319,45 @@ impl Fold {
             .chain(tags)
             .chain(finals)
             .chain(held)
-            .chain(self.next_expiry)
+            .chain(self.points.next_expiry)
+            .chain(self.account(Currency::StoreCredit).next_expiry)
             .min()
     }
 
-    /// Points that are set aside.
-    pub fn reserved(&self) -> Points {
+    pub fn account(&self, currency: Currency) -> &Account {
+        static NOTHING: Account = Account::NOTHING;
+        match currency {
+            Currency::Points => &self.points,
+            Currency::StoreCredit => self.credit.as_deref().unwrap_or(&NOTHING),
+        }
+    }
+
+    /// The same, to be moved: from then on the customer has one.
+    pub fn account_mut(&mut self, currency: Currency) -> &mut Account {
+        match currency {
+            Currency::Points => &mut self.points,
+            Currency::StoreCredit => self.credit.get_or_insert_default(),
+        }
+    }
+
+    /// Those that the customer has.
+    pub fn accounts_mut(&mut self) -> impl Iterator<Item = &mut Account> {
+        std::iter::once(&mut self.points).chain(self.credit.as_deref_mut())
+    }
+
+    /// What is set aside.
+    pub fn reserved(&self, currency: Currency) -> i64 {
         let held = self.reservations.values();
+        let held = held.filter(|held| held.currency == currency);
         held.map(|held| held.points).sum()
     }
 
     /// What can be spent at this instant.
-    pub fn available(&self, at: Instant) -> Points {
-        self.balance
-            - self.reserved()
-            - self
-                .maturing
-                .range((std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded))
-                .map(|(_, points)| points)
-                .sum::<Points>()
+    pub fn available(&self, currency: Currency, at: Instant) -> i64 {
+        let account = self.account(currency);
+        let later = (std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded);
+        let maturing = account.maturing.range(later);
+        account.balance - self.reserved(currency) - maturing.map(|(_, amount)| amount).sum::<i64>()
     }
 
     /// Whether an event at this position comes after everything that is in here. Anything else

@@ -8,6 +8,7 @@ use crate::change::{
     Allocation, Decider, EntryKind, LotKey, LotKind, LotRef, NewEntry, NewLot, Reapportioned,
     TakingKind, TakingRef, TakingRow,
 };
+use crate::currency::{ByCurrency, Currency};
 use crate::event::{Body, Event, Instant, Merge, Points, Position, WhyMerged};
 use crate::outcome::{EntryState, EntryView};
 use crate::points::Award;
@@ -33,6 +34,7 @@ pub struct Taking {
 /// Points of a lot that pay for a taking, at some step.
 #[derive(Clone, Debug)]
 pub struct Draw {
+    pub currency: Currency,
     pub taking: TakingId,
     pub lot: LotId,
     pub step: Position,
@@ -53,8 +55,9 @@ pub struct Booked {
     pub reapportioned: Vec<Reapportioned>,
     pub takings: Vec<TakingRow>,
     pub allocations: Vec<Allocation>,
+    /// Those of points first.
     pub entries: Vec<NewEntry>,
-    pub balance: Points,
+    pub balance: ByCurrency<i64>,
     /// Points that a late event would have changed, where the policy only reports.
     pub reported: Option<Points>,
 }
@@ -64,22 +67,24 @@ pub struct Booked {
 pub struct Before {
     pub lots: Vec<BookedLot>,
     pub takings: Vec<BookedTaking>,
-    pub balance: Points,
+    pub balance: ByCurrency<i64>,
     /// What comes from the other customer of an event about two, or goes there.
-    pub transfer: Option<Transfer>,
+    pub transfers: Vec<Transfer>,
 }
 
-/// Points that become another customer's, with the lots that hold them.
+/// What becomes another customer's, with the lots that hold it.
+#[derive(Clone)]
 pub struct Transfer {
-    points: Points,
+    currency: Currency,
+    amount: i64,
     reason: String,
     by: Decider,
     at: Instant,
 }
 
 impl Transfer {
-    /// `None` where there is nothing to move.
-    pub fn of(event: &Event, points: Points) -> Option<Transfer> {
+    /// One for each currency of which there is something to move.
+    pub fn of(event: &Event, amounts: ByCurrency<i64>) -> Vec<Transfer> {
         let (reason, by) = match &event.body {
             Body::Merge(Merge {
                 why: WhyMerged::Staff { reason, .. },
@@ -90,15 +95,17 @@ impl Transfer {
                 ..
             }) => (format!("the same {}", kind.name()), Decider::Host),
             Body::Unmerge(unmerge) => (unmerge.reason.clone(), Decider::Staff(event.actor())),
-            _ => return None,
+            _ => return Vec::new(),
         };
-        let at = event.at;
-        (points != 0).then_some(Transfer {
-            points,
-            reason,
-            by,
-            at,
-        })
+        let transfer = |currency| Transfer {
+            currency,
+            amount: amounts[currency],
+            reason: reason.clone(),
+            by: by.clone(),
+            at: event.at,
+        };
+        let moved = Currency::ALL.into_iter().filter(|it| amounts[*it] != 0);
+        moved.map(transfer).collect()
     }
 }
 
@@ -116,12 +123,13 @@ pub fn book(moves: Moves, before: Before, plugins: &[Plugin], late: Late) -> Boo
             reported: None,
         },
     };
-    if let Some(transfer) = before.transfer {
+    for transfer in before.transfers {
         book.transfer(transfer);
     }
     book.awards(moves.awards, before.lots, plugins);
     let taken = book.takings(moves.takings, before.takings);
     book.allocations(moves.draws, &taken);
+    book.booked.entries.sort_by_key(|entry| entry.currency);
     book.booked
 }
 
@@ -137,8 +145,9 @@ impl Book {
         let entry = Entry {
             lot: None,
             taking: None,
+            currency: transfer.currency,
             kind: EntryKind::Transfer,
-            amount: transfer.points,
+            amount: transfer.amount,
             reason: transfer.reason,
             by: transfer.by,
             at: transfer.at,
@@ -171,8 +180,12 @@ impl Book {
                 LotKind::Bonus => EntryKind::Bonus,
                 LotKind::Adjustment => EntryKind::Adjustment,
                 LotKind::GivenBack => EntryKind::GivenBack,
+                LotKind::Refund => EntryKind::Refund,
             };
-            if kind == EntryKind::Correction && amount != 0 && !self.may_correct(amount) {
+            if kind == EntryKind::Correction
+                && amount != 0
+                && !self.may_correct(award.key.currency, amount)
+            {
                 continue;
             }
             let lot = match known {
@@ -199,6 +212,7 @@ impl Book {
                 let entry = Entry {
                     lot: Some(lot),
                     taking: None,
+                    currency: award.key.currency,
                     kind,
                     amount,
                     reason: award.key.reason,
@@ -215,10 +229,10 @@ impl Book {
             let plugin = plugins.iter().position(|it| it.name == key.plugin);
             let by = match (plugin, key.kind) {
                 (Some(plugin), _) => Decider::Plugin(plugin as u32),
-                (None, LotKind::GivenBack) => Decider::Host,
+                (None, LotKind::GivenBack | LotKind::Refund) => Decider::Host,
                 (None, _) => continue,
             };
-            if lot.earned != 0 && self.may_correct(-lot.earned) {
+            if lot.earned != 0 && self.may_correct(key.currency, -lot.earned) {
                 // A return that comes later finds nothing of it to take.
                 self.booked.reapportioned.push(Reapportioned {
                     lot: lot.id,
@@ -227,6 +241,7 @@ impl Book {
                 let entry = Entry {
                     lot: Some(LotRef::Existing(lot.id)),
                     taking: None,
+                    currency: key.currency,
                     kind: EntryKind::Correction,
                     amount: -lot.earned,
                     reason: key.reason,
@@ -244,13 +259,14 @@ impl Book {
         takings: Vec<(StepOrigin, Taking)>,
         old: Vec<BookedTaking>,
     ) -> BTreeMap<TakingKey, TakingRef> {
-        let place =
-            |step: &Position, kind: TakingKind, lot: Option<LotRef>, of: Option<&String>| {
-                (step.clone(), kind, lot.map(number), of.cloned())
-            };
+        let place = |step: &Position, what, lot: Option<LotRef>, of: Option<&String>| {
+            let (currency, kind): (Currency, TakingKind) = what;
+            (step.clone(), currency, kind, lot.map(number), of.cloned())
+        };
         let (mut old, doubles) = by_place(old, |taking| {
             let lot = taking.lot.map(LotRef::Existing);
-            place(&taking.step, taking.kind, lot, taking.redemption.as_ref())
+            let what = (taking.currency, taking.kind);
+            place(&taking.step, what, lot, taking.redemption.as_ref())
         });
         let mut kept = BTreeMap::new();
         for (origin, taking) in takings {
@@ -258,7 +274,7 @@ impl Book {
             let redemption = taking.key.redemption.clone();
             let known = old.remove(&place(
                 &taking.key.step,
-                taking.key.kind,
+                (taking.key.currency, taking.key.kind),
                 lot,
                 redemption.as_ref(),
             ));
@@ -271,8 +287,10 @@ impl Book {
             // What somebody was given for their points is a fact, whatever the shop does about what
             // comes late.
             let is_fact = taking.key.kind == TakingKind::Redeem;
-            let may =
-                amount == 0 || kind != EntryKind::Correction || is_fact || self.may_correct(amount);
+            let may = amount == 0
+                || kind != EntryKind::Correction
+                || is_fact
+                || self.may_correct(taking.key.currency, amount);
             if !may {
                 points = known.as_ref().map_or(0, |known| known.points);
             }
@@ -281,6 +299,7 @@ impl Book {
             self.booked.takings.push(TakingRow {
                 known: known.map(|known| known.id),
                 step: taking.key.step.clone(),
+                currency: taking.key.currency,
                 kind: taking.key.kind,
                 lot,
                 redemption,
@@ -293,6 +312,7 @@ impl Book {
                 let entry = Entry {
                     lot,
                     taking: Some(taking_ref),
+                    currency: taking.key.currency,
                     kind,
                     amount,
                     reason: taking.reason,
@@ -304,11 +324,12 @@ impl Book {
         }
         // What was taken before and is not taken any more.
         for known in old.into_values().chain(doubles) {
-            let gives_back = known.points != 0 && self.may_correct(known.points);
+            let gives_back = known.points != 0 && self.may_correct(known.currency, known.points);
             let taking_ref = TakingRef::New(self.booked.takings.len());
             self.booked.takings.push(TakingRow {
                 known: Some(known.id),
                 step: known.step.clone(),
+                currency: known.currency,
                 kind: known.kind,
                 lot: known.lot.map(LotRef::Existing),
                 redemption: known.redemption.clone(),
@@ -321,6 +342,7 @@ impl Book {
                 let entry = Entry {
                     lot: known.lot.map(LotRef::Existing),
                     taking: Some(taking_ref),
+                    currency: known.currency,
                     kind: EntryKind::Correction,
                     amount: known.points,
                     reason: known.reason,
@@ -343,6 +365,7 @@ impl Book {
                 continue;
             };
             self.booked.allocations.push(Allocation {
+                currency: draw.currency,
                 taking,
                 lot,
                 step: draw.step,
@@ -358,27 +381,35 @@ impl Book {
         }
     }
 
-    fn may_correct(&mut self, amount: Points) -> bool {
-        let may = match self.late {
-            Late::Correct => true,
-            Late::InFavour => amount > 0,
-            Late::Report => false,
-        };
+    /// No rule decides what becomes of money, so that is always set right.
+    fn may_correct(&mut self, currency: Currency, amount: i64) -> bool {
+        let may = currency == Currency::StoreCredit || self.policy_allows(amount);
         if !may {
             *self.booked.reported.get_or_insert(0) += amount;
         }
         may
     }
 
+    fn policy_allows(&self, amount: Points) -> bool {
+        match self.late {
+            Late::Correct => true,
+            Late::InFavour => amount > 0,
+            Late::Report => false,
+        }
+    }
+
     fn enter(&mut self, entry: Entry, origin: Option<&StepOrigin>) {
-        self.booked.balance += entry.amount;
+        let balance = &mut self.booked.balance[entry.currency];
+        *balance += entry.amount;
+        let balance_after = *balance;
         let event: Option<&Event> = origin.map(|origin| &*origin.event);
         self.booked.entries.push(NewEntry {
             lot: entry.lot,
             taking: entry.taking,
+            currency: entry.currency,
             kind: entry.kind,
             amount: entry.amount,
-            balance_after: self.booked.balance,
+            balance_after,
             reason: entry.reason,
             by: entry.by,
             occurred_at: entry.at,
@@ -393,6 +424,7 @@ impl Book {
 struct Entry {
     lot: Option<LotRef>,
     taking: Option<TakingRef>,
+    currency: Currency,
     kind: EntryKind,
     amount: Points,
     reason: String,
@@ -423,9 +455,10 @@ fn number(lot: LotRef) -> (bool, i64) {
     }
 }
 
-/// The entries as the answer shows them; the store fills in their numbers.
+/// The entries of a currency as the answer shows them; the store fills in their numbers.
 pub fn views(
     booked: &Booked,
+    currency: Currency,
     plugins: &[Plugin],
     state_of: impl Fn(&LotKey) -> EntryState,
 ) -> Vec<EntryView> {
@@ -449,5 +482,9 @@ pub fn views(
             actor,
         }
     };
-    booked.entries.iter().map(view).collect()
+    let entries = booked.entries.iter();
+    entries
+        .filter(|it| it.currency == currency)
+        .map(view)
+        .collect()
 }

@@ -11,6 +11,8 @@ pub mod calendar;
 pub mod campaigns;
 pub mod catalogue;
 pub mod change;
+pub mod credit;
+pub mod currency;
 pub mod event;
 pub mod facts;
 pub mod fold;

@@ -19,7 +19,7 @@ use crate::store::{
     Ask, Case, Committed, Durable, Known, Opened, OtherCase, Seen, SeenBy, Store, StoreError,
 };
 use crate::walk::Walk;
-use crate::{facts, follow_ups, merges, points, redemption, referral, segments, tiers};
+use crate::{credit, facts, follow_ups, merges, points, redemption, referral, segments, tiers};
 use tracing::debug_span;
 
 /// What one event is decided with.
@@ -270,14 +270,14 @@ fn check_act(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> 
         }
     };
     check_room(event, case, shop)?;
-    let taken = event.event.points_taken();
-    if taken > customer.balance.max(0) && !shop.file.policies.adjust_below_zero {
-        return invalid(
-            "not-enough-points",
-            "/data/points",
+    let (currency, taken) = event.event.taken_by_staff();
+    let balance = customer.balance[currency];
+    if taken > balance.max(0) && !shop.file.policies.adjust_below_zero {
+        let wanted = currency.told(taken);
+        return credit::not_enough(
+            currency,
             format!(
-                "the balance is {}, so {taken} points cannot be taken; policies.adjust_below_zero in merchant.toml allows it",
-                customer.balance
+                "the balance is {balance}, so {wanted} cannot be taken; policies.adjust_below_zero in merchant.toml allows it"
             ),
         );
     }

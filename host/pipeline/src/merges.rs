@@ -16,6 +16,7 @@
 
 use crate::admit::{Admitted, Secret};
 use crate::change::{Change, CustomerChange, CustomerId};
+use crate::currency::Currency;
 use crate::event::{Body, Event, EventName, Identifier, IdentifierKind, SaleName};
 use crate::identity::{Who, Whose};
 use crate::redemption;
@@ -149,10 +150,15 @@ pub(crate) fn of_two(first: Change, other: Change, unclear: &[EventName]) -> Cha
     let notes = &mut change.outcome.notes;
     match (&change.event.body, other.outcome.customer) {
         (Body::Merge(_), _) => notes.push(format!("{gone} is {kept} from now on")),
-        (_, Some(now)) => notes.push(format!(
-            "{gone} is a customer again, with {} points",
-            now.balance
-        )),
+        (_, Some(now)) => {
+            let credit = now.store_credit.filter(|credit| credit.amount != 0);
+            let credit = credit.map(|it| Currency::StoreCredit.told(it.amount));
+            let credit = credit.map_or(String::new(), |told| format!(" and {told}"));
+            notes.push(format!(
+                "{gone} is a customer again, with {} points{credit}",
+                now.balance
+            ));
+        }
         _ => {}
     }
     notes.extend(told(unclear));

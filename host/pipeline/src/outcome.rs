@@ -2,11 +2,14 @@
 
 use crate::calendar;
 use crate::change::{EntryKind, RedemptionRow, RedemptionState};
+use crate::currency::Currency;
 use crate::event::{EventName, Instant, Money, Points, Worth};
+use crate::fold::Fold;
 use crate::limits;
 use crate::person::{self, PersonField};
 use crate::redemption;
 use crate::rules::{DiscountScope, DiscountValue, Value};
+use crate::shop::Shop;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -29,6 +32,9 @@ pub struct Outcome {
     pub segments: SegmentChanges,
     #[serde(default)]
     pub points: Vec<EntryView>,
+    /// Entries of the customer's store credit, in minor units.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub store_credit: Vec<EntryView>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<TierView>,
     #[serde(default, skip_serializing_if = "TagChanges::is_empty")]
@@ -89,7 +95,14 @@ impl RedemptionView {
         RedemptionView {
             id: row.id.clone(),
             state: row.state,
-            points: row.held.points,
+            currency: row.held.currency,
+            points: match row.held.currency {
+                Currency::Points => row.held.points,
+                Currency::StoreCredit => 0,
+            },
+            amount: (!row.held.currency.is_points()).then_some(row.held.points),
+            used: (!row.held.currency.is_points() && row.state == RedemptionState::Confirmed)
+                .then_some(row.taken),
             reward: row.held.reward.clone(),
             worth: row.held.worth.clone(),
             minimum: row.held.minimum,
@@ -179,7 +192,37 @@ pub struct CustomerNow {
     pub tier: Option<String>,
     pub balance: Points,
     pub available: Points,
+    /// Absent where they never had any and the shop does not speak of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_credit: Option<CreditNow>,
     pub segments: Vec<String>,
+}
+
+/// Money that the shop owes a customer, and with which they pay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditNow {
+    /// The sum of the ledger, in minor units.
+    pub amount: Money,
+    /// The shop's.
+    pub currency: String,
+    /// What can be spent now.
+    pub available: Money,
+    /// When the next part of it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_expiry: Option<Time>,
+}
+
+impl CreditNow {
+    pub fn of(fold: &Fold, shop: &Shop, at: Instant) -> Option<CreditNow> {
+        let is_shown = fold.credit.is_some() || shop.file.store_credit.is_some();
+        let account = fold.account(Currency::StoreCredit);
+        is_shown.then(|| CreditNow {
+            amount: account.balance,
+            currency: shop.file.currency.clone(),
+            available: fold.available(Currency::StoreCredit, at),
+            next_expiry: account.next_expiry.map(Time),
+        })
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -248,7 +291,16 @@ pub struct ReferralView {
 pub struct RedemptionView {
     pub id: String,
     pub state: RedemptionState,
+    #[serde(default, skip_serializing_if = "Currency::is_points")]
+    pub currency: Currency,
+    /// 0 for store credit.
     pub points: Points,
+    /// Store credit that is set aside, in minor units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    /// What the sale's tender took of it; the rest is free again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Money>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward: Option<String>,
     pub worth: Worth,

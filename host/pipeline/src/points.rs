@@ -1,6 +1,8 @@
 //! Points: what does this event earn?
 
 use crate::change::{Decider, LotKey, LotKind, TakingKind};
+use crate::credit;
+use crate::currency::Currency;
 use crate::event::{Adjustment, Body, Event, Instant, Points, Room};
 use crate::facts;
 use crate::ledger::Taking;
@@ -57,7 +59,10 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
         keep_best(&mut awards, plugins, step);
     }
     awards.extend(referral::awards(walk, step));
-    let lost: Points = taken_back.iter().map(|(_, points)| points).sum();
+    let lost = taken_back
+        .iter()
+        .filter(|(key, _)| key.currency.is_points());
+    let lost: Points = lost.map(|(_, points)| points).sum();
     // What an exchange takes back makes room for what it gives.
     let room = step.event.basket().map_or(0, |_| lost);
     cap(&mut awards, room, walk, step);
@@ -74,7 +79,7 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
         .filter_map(|(key, amount)| as_earned(key, amount))
         .collect();
     step.so_far.points = given - lost;
-    step.so_far.balance_after = walk.fold.balance + given;
+    step.so_far.balance_after = walk.fold.points.balance + given;
     // A basket that is not paid yet shows what it would earn, and earns nothing.
     if !matches!(step.event.body, Body::Checkout(_)) {
         earn(walk, step, &earned, given, lost);
@@ -100,6 +105,7 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
         _ => {}
     }
     redemption::give_back(walk, step);
+    credit::settle(walk, step);
 }
 
 /// What staff gave is a lot like any other, and what staff took is taken from the lots; neither
@@ -109,6 +115,7 @@ fn adjust(walk: &mut Walk, step: &mut Step, event: &Event, adjustment: &Adjustme
         let taking = Taking {
             key: TakingKey {
                 step: event.position(),
+                currency: Currency::Points,
                 kind: TakingKind::Adjustment,
                 lot: None,
                 redemption: None,
@@ -119,7 +126,7 @@ fn adjust(walk: &mut Walk, step: &mut Step, event: &Event, adjustment: &Adjustme
             by: Decider::Staff(event.actor()),
         };
         walk.take(step, taking);
-        step.so_far.balance_after = walk.fold.balance;
+        step.so_far.balance_after = walk.fold.points.balance;
         return;
     }
     walk.gave(step, adjustment.points);
@@ -140,6 +147,7 @@ fn give_by_hand(
         by: Decider::Staff(step.event.actor()),
         key: LotKey {
             origin: step.event.position(),
+            currency: Currency::Points,
             plugin: String::new(),
             kind: LotKind::Adjustment,
             reason: reason.to_owned(),
@@ -153,7 +161,7 @@ fn give_by_hand(
         shares: Vec::new(),
     };
     walk.give(step, &award.key, award.amount);
-    step.so_far.balance_after = walk.fold.balance;
+    step.so_far.balance_after = walk.fold.points.balance;
     step.awards.push(award);
 }
 
@@ -173,24 +181,7 @@ fn earn(
     for (key, amount) in earned {
         walk.give(step, key, *amount);
     }
-    let recovered = walk.fold.debt.min(given);
-    if recovered > 0 {
-        walk.fold.debt -= recovered;
-        let taking = Taking {
-            key: TakingKey {
-                step: event.position(),
-                kind: TakingKind::Recovery,
-                lot: None,
-                redemption: None,
-            },
-            points: recovered,
-            debt: 0,
-            reason: "owed for a return".into(),
-            by: Decider::Host,
-        };
-        walk.take(step, taking);
-        step.so_far.balance_after = walk.fold.balance;
-    }
+    walk.recover(step, Currency::Points, given, "owed for a return");
     let net = given - lost;
     walk.fold.earned += net;
     if let Some(channel) = step.moved.channel {
@@ -234,7 +225,7 @@ fn as_earned(key: &LotKey, amount: Points) -> Option<Earned> {
         kind: match key.kind {
             LotKind::Base => rules::AwardKind::Base,
             LotKind::Bonus => rules::AwardKind::Bonus,
-            LotKind::Adjustment | LotKind::GivenBack => return None,
+            LotKind::Adjustment | LotKind::GivenBack | LotKind::Refund => return None,
         },
         amount,
         reason: key.reason.clone(),
@@ -352,6 +343,7 @@ fn worth(
         }
         let mut key = LotKey {
             origin: event.position(),
+            currency: Currency::Points,
             plugin: plugin.clone(),
             kind: asked.amount.kind().into(),
             reason: asked.reason,

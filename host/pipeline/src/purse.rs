@@ -1,10 +1,11 @@
-//! The purse: one customer's lots along the walk, and what takes from them.
+//! The purse: one customer's lots of one currency along the walk, and what takes from them.
 //!
 //! What expires first is taken first, then what was earned first, so that a customer loses as little
 //! as possible to expiry. Points that no lot has, where the shop lets a balance fall below zero, are
 //! owed, and whatever is earned next pays for them first.
 
 use crate::change::{LotKey, TakingKind};
+use crate::currency::Currency;
 use crate::event::{Instant, Points, Position};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -30,6 +31,7 @@ pub enum TakingId {
 pub struct TakingKey {
     /// The step; a review has an empty source and id.
     pub step: Position,
+    pub currency: Currency,
     pub kind: TakingKind,
     /// The lot whose points are taken back; `None` if any will do.
     pub lot: Option<LotId>,
@@ -68,6 +70,8 @@ pub struct Purse {
     owed: VecDeque<(TakingId, Points)>,
     /// Whether the lots from before the walk are here. They are not where nothing can move them.
     is_open: bool,
+    /// When the next lot ends that is not here.
+    elsewhere: Option<Instant>,
 }
 
 impl Purse {
@@ -78,7 +82,21 @@ impl Purse {
             held,
             owed: owed.into_iter().collect(),
             is_open: true,
+            elsewhere: None,
         }
+    }
+
+    /// Without the lots from before the walk, of which the next one ends then.
+    pub fn closed(next_expiry: Option<Instant>) -> Purse {
+        Purse {
+            elsewhere: next_expiry,
+            ..Purse::default()
+        }
+    }
+
+    /// A lot that nothing along the walk moves stays out of a purse that is closed.
+    pub fn leave_out(&mut self, ends: Option<Instant>) {
+        self.elsewhere = [self.elsewhere, ends].into_iter().flatten().min();
     }
 
     pub fn is_open(&self) -> bool {
@@ -178,12 +196,11 @@ impl Purse {
         self.owed.push_back((taking, points));
     }
 
-    /// When the next points expire, of the lots that are here.
+    /// When the next lot ends in which something is left.
     pub fn next_expiry(&self, now: Instant) -> Option<Instant> {
         let full = self.held.iter().filter(|held| held.remaining > 0);
-        full.filter_map(|held| held.key.expires_at)
-            .filter(|ends| *ends > now)
-            .min()
+        let here = full.filter_map(|held| held.key.expires_at);
+        here.filter(|ends| *ends > now).chain(self.elsewhere).min()
     }
 
     pub fn remaining_of(&self, lot: &LotId) -> Points {
@@ -258,6 +275,7 @@ mod tests {
                 source: "till".into(),
                 id: at.to_string(),
             },
+            currency: Currency::Points,
             plugin: "per-dollar".into(),
             kind: LotKind::Base,
             reason: "a point per dollar".into(),

@@ -1,12 +1,17 @@
-//! Redemption: points that a customer gives for something.
+//! Redemption: points that a customer gives for something, and store credit with which they pay.
 //!
 //! They are set aside first and can be spent on nothing else; they are gone when somebody confirms,
 //! and free again when somebody cancels, a second person says no, or nobody says anything in time.
 //! That somebody had the points when they asked is checked when the event arrives. From then on it is
 //! a fact, which no refold decides again.
+//!
+//! Credit is set aside in the same way. What takes it is the sale's tender that carries the code
+//! ([`crate::credit`]), and nothing else, so that no credit is taken twice for one sale.
 
 use crate::admit::{Secret, base32, mac};
 use crate::change::{Decider, LotKey, LotKind, RedemptionRow, RedemptionState, TakingKind};
+use crate::credit;
+use crate::currency::Currency;
 use crate::event::{
     Event, EventName, Instant, Points, RedemptionAct, RedemptionName, RedemptionStep, Reserve,
     SaleName,
@@ -100,6 +105,13 @@ pub fn redeem(walk: &mut Walk, step: &mut Step) {
             remember(walk, &event, code);
             continue;
         };
+        if walk.fold.reservations[&id].currency == Currency::StoreCredit {
+            step.note(format!(
+                "{id} is store credit, which a tender of kind {:?} takes, and no discount",
+                credit::TENDER
+            ));
+            continue;
+        }
         if walk.fold.reservations[&id].awaits_approval {
             step.note(format!("{id} is not approved, and its code was used"));
             continue;
@@ -117,7 +129,7 @@ fn use_up(walk: &mut Walk, step: &mut Step, id: String, sale: EventName) {
 }
 
 /// Tills' clocks drift: what a code is for may be set aside a little later than it is used.
-fn remember(walk: &mut Walk, event: &Event, code: String) {
+pub(crate) fn remember(walk: &mut Walk, event: &Event, code: String) {
     let early = &mut walk.fold.early_codes;
     early.retain(|it| it.at.0 + limits::AHEAD_MS_MAX > event.at.0);
     if early.len() >= limits::EARLY_CODES_MAX {
@@ -143,7 +155,7 @@ pub fn time_out(walk: &mut Walk, step: &mut Step) {
     }
 }
 
-fn find(walk: &Walk, name: &RedemptionName) -> Option<String> {
+pub(crate) fn find(walk: &Walk, name: &RedemptionName) -> Option<String> {
     let held = &walk.fold.reservations;
     match name {
         RedemptionName::Id(id) => held.contains_key(id).then(|| id.clone()),
@@ -166,6 +178,7 @@ fn reserve(walk: &mut Walk, step: &mut Step, name: &RedemptionName, what: &Reser
     }
     let held = Reservation {
         code: code_of(&step.event, walk.with.secret),
+        currency: what.currency,
         points: what.points,
         reward: what.reward.clone(),
         worth: what.worth.clone(),
@@ -192,8 +205,12 @@ fn reserve(walk: &mut Walk, step: &mut Step, name: &RedemptionName, what: &Reser
     let early = &walk.fold.early_codes;
     let used = early.iter().find(|it| it.code == code && it.at.0 > since);
     let used = used.filter(|_| !what.needs_approval);
-    if let Some(sale) = used.map(|it| it.sale.clone()) {
-        use_up(walk, step, id.clone(), sale);
+    let Some(sale) = used.map(|it| it.sale.clone()) else {
+        return;
+    };
+    match what.currency {
+        Currency::Points => use_up(walk, step, id.clone(), sale),
+        Currency::StoreCredit => credit::was_paid_before(walk, step, id.clone(), sale),
     }
 }
 
@@ -228,7 +245,8 @@ fn check_reward(walk: &Walk, step: &Step, what: &Reserve) -> Result<(), Refusal>
             ),
         );
     }
-    if let Some(id) = in_the_way(&walk.fold, what.alone) {
+    let in_the_way = in_the_way(&walk.fold, what.alone);
+    if let Some(id) = in_the_way.filter(|_| what.currency.is_points()) {
         return refuse(
             "reward-alone",
             "/data/reward",
@@ -266,7 +284,8 @@ pub fn left(fold: &Fold, reward: &Reward, now: Instant) -> Option<u32> {
 
 /// An open redemption beside which another one cannot be had.
 pub fn in_the_way(fold: &Fold, alone: bool) -> Option<&str> {
-    let mut open = fold.reservations.iter();
+    let open = fold.reservations.iter();
+    let mut open = open.filter(|(_, other)| other.currency.is_points());
     let found = open.find(|(_, other)| alone || other.alone);
     found.map(|(id, _)| id.as_str())
 }
@@ -328,6 +347,14 @@ fn check_act(
         })
     };
     match (act, held.awaits_approval) {
+        (RedemptionAct::Confirm(_), _) if held.currency == Currency::StoreCredit => not_now(
+            "taken-by-its-tender",
+            format!(
+                "{id} is store credit: the sale takes it, with a tender of kind {:?} that has the code {}",
+                credit::TENDER,
+                shown(&held.code)
+            ),
+        ),
         (RedemptionAct::Confirm(_), true) => not_now(
             "approval-required",
             format!("a second person has to approve {id} before it can be confirmed"),
@@ -343,6 +370,24 @@ fn check_act(
             })
         }
         _ => Ok(()),
+    }
+}
+
+/// More is wanted than can be spent; below zero is what would be left.
+pub fn insufficient(what: &Reserve, left: i64) -> Refusal {
+    let (code, at) = match (what.currency, &what.reward) {
+        (Currency::StoreCredit, _) => ("insufficient-credit", "/data/amount"),
+        (Currency::Points, Some(_)) => ("insufficient-points", "/data/reward"),
+        (Currency::Points, None) => ("insufficient-points", "/data/points"),
+    };
+    Refusal::NotNow {
+        code,
+        at: at.into(),
+        problem: format!(
+            "{} are wanted, and {} can be spent",
+            what.currency.told(what.points),
+            (left + what.points).max(0)
+        ),
     }
 }
 
@@ -372,6 +417,7 @@ fn confirm(walk: &mut Walk, step: &mut Step, id: String, sale: Option<SaleName>)
     let taking = Taking {
         key: TakingKey {
             step: step.event.position(),
+            currency: Currency::Points,
             kind: TakingKind::Redeem,
             lot: None,
             redemption: Some(id.clone()),
@@ -382,10 +428,11 @@ fn confirm(walk: &mut Walk, step: &mut Step, id: String, sale: Option<SaleName>)
         by: Decider::Staff(step.event.actor()),
     };
     let drawn = walk.take(step, taking);
-    step.so_far.balance_after = walk.fold.balance;
+    step.so_far.balance_after = walk.fold.points.balance;
     if let Some(sale) = &sale {
         let redeemed = Redeemed {
-            id: id.clone(),
+            currency: Currency::Points,
+            id: Some(id.clone()),
             given_at: step.event.position(),
             reward: held.reward.clone(),
             points: held.points,
@@ -398,6 +445,7 @@ fn confirm(walk: &mut Walk, step: &mut Step, id: String, sale: Option<SaleName>)
         channel: step.event.channel,
         location: step.event.location.clone(),
         actor: step.event.staff.clone(),
+        taken: held.points,
         ..row(step, id, held, RedemptionState::Confirmed)
     });
     walk.expire(step);
@@ -415,8 +463,8 @@ fn close(
     };
     if state == RedemptionState::TimedOut {
         step.note(format!(
-            "{id} was not confirmed in time: its {} points are free again",
-            held.points
+            "{id} was not confirmed in time: its {} are free again",
+            held.currency.told(held.points)
         ));
     }
     step.redemptions.push(RedemptionRow {
@@ -426,10 +474,16 @@ fn close(
     });
 }
 
-fn row(step: &Step, id: String, held: Reservation, state: RedemptionState) -> RedemptionRow {
+pub(crate) fn row(
+    step: &Step,
+    id: String,
+    held: Reservation,
+    state: RedemptionState,
+) -> RedemptionRow {
     RedemptionRow {
         id,
         held,
+        taken: 0,
         state,
         at: step.event.at,
         channel: None,
@@ -441,7 +495,8 @@ fn row(step: &Step, id: String, held: Reservation, state: RedemptionState) -> Re
 }
 
 /// Whoever brings back what they paid for with points gets points, for as much of it as comes back:
-/// those with the longest life first, and each ends when it would have ended.
+/// those with the longest life first, and each ends when it would have ended. Credit comes back where the
+/// sale is undone; of goods the return says how they were paid back.
 pub fn give_back(walk: &mut Walk, step: &mut Step) {
     let Some(returning) = &step.returning else {
         return;
@@ -451,21 +506,28 @@ pub fn give_back(walk: &mut Walk, step: &mut Step) {
     let gives_back: Vec<(Redeemed, Coming)> = gives_back
         .map(|coming| (sold.redeemed[coming.at].of.clone(), *coming))
         .collect();
-    let mut alike: BTreeMap<(String, Option<Instant>), u32> = BTreeMap::new();
+    let mut alike: BTreeMap<(Currency, String, Option<Instant>), u32> = BTreeMap::new();
     for (redeemed, coming) in gives_back {
-        let reward = redeemed.reward.as_deref().unwrap_or("redeemed");
-        let reason = format!("{reward}, came back");
+        let currency = redeemed.currency;
+        let reason = match currency {
+            Currency::Points => {
+                let reward = redeemed.reward.as_deref().unwrap_or("redeemed");
+                format!("{reward}, came back")
+            }
+            Currency::StoreCredit => "the sale was undone".into(),
+        };
         let mut ended = 0;
         for (ends, points) in slice(&redeemed, coming.from, coming.to) {
             if ends.is_some_and(|ends| ends <= step.event.at) {
                 ended += points;
                 continue;
             }
-            let ordinal = alike.entry((reason.clone(), ends)).or_default();
+            let ordinal = alike.entry((currency, reason.clone(), ends)).or_default();
             let award = Award {
                 by: Decider::Host,
                 key: LotKey {
                     origin: step.event.position(),
+                    currency,
                     plugin: String::new(),
                     kind: LotKind::GivenBack,
                     reason: reason.clone(),
@@ -484,12 +546,13 @@ pub fn give_back(walk: &mut Walk, step: &mut Step) {
         }
         if ended > 0 {
             step.note(format!(
-                "{}: {ended} points would have ended by now and do not come back",
-                redeemed.id
+                "{}: {} would have ended by now and do not come back",
+                redeemed.id.as_deref().unwrap_or(credit::TENDER),
+                currency.told(ended)
             ));
         }
     }
-    step.so_far.balance_after = walk.fold.balance;
+    step.so_far.balance_after = walk.fold.points.balance;
 }
 
 /// The points from one place to another, counted from those with the longest life, by their end.
@@ -542,11 +605,12 @@ mod tests {
     fn what_lives_longest_comes_back_first_and_all_of_it_once() {
         let ends = |at| Some(Instant(at));
         let redeemed = Redeemed {
-            id: "red_1".into(),
+            id: Some("red_1".into()),
             given_at: Default::default(),
             reward: None,
             points: 12,
             drawn: vec![(ends(50), 5), (ends(60), 4), (None, 2)],
+            ..Redeemed::default()
         };
         let pieces = |from, to| slice(&redeemed, from, to);
         assert_eq!(pieces(0, 3), [(None, 3)]);

@@ -10,7 +10,10 @@
 //! so that the order in which the friend's events arrive makes no difference.
 
 use crate::admit::{HOST_SOURCE, Secret, base32, mac};
-use crate::change::{CustomerId, Decider, LotKey, LotKind, ReferrerAward, ReviewItem, StepAwards};
+use crate::change::{
+    CustomerId, Decider, LotKey, LotKind, ReferrerAward, ReviewItem, StepAwards, TakingKind,
+};
+use crate::currency::Currency;
 use crate::event::{
     Awarded, Body, Event, EventName, Instant, Points, Position, ProfileChange, Referral,
 };
@@ -308,6 +311,7 @@ impl Gave {
 fn joining(step: Position) -> LotKey {
     LotKey {
         origin: step,
+        currency: Currency::Points,
         plugin: String::new(),
         kind: LotKind::Adjustment,
         reason: "joined".into(),
@@ -547,13 +551,16 @@ pub(crate) fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points
     if points == 0 {
         return taken;
     }
-    let lots = taken.iter().filter_map(|(key, _)| walk.purse.find(key));
+    let lots = taken
+        .iter()
+        .filter_map(|(key, _)| walk.purses[Currency::Points].find(key));
     let lots: Vec<_> = lots.collect();
-    let debt = walk.debt_for(step, points);
+    let debt = walk.debt_for(step, Currency::Points, points);
     let taking = Taking {
         key: TakingKey {
             step: event.position(),
-            kind: crate::change::TakingKind::Reversal,
+            currency: Currency::Points,
+            kind: TakingKind::Reversal,
             lot: None,
             redemption: None,
         },

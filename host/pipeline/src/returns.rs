@@ -10,12 +10,13 @@
 
 use crate::calendar::LocalTime;
 use crate::change::{Decider, LotKey, ReferrerAward, TakingKind};
+use crate::credit;
+use crate::currency::Currency;
 use crate::event::{Back, Body, Event, Line, Money, Points, Position, Sale, SaleName};
 use crate::ledger::Taking;
 use crate::points::Award;
 use crate::purse::{LotId, TakingKey};
 use crate::rules::{Coverage, OriginalSale, PastAward, Returned};
-use crate::shop::OfReturns;
 use crate::store::{Redeemed, SoldLot, SoldRows};
 use crate::walk::{Step, Walk};
 use std::collections::VecDeque;
@@ -135,10 +136,16 @@ impl Sold {
         sold
     }
 
-    /// Points are given for a part of it. What had come back before was not paid for with them.
+    /// Points are given for a part of it, or credit with which it is paid. What had come back before was
+    /// not paid for with them.
     pub fn give(&mut self, of: Redeemed) {
-        let back = self.came_back.share_of(&self.sale, of.points);
+        let back = match of.currency {
+            Currency::Points => self.came_back.share_of(&self.sale, of.points),
+            Currency::StoreCredit => 0,
+        };
         self.redeemed.push(GivenFor { of, back });
+        let place = |it: &GivenFor| (it.of.given_at.clone(), it.of.id.is_none(), it.of.id.clone());
+        self.redeemed.sort_by_cached_key(place);
     }
 
     /// A sale of this walk of which nothing has come back yet.
@@ -223,6 +230,7 @@ impl Sold {
     /// Something comes back, and an edit may add something instead. Says what each award loses by it,
     /// by its place, and which of the points that were given for it come back.
     fn take(&mut self, back: &Back, by: &Event) -> (Vec<(usize, Points)>, Vec<Coming>) {
+        let mut to_pay_back = self.came_back.to_pay_back(back, &self.sale);
         self.came_back.add(back, &self.sale);
         if let (Some(_), Some(added)) = (by.edits(), by.basket()) {
             self.sale.add(added);
@@ -239,7 +247,13 @@ impl Sold {
         let mut gives_back = Vec::new();
         for at in 0..self.redeemed.len() {
             let (given, sale) = (&self.redeemed[at], &self.sale);
-            let back = self.came_back.share_of(sale, given.of.points);
+            let back = match given.of.currency {
+                Currency::Points => self.came_back.share_of(sale, given.of.points),
+                Currency::StoreCredit => given.of.points.min(to_pay_back),
+            };
+            if given.of.currency == Currency::StoreCredit {
+                to_pay_back -= back;
+            }
             if back > given.back {
                 let from = given.back;
                 gives_back.push(Coming { at, from, to: back });
@@ -342,25 +356,31 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
             continue;
         }
         // What was not used in time is not taken a second time. What is still there goes first.
-        let there = walk.purse.remaining_of(&lot).min(loss);
+        let currency = key.currency;
+        let purse = &walk.purses[currency];
+        let there = purse.remaining_of(&lot).min(loss);
         let spared = (before[at] - award.reversed).max(0);
-        let expired = (walk.purse.expired_of(&lot) - spared).max(0);
+        let expired = (purse.expired_of(&lot) - spared).max(0);
         let points = there + (loss - there - expired).max(0);
         if points < loss {
-            let name = &key.plugin;
+            let name = match currency {
+                Currency::Points => &key.plugin,
+                Currency::StoreCredit => credit::TENDER,
+            };
             step.note(format!(
-                "{name}: {} points of {loss} had expired and are not taken again",
-                loss - points
+                "{name}: {} of {loss} had expired and are not taken again",
+                currency.told(loss - points)
             ));
         }
         walk.sold[index].awards[at].reversed += points;
-        let debt = walk.debt_for(step, points);
+        let debt = walk.debt_for(step, currency, points);
         if points == 0 {
             continue;
         }
         let taking = Taking {
             key: TakingKey {
                 step: step.event.position(),
+                currency,
                 kind: TakingKind::Reversal,
                 lot: Some(lot),
                 redemption: None,
@@ -371,7 +391,8 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
             by: Decider::Host,
         };
         walk.take(step, taking);
-        if let Some(provisional) = walk.fold.provisional.get_mut(&key.origin) {
+        let provisional = walk.fold.provisional.get_mut(&key.origin);
+        if let Some(provisional) = provisional.filter(|_| currency.is_points()) {
             provisional.points -= points;
         }
         taken_back.push((key, points));
@@ -382,16 +403,12 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
 impl Walk<'_> {
     /// What of points that are taken back is owed, because it was spent already and the shop lets no
     /// balance fall below zero.
-    pub(crate) fn debt_for(&mut self, step: &mut Step, points: Points) -> Points {
-        if self.with.shop.file.policies.returns != OfReturns::Debt {
-            return 0;
-        }
-        let there = self.fold.balance - self.fold.reserved();
-        let debt = (points - there.max(0)).max(0);
+    pub(crate) fn debt_for(&mut self, step: &mut Step, currency: Currency, points: i64) -> i64 {
+        let debt = self.left_as_debt(currency, points);
         if debt > 0 {
-            self.fold.debt += debt;
             step.note(format!(
-                "{debt} points were spent already and are owed: the next that are earned pay for them"
+                "{} were spent already and are owed: the next that are earned pay for them",
+                currency.told(debt)
             ));
         }
         debt

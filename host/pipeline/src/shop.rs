@@ -2,12 +2,14 @@
 //!
 //! Reading files is the server's; this file says what the words mean and refuses what cannot be.
 
+mod credit;
 mod fields;
 mod referral;
 mod rewards;
 mod tags;
 mod tiers;
 
+pub use credit::{CreditPolicy, Span};
 pub use fields::{FieldKind, FieldRule};
 pub use referral::ReferralPolicy;
 pub use rewards::{PointsWorth, RedemptionPolicy, Reward, RewardLimit};
@@ -56,6 +58,9 @@ pub struct ShopFile {
     /// How customers bring friends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referral: Option<ReferralPolicy>,
+    /// How the shop gives store credit, if it wants every customer to see that there is such a thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_credit: Option<CreditPolicy>,
     #[serde(default)]
     pub failures: FailurePolicy,
     #[serde(default)]
@@ -127,8 +132,9 @@ pub enum AutoMerge {
 }
 
 /// Kinds of events that change what a customer holds because somebody of the shop says so.
-pub const ACTS_OF_STAFF: [&str; 7] = [
+pub const ACTS_OF_STAFF: [&str; 8] = [
     "points.adjusted",
+    "credit.adjusted",
     "points.imported",
     "tier.overridden",
     "tags.assigned",
@@ -365,6 +371,8 @@ pub enum ShopError {
     Kind(String),
     #[error("referral: {0}")]
     Referral(String),
+    #[error("store_credit: {0}")]
+    StoreCredit(String),
     #[error("redemption: {0}")]
     Redemption(String),
     #[error("rewards: {key:?}: {problem}")]
@@ -407,6 +415,7 @@ impl Shop {
             return Err(ShopError::PluginTwice(twice));
         }
         tiers::check(&file)?;
+        credit::check(file.store_credit.as_ref(), &file.language)?;
         rewards::check(&file.redemption, &file.rewards, &file.language)?;
         file.referral
             .as_ref()

@@ -4,6 +4,7 @@ use crate::admit::Admitted;
 use crate::change::{
     Change, CustomerId, Explanation, LotKey, RedemptionState, ReferrerAward, TakingKind,
 };
+use crate::currency::{ByCurrency, Currency};
 use crate::event::{Event, EventName, Identifier, Instant, Points, Position};
 use crate::fold::{Fold, Moved};
 use crate::identity::Who;
@@ -174,11 +175,11 @@ pub struct CustomerCase {
     pub id: CustomerId,
     pub is_new: bool,
     pub revision: u64,
-    /// The ledger's balance now.
-    pub balance: Points,
-    /// Points that come to the customer from the other one of an event about two, or go there (below
-    /// zero); they are not in the balance yet.
-    pub transfer: Points,
+    /// The ledger's balances now.
+    pub balance: ByCurrency<i64>,
+    /// What comes to the customer from the other one of an event about two, or goes there (below
+    /// zero); it is not in the balance yet.
+    pub transfer: ByCurrency<i64>,
     /// How far the customer's timers have been driven; a refold drives them as far again.
     pub clock: Instant,
     /// The head, or for a late event the last checkpoint before it.
@@ -223,6 +224,7 @@ pub struct BookedLot {
 pub struct BookedTaking {
     pub id: i64,
     pub step: Position,
+    pub currency: Currency,
     pub kind: TakingKind,
     pub lot: Option<i64>,
     pub redemption: Option<String>,
@@ -237,7 +239,7 @@ pub struct PurseRows {
     /// Those that hold points.
     pub lots: Vec<OpenLot>,
     /// Takings for which no lot has paid yet: which, and how much, the oldest first.
-    pub owed: Vec<(i64, Points)>,
+    pub owed: Vec<(i64, Currency, Points)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -260,15 +262,16 @@ pub struct SoldRows {
     pub kept: Vec<(String, Vec<u8>)>,
     /// The events between it and the start that took something back of it, in the order of the fold.
     pub returns: Vec<Arc<Event>>,
-    /// Points that were given for a part of it, in the order of the fold.
+    /// What was given for a part of it, in the order of the fold: points, and its tenders of credit.
     pub redeemed: Vec<Redeemed>,
 }
 
-/// Points that a customer gave for a part of a sale.
+/// Points, or store credit, that a customer gave for a part of a sale.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Redeemed {
-    /// The redemption.
-    pub id: String,
+    pub currency: Currency,
+    /// The redemption; `None` for credit that was not set aside before.
+    pub id: Option<String>,
     /// The step at which they were.
     pub given_at: Position,
     pub reward: Option<String>,
@@ -308,12 +311,15 @@ pub fn moves_lots(
     later: &[Later],
     takings: &[BookedTaking],
 ) -> bool {
-    event.may_take_points()
-        || later.iter().any(|later| later.event.may_take_points())
+    let has_credit = start.credit.is_some();
+    let takes = |event: &Event| event.may_take() || event.pays_with_credit(has_credit);
+    takes(event)
+        || later.iter().any(|later| takes(&later.event))
         || !takings.is_empty()
-        || start.owed > 0
-        || start.debt > 0
-        || start.next_expiry.is_some_and(|at| at <= end)
+        || Currency::ALL.into_iter().any(|currency| {
+            let account = start.account(currency);
+            account.owed > 0 || account.debt > 0 || account.next_expiry.is_some_and(|at| at <= end)
+        })
         || !start.reservations.is_empty()
 }
 

@@ -10,21 +10,26 @@ use crate::change::{
     Change, CustomerChange, Explanation, FollowUpRow, HistoryRow, KeptRow, LotKey, MembershipRow,
     Planned, ProvisionalRow, RedemptionRow, ReviewItem, SettledRow, Start, TierRow,
 };
-use crate::event::{Body, Consent, Event, EventName, Instant, Points, Position, RedemptionAct};
+use crate::credit;
+use crate::currency::{ByCurrency, Currency};
+use crate::event::{
+    Body, Consent, Event, EventName, Instant, Money, Points, Position, RedemptionAct,
+};
 use crate::facts;
 use crate::fold::{DAY_MS, Fold, Moved};
 use crate::identity::{self, Who, Whose};
-use crate::ledger::{self, Before, Moves, Transfer};
+use crate::ledger::{self, Before, Booked, Moves, Transfer};
 use crate::limited::{self, Giver};
 use crate::limits;
 use crate::line::Context;
 use crate::outcome::{
-    CustomerNow, FollowUpView, Outcome, RedemptionView, SegmentChanges, Status, TagChanges, Time,
+    CreditNow, CustomerNow, FollowUpView, Outcome, RedemptionView, SegmentChanges, Status,
+    TagChanges, Time,
 };
 use crate::purse::Purse;
 use crate::redemption::{self, Given};
 use crate::referral::{self, Gave, Referring};
-use crate::refusal::{Refusal, invalid};
+use crate::refusal::Refusal;
 use crate::returns::{self, Returning, Sold};
 use crate::rules::{Birthday, Customer, Membership, Plugin, ReviewCause, Role, SoFar, Standing};
 use crate::shop::Late;
@@ -47,19 +52,19 @@ pub struct Walk<'a> {
     /// For each window, what can leave it, oldest first. New moves join at the end.
     pub leaving: [VecDeque<Moved>; 4],
     /// The lots along the walk.
-    pub purse: Purse,
+    pub purses: ByCurrency<Purse>,
     /// Sales of which an event of the walk speaks.
     pub sold: Vec<Sold>,
     /// Points that were given with sales along the walk.
     pub given: Vec<Given>,
     /// Redemptions whose codes came with a sale of this change.
     pub used_by_sale: Vec<String>,
+    /// The sale of this change, if it was paid with store credit.
+    pub paid_with_credit: Option<EventName>,
     /// Why the event cannot be.
     refused: Option<Refusal>,
     /// Sales of the walk so far, if an event may speak of them.
     passed: Vec<(Arc<Event>, Option<i64>)>,
-    /// When the next lot ends that is not in the purse.
-    later_expiry: Option<Instant>,
     /// The last instant that the walk may reach.
     end: Instant,
     admitted: &'a Admitted,
@@ -275,9 +280,9 @@ impl<'a> Walk<'a> {
             with,
             fold: customer.start.clone(),
             leaving: customer.leaving.clone(),
-            purse: match customer.purse.take() {
-                Some(rows) => lots::purse(rows, &customer.start, &customer.sold, with.shop),
-                None => Purse::default(),
+            purses: {
+                let rows = customer.purse.take();
+                lots::purses(rows, &customer.start, &customer.sold, with.shop)
             },
             sold: std::mem::take(&mut customer.sold)
                 .into_iter()
@@ -285,9 +290,9 @@ impl<'a> Walk<'a> {
                 .collect(),
             given: Vec::new(),
             used_by_sale: Vec::new(),
+            paid_with_credit: None,
             refused: None,
             passed: Vec::new(),
-            later_expiry: customer.start.next_expiry,
             end: until.max(last),
             admitted,
             links: std::mem::take(&mut case.who.links),
@@ -415,7 +420,7 @@ impl<'a> Walk<'a> {
                 plugins.iter().any(is_it)
             });
         }
-        if self.purse.is_open() && event.sale().is_some() {
+        if self.purses.points.is_open() && event.sale().is_some() {
             self.passed.push((event.clone(), next.journal));
         }
         let returning = returns::begin(self, &event);
@@ -445,7 +450,7 @@ impl<'a> Walk<'a> {
                 ..Moved::default()
             },
             so_far: SoFar {
-                balance_after: self.fold.balance,
+                balance_after: self.fold.points.balance,
                 ..SoFar::default()
             },
             event,
@@ -530,8 +535,8 @@ impl<'a> Walk<'a> {
             tags: fold.tags.iter().cloned().collect(),
             segments: self.memberships(),
             tier: self.standing(),
-            balance: fold.balance,
-            available: fold.available(fold.clock),
+            balance: fold.points.balance,
+            available: fold.available(Currency::Points, fold.clock),
             earned: fold.earned,
             consents: fold.consents.values().map(usable).collect(),
             language: fold.language.clone(),
@@ -769,44 +774,41 @@ impl<'a> Walk<'a> {
         self.refused.get_or_insert(refusal);
     }
 
+    /// More store credit was spent than there was: somebody should look at it.
+    pub(crate) fn overspent(&mut self, sale: EventName, amount: Money) {
+        let item = ReviewItem::CreditOverspent { sale, amount };
+        self.out.review_items.push(item);
+    }
+
     /// Whoever takes or sets aside points must leave what was set aside before.
     fn check_what_is_left(&mut self) -> Result<(), Refusal> {
         let event = &self.admitted.event;
-        let available = self.fold.available(self.fold.clock);
-        if let Some(RedemptionAct::Reserve(what)) = event.redemption().map(|it| &it.act)
-            && available < 0
-        {
-            let problem = format!(
-                "{} points are wanted, and {} can be spent",
-                what.points,
-                (available + what.points).max(0)
-            );
-            let at = if what.reward.is_some() {
-                "/data/reward"
-            } else {
-                "/data/points"
-            };
-            return Err(Refusal::NotNow {
-                code: "insufficient-points",
-                at: at.into(),
-                problem,
-            });
+        if let Some(RedemptionAct::Reserve(what)) = event.redemption().map(|it| &it.act) {
+            let available = self.fold.available(what.currency, self.fold.clock);
+            if available < 0 {
+                return Err(redemption::insufficient(what, available));
+            }
         }
-        let reserved = self.fold.reserved();
+        let (currency, taken) = event.taken_by_staff();
+        let reserved = self.fold.reserved(currency);
         if reserved > 0
-            && event.points_taken() > 0
-            && self.fold.balance < reserved
+            && taken > 0
+            && self.fold.account(currency).balance < reserved
             && !self.with.shop.file.policies.adjust_below_zero
         {
-            return invalid(
-                "not-enough-points",
-                "/data/points",
-                format!("{reserved} points are set aside for redemptions and cannot be taken"),
+            let set_aside = currency.told(reserved);
+            return credit::not_enough(
+                currency,
+                format!("{set_aside} are set aside for redemptions and cannot be taken"),
             );
         }
-        if self.fold.balance < 0 {
+        let balance = self.fold.account(Currency::StoreCredit).balance;
+        if let (true, Some(sale)) = (balance < 0, self.paid_with_credit.take()) {
+            self.overspent(sale, -balance);
+        }
+        if self.fold.points.balance < 0 {
             for redemption in std::mem::take(&mut self.used_by_sale) {
-                let points = -self.fold.balance;
+                let points = -self.fold.points.balance;
                 let item = ReviewItem::RedeemedTooMuch { redemption, points };
                 self.out.review_items.push(item);
             }
@@ -830,6 +832,24 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What the ledger says of each account.
+    fn settle_accounts(&mut self, booked: &Booked) {
+        for currency in Currency::ALL {
+            let takings = booked.takings.iter().filter(|it| it.currency == currency);
+            let paid = booked.allocations.iter();
+            let paid = paid.filter(|it| it.currency == currency);
+            let balance = booked.balance[currency];
+            let owed = self.case.start.account(currency).owed
+                + takings.map(|taking| taking.points).sum::<i64>()
+                - paid.map(|paid| paid.points).sum::<i64>();
+            let known = self.fold.account(currency);
+            if (known.balance, known.owed) != (balance, owed) {
+                let account = self.fold.account_mut(currency);
+                (account.balance, account.owed) = (balance, owed);
+            }
+        }
+    }
+
     /// Everything that the steps did, as one change.
     pub fn finish(mut self) -> Result<Change, Refusal> {
         if let Some(refusal) = self.refused.take() {
@@ -840,7 +860,7 @@ impl<'a> Walk<'a> {
             lots: std::mem::take(&mut self.case.lots),
             takings: std::mem::take(&mut self.case.takings),
             balance: self.case.balance,
-            transfer: Transfer::of(&self.admitted.event, self.case.transfer),
+            transfers: Transfer::of(&self.admitted.event, self.case.transfer),
         };
         let moves = std::mem::take(&mut self.out.moves);
         let booked = ledger::book(moves, before, plugins, self.late());
@@ -850,10 +870,7 @@ impl<'a> Walk<'a> {
                 .push(ReviewItem::LateReported { points });
         }
         // Under a policy that does not correct both ways the ledger, not the fold, is right.
-        self.fold.balance = booked.balance;
-        let taken: Points = booked.takings.iter().map(|taking| taking.points).sum();
-        let paid: Points = booked.allocations.iter().map(|paid| paid.points).sum();
-        self.fold.owed = self.case.start.owed + taken - paid;
+        self.settle_accounts(&booked);
         self.check_what_is_left()?;
         let live = |plugin: &str| plugins.iter().any(|it| it.name == plugin);
         let for_referrers = referral::settle(
@@ -875,12 +892,15 @@ impl<'a> Walk<'a> {
             &for_referrers,
             self.with,
         );
-        outcome.points = ledger::views(&booked, plugins, |lot| self.state_of(lot));
+        let views = |currency| ledger::views(&booked, currency, plugins, |lot| self.state_of(lot));
+        outcome.points = views(Currency::Points);
+        outcome.store_credit = views(Currency::StoreCredit);
         outcome.customer = Some(CustomerNow {
             id: self.case.id.0.clone(),
             tier: self.fold.standing.as_ref().map(|held| held.tier.clone()),
-            balance: self.fold.balance,
-            available: self.fold.available(self.fold.clock),
+            balance: self.fold.points.balance,
+            available: self.fold.available(Currency::Points, self.fold.clock),
+            store_credit: CreditNow::of(&self.fold, self.with.shop, self.fold.clock),
             segments: self.fold.memberships.keys().cloned().collect(),
         });
         let explanations = &mut self.out.explanations;
@@ -1009,6 +1029,7 @@ impl Outcome {
             identity: None,
             segments: SegmentChanges::default(),
             points: Vec::new(),
+            store_credit: Vec::new(),
             tier: None,
             tags: TagChanges::default(),
             redemptions: Vec::new(),

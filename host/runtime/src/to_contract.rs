@@ -112,6 +112,9 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::Adjustment(it) => other(json!({
             "points": it.points, "reason": it.reason, "expires_at": it.expires_at.map(calendar::text),
         })),
+        line::Body::CreditAdjustment(it) => other(json!({
+            "amount": it.amount, "reason": it.reason, "expires_at": it.expires_at.map(calendar::text),
+        })),
         line::Body::Redemption(it) => other(redemption(it)),
         line::Body::Placement(it) => other(json!({
             "tier": it.tier, "until": it.until.map(calendar::text), "reason": it.reason,
@@ -135,6 +138,9 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
 /// What somebody did about a redemption; nothing that a rule could use as a code.
 fn redemption(step: &line::RedemptionStep) -> serde_json::Value {
     let mut data = match &step.act {
+        line::RedemptionAct::Reserve(what) if !what.currency.is_points() => json!({
+            "currency": what.currency, "amount": what.points,
+        }),
         line::RedemptionAct::Reserve(what) => json!({
             "points": what.points, "reward": what.reward, "worth": what.worth,
         }),

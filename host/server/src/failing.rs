@@ -97,6 +97,7 @@ mod tests {
                 tier: None,
                 balance: 0,
                 available: 0,
+                store_credit: None,
                 segments: Vec::new(),
             }),
             plugins: vec![PluginView {

@@ -4,7 +4,8 @@
 //! transaction. When a group is taken back it is emptied.
 
 use hashlink::LruCache;
-use stampcard_pipeline::event::{Instant, Points};
+use stampcard_pipeline::currency::ByCurrency;
+use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::fold::Fold;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ pub(crate) struct Hot {
     /// The short id inside the database.
     pub row: i64,
     pub revision: u64,
-    pub balance: Points,
+    pub balance: ByCurrency<i64>,
     pub clock: Instant,
     /// `None` if the stored bytes are of another version of this program.
     pub head: Option<Arc<Fold>>,
@@ -90,7 +91,7 @@ mod tests {
         Hot {
             row: 1,
             revision: 1,
-            balance: 0,
+            balance: ByCurrency::default(),
             clock: Instant(0),
             head: None,
             plans: None,

@@ -22,6 +22,7 @@ use stampcard_pipeline::admit::HOST_SOURCE;
 use stampcard_pipeline::change::{
     Change, CustomerChange, Decider, EntryKind, Explanation, ReviewItem,
 };
+use stampcard_pipeline::currency::{ByCurrency, Currency};
 use stampcard_pipeline::event::{Position, SaleName};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::outcome::Status;
@@ -115,14 +116,17 @@ fn check(change: &Change, hot: Option<&Hot>, other_hot: Option<&Hot>) -> Result<
     if let Some(other) = &change.other {
         let moved = [customer, other].into_iter().flat_map(|it| &it.entries);
         let moved = moved.filter(|entry| entry.kind == EntryKind::Transfer);
-        let sum: i64 = moved.map(|entry| entry.amount).sum();
-        if sum != 0 {
-            return wrong(format!("{sum} points are lost between two customers"));
+        let mut sums: ByCurrency<i64> = ByCurrency::default();
+        moved.for_each(|entry| sums[entry.currency] += entry.amount);
+        if let Some(currency) = Currency::ALL.into_iter().find(|it| sums[*it] != 0) {
+            let lost = currency.told(sums[currency]);
+            return wrong(format!("{lost} are lost between two customers"));
         }
         adds_up(other, other_hot).or_else(wrong)?;
     }
     adds_up(customer, hot).or_else(wrong)?;
-    if change.outcome.points.len() != customer.entries.len() {
+    let told = change.outcome.points.len() + change.outcome.store_credit.len();
+    if told != customer.entries.len() {
         return wrong("the answer does not name every entry".into());
     }
     let needs_journal = !customer.entries.is_empty()
@@ -143,23 +147,27 @@ fn check(change: &Change, hot: Option<&Hot>, other_hot: Option<&Hot>) -> Result<
 
 /// Whether a customer's entries lead from what they had to what they have.
 fn adds_up(customer: &CustomerChange, hot: Option<&Hot>) -> Result<(), String> {
-    let mut balance = hot.map_or(0, |hot| hot.balance);
+    let mut balances = hot.map_or_else(ByCurrency::default, |hot| hot.balance);
     for entry in &customer.entries {
-        balance += entry.amount;
-        if entry.balance_after != balance {
+        let balance = &mut balances[entry.currency];
+        *balance += entry.amount;
+        if entry.balance_after != *balance {
             return Err(format!(
                 "an entry says balance {} and {balance} is the sum",
                 entry.balance_after
             ));
         }
     }
-    match customer.head.balance == balance {
-        true => Ok(()),
-        false => Err(format!(
-            "the customer has balance {} and {balance} is the sum",
-            customer.head.balance
-        )),
+    for currency in Currency::ALL {
+        let (head, sum) = (customer.head.account(currency).balance, balances[currency]);
+        if head != sum {
+            let name = currency.name();
+            return Err(format!(
+                "the customer has {head} as the balance of {name}, and {sum} is the sum"
+            ));
+        }
     }
+    Ok(())
 }
 
 /// Everything that can be encoded without the writer.
@@ -310,18 +318,19 @@ impl Writing<'_> {
         let sql = &self.writer.sql;
         let tier = head.standing.as_ref().map(|held| held.tier.as_str());
         let next_due = head.next_due().map(|due| due.0);
+        let credit = head.account(Currency::StoreCredit).balance;
         let Some(hot) = &self.token.hot else {
             let row = self.writer.next.customer;
             sql.run(
-                "INSERT INTO customers (id, public, revision, created_at, clock, next_due, balance, tier, head)
-                 VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8)",
-                &[&row, &customer.id.0, &head.created_at.0, &customer.clock.0, &next_due, &head.balance, &tier, &self.encoded.head],
+                "INSERT INTO customers (id, public, revision, created_at, clock, next_due, balance, tier, head, credit)
+                 VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                &[&row, &customer.id.0, &head.created_at.0, &customer.clock.0, &next_due, &head.points.balance, &tier, &self.encoded.head, &credit],
             )?;
             self.writer.next.customer += 1;
             return Ok(row);
         };
         let met = sql.run(
-            "UPDATE customers SET revision = ?3 + 1, created_at = ?4, clock = ?5, balance = ?6, head = ?7
+            "UPDATE customers SET revision = ?3 + 1, created_at = ?4, clock = ?5, balance = ?6, head = ?7, credit = ?8
              WHERE id = ?1 AND public = ?2 AND revision = ?3",
             &[
                 &hot.row,
@@ -329,8 +338,9 @@ impl Writing<'_> {
                 &(customer.revision as i64),
                 &head.created_at.0,
                 &customer.clock.0,
-                &head.balance,
+                &head.points.balance,
                 &self.encoded.head,
+                &credit,
             ],
         )?;
         if met == 0 {
@@ -572,7 +582,10 @@ impl Writing<'_> {
         let hot = Hot {
             row,
             revision: before.map_or(1, |_| customer.revision + 1),
-            balance: head.balance,
+            balance: ByCurrency {
+                points: head.points.balance,
+                store_credit: head.account(Currency::StoreCredit).balance,
+            },
             clock: customer.clock,
             head: Some(head),
             plans,

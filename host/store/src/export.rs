@@ -13,6 +13,7 @@ use crate::rule_books::RULE_BOOK_CHANGED;
 use crate::sql::Sql;
 use serde::Serialize;
 use stampcard_pipeline::change::LotKey;
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{Channel, Event, EventName, Instant, Points};
 use stampcard_pipeline::outcome::{Outcome, Time};
 use stampcard_pipeline::store::StoreError;
@@ -97,6 +98,7 @@ struct EntryLine {
     /// The redemption that the points were given for.
     #[serde(skip_serializing_if = "Option::is_none")]
     redemption: Option<String>,
+    currency: Currency,
 }
 
 fn entries(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
@@ -106,7 +108,7 @@ fn entries(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
                 e.actor,
                 EXISTS (SELECT 1 FROM provisional p WHERE p.customer = l.customer AND p.at = l.at AND p.source = l.source
                         AND p.event = l.event AND p.until > ?1 AND (p.how IS NULL OR p.settled_at > ?1)),
-                l.available_from > ?1, t.redemption
+                l.available_from > ?1, t.redemption, e.currency
          FROM entries e JOIN customers c ON c.id = e.customer LEFT JOIN takings t ON t.id = e.taking
          JOIN journal j ON j.seq = e.journal JOIN journal b ON b.seq = e.caused_by LEFT JOIN lots l ON l.id = e.lot
          LEFT JOIN plugin_versions v
@@ -141,6 +143,7 @@ fn entries(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
                 expires_at: some_instant(row, 19)?.map(Time),
                 actor: row.get(20)?,
                 redemption: row.get(23)?,
+                currency: row::currency(row, 24)?,
             };
             line(out, &entry)
         },
@@ -161,6 +164,7 @@ pub(crate) struct LotLine {
     on_return: String,
     ordinal: u32,
     points: Points,
+    currency: Currency,
 }
 
 impl LotLine {
@@ -180,6 +184,7 @@ impl LotLine {
             on_return: row::on_return_column(key.on_return),
             ordinal: key.ordinal,
             points,
+            currency: key.currency,
         })
     }
 }
@@ -187,11 +192,11 @@ impl LotLine {
 fn net_points(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
     sql.each::<Trouble>(
         // A lot that was never earned in the end is one that another order of arrival never made.
-        "SELECT net, at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+        "SELECT net, at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, currency
          FROM lots JOIN (SELECT lot, sum(amount) AS net FROM entries WHERE occurred_at <= ?1 AND taking IS NULL GROUP BY lot)
          ON lot = id
          WHERE net <> 0
-         ORDER BY at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, net",
+         ORDER BY at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, currency, net",
         &[&view.until()],
         |row| line(out, &LotLine::new(row::lot_key(row, 1)?, row.get(0)?)?),
     )?;
@@ -211,16 +216,17 @@ struct TakingLine {
     plugin: Option<String>,
     points: Points,
     debt: Points,
+    currency: Currency,
 }
 
 fn takings(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
     sql.each::<Trouble>(
         "SELECT t.at, t.source, t.event, t.kind, t.reason,
                 (SELECT e.actor FROM entries e WHERE e.taking = t.id ORDER BY e.number LIMIT 1),
-                l.source, l.event, l.plugin, -t.points, t.debt
+                l.source, l.event, l.plugin, -t.points, t.debt, t.currency
          FROM takings t JOIN customers c ON c.id = t.customer LEFT JOIN lots l ON l.id = t.lot
          WHERE t.at <= ?1 AND (t.points <> 0 OR t.debt <> 0)
-         ORDER BY t.at, t.source, t.event, t.kind, l.source, l.event, l.plugin, t.reason, t.points, t.debt",
+         ORDER BY t.at, t.source, t.event, t.kind, l.source, l.event, l.plugin, t.reason, t.points, t.debt, t.currency",
         &[&view.until()],
         |row| {
             let event = EventName { source: row.get(1)?, id: row.get(2)? };
@@ -238,6 +244,7 @@ fn takings(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
                 plugin: row.get(8)?,
                 points: row.get(9)?,
                 debt: row.get(10)?,
+                currency: row::currency(row, 11)?,
             };
             line(out, &taking)
         },

@@ -15,6 +15,7 @@ use customer::{Read, read_customer, unpack_recorded};
 use parking_lot::MutexGuard;
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::CustomerId;
+use stampcard_pipeline::currency::ByCurrency;
 use stampcard_pipeline::event::{
     Event, EventName, IdentifierKind, Instant, Points, RedemptionName, SaleName,
 };
@@ -516,8 +517,8 @@ fn finish(
             id,
             is_new: true,
             revision: 0,
-            balance: 0,
-            transfer: 0,
+            balance: ByCurrency::default(),
+            transfer: ByCurrency::default(),
             clock: Instant::default(),
             start: Fold::default(),
             leaving: Default::default(),
@@ -543,7 +544,7 @@ fn finish(
                 is_new: false,
                 revision: read.hot.revision,
                 balance: read.hot.balance,
-                transfer: 0,
+                transfer: ByCurrency::default(),
                 clock: read.hot.clock,
                 start: Fold::clone(start),
                 leaving: read.leaving,

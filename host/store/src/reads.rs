@@ -24,7 +24,7 @@ pub use customers::{
     TierRecord, TimelineRow,
 };
 pub use effects::{MessageEffect, PointsEffect, SegmentEffect, TierEffect, VersionEffect};
-pub use liability::{OpenPoints, SPANS_DAYS, Standing};
+pub use liability::{OpenLots, SPANS_DAYS, Standing};
 pub use movements::{Movement, SegmentMoves};
 pub use orders::OrderRow;
 pub use products::{Mispriced, PriceCheck, ProductRow};

@@ -5,6 +5,7 @@ use crate::error::Trouble;
 use rusqlite::Row;
 use serde::Serialize;
 use stampcard_pipeline::change::{Explanation, LotKey, LotKind, RedemptionState, TakingKind};
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{Channel, Event, Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved};
 use stampcard_pipeline::outcome::Outcome;
@@ -26,10 +27,11 @@ pub(crate) fn outcome(packed: &[u8], first_entry: Option<i64>) -> Result<Outcome
     Ok(outcome)
 }
 
-/// Gives the points of an answer the numbers of entries that begin at `first`.
+/// Gives the entries of an answer their numbers, which begin at `first`: points first, then credit.
 pub(crate) fn number_entries(outcome: &mut Outcome, first: Option<i64>) {
     let first = first.unwrap_or(0);
-    for (number, view) in (first..).zip(&mut outcome.points) {
+    let entries = outcome.points.iter_mut().chain(&mut outcome.store_credit);
+    for (number, view) in (first..).zip(entries) {
         view.entry = number;
     }
 }
@@ -85,6 +87,19 @@ pub(crate) fn channel(row: &Row, index: usize) -> rusqlite::Result<Option<Channe
     Ok(number.and_then(|number| Channel::ALL.get(usize::from(number)).copied()))
 }
 
+pub(crate) fn currency_column(currency: Currency) -> i64 {
+    currency as i64
+}
+
+pub(crate) fn currency(row: &Row, index: usize) -> rusqlite::Result<Currency> {
+    let number: usize = row.get::<_, u8>(index)?.into();
+    let known = Currency::ALL.get(number).copied();
+    known.ok_or(rusqlite::Error::IntegralValueOutOfRange(
+        index,
+        number as i64,
+    ))
+}
+
 /// The columns `at, channel, orders, spend, returns, returned, earned`.
 pub(crate) fn moved(row: &Row, index: usize) -> rusqlite::Result<Moved> {
     Ok(Moved {
@@ -99,7 +114,7 @@ pub(crate) fn moved(row: &Row, index: usize) -> rusqlite::Result<Moved> {
 }
 
 /// The columns `at, source, event, plugin, kind, reason, covers, available_from, expires_at,
-/// on_return, ordinal`.
+/// on_return, ordinal, currency`.
 pub(crate) fn lot_key(row: &Row, index: usize) -> Result<LotKey, Trouble> {
     let covers: String = row.get(index + 6)?;
     Ok(LotKey {
@@ -120,6 +135,7 @@ pub(crate) fn lot_key(row: &Row, index: usize) -> Result<LotKey, Trouble> {
                 .map_err(rusqlite::Error::from)?,
         )?,
         ordinal: row.get(index + 10)?,
+        currency: currency(row, index + 11)?,
     })
 }
 

@@ -87,6 +87,14 @@ fn every_kind_of_damage_is_found_and_named() {
             "entries",
         ),
         (
+            "UPDATE customers SET credit = credit + 5 WHERE id = 1",
+            "balance of store credit",
+        ),
+        (
+            "UPDATE lots SET currency = 1 WHERE id = 2",
+            "points in lots",
+        ),
+        (
             "UPDATE lots SET earned = earned + 1 WHERE id = 2",
             "lot 2: earned",
         ),

@@ -179,7 +179,7 @@ fn timeline_and_ledger_page_backwards_without_gaps() {
     let mut numbers = Vec::new();
     let mut before = None;
     loop {
-        let page = reads.ledger(&id, before, 4).unwrap();
+        let page = reads.ledger(&id, None, before, 4).unwrap();
         let Some(last) = page.last() else { break };
         before = Some(last.number);
         numbers.extend(page.iter().map(|row| row.number));

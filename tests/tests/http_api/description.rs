@@ -177,6 +177,10 @@ fn every_answer_is_as_the_description_says() {
             json!({"points": -20, "reason": "a mistake"}),
         ),
         (
+            "credit.adjusted",
+            json!({"amount": 1_250, "reason": "goodwill"}),
+        ),
+        (
             "tier.overridden",
             json!({"tier": "platinum", "reason": "press"}),
         ),

@@ -53,6 +53,7 @@ fn each_act_is_for_those_whom_the_table_says_and_is_done_by_the_key_that_sent_it
     let table = [
         //                                                                  pos    staff  operator read
         ("points.adjusted", json!({"points": 5, "reason": "goodwill"}),    [false, true,  true,    false]),
+        ("credit.adjusted", json!({"amount": 5, "reason": "goodwill"}),    [false, true,  true,    false]),
         ("tier.overridden", json!({"tier": "gold", "reason": "press"}),    [false, true,  true,    false]),
         ("points.imported", json!({"points": 5, "reason": "from before"}), [false, true,  true,    false]),
         ("tags.assigned",   json!({"tag": "VIP", "action": "add", "customers": 0}), [false, true, true, false]),

@@ -1,6 +1,7 @@
 //! The `data` of each kind of event: typed, unknown fields refused.
 
 use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
+use super::credit::CreditEvent;
 use super::exchange::{EditEvent, ExchangeEvent};
 use super::import::ImportEvent;
 use super::merges::{DeclinedEvent, MergeEvent, UnmergeEvent};
@@ -278,6 +279,7 @@ pub(super) fn read(
         "redemption.approved" => typed::<AboutRedemption>(data)?.approved(common, shop, by, at),
         "redemption.denied" => typed::<AboutRedemption>(data)?.denied(common, by),
         "points.adjusted" => typed::<AdjustmentEvent>(data)?.check(common, by, at),
+        "credit.adjusted" => typed::<CreditEvent>(data)?.check(common, shop, by, at),
         "points.imported" => typed::<ImportEvent>(data)?.check(common, shop, by, at),
         "tier.overridden" => typed::<PlacementEvent>(data)?.check(common, shop, by, at),
         "note.added" => typed::<NoteEvent>(data)?.check(common, by),

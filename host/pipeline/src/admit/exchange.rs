@@ -178,7 +178,11 @@ fn with_what_came_back(
         );
     }
     let kind = TENDER.to_owned();
-    let came_back = TenderData { kind, amount };
+    let came_back = TenderData {
+        kind,
+        amount,
+        code: None,
+    };
     Ok([came_back].into_iter().chain(given).collect())
 }
 

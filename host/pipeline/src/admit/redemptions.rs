@@ -1,11 +1,13 @@
 //! Redemptions: points that are set aside for something, and what becomes of them.
 
+use super::credit;
 use super::data::{Common, CustomerData, attributes, bounded, short};
 use super::returns::sale_name;
 use super::said::actor;
 use super::sender::Sender;
 use super::{By, Envelope, malformed};
 use crate::catalogue::distance;
+use crate::currency::Currency;
 use crate::event::{
     Body, Channel, EventName, Instant, Money, OrderName, Points, RedemptionAct, RedemptionName,
     RedemptionStep, Reserve, Worth,
@@ -24,6 +26,11 @@ const HOUR_MS: i64 = 3_600_000;
 #[serde(deny_unknown_fields)]
 pub(super) struct ReserveEvent {
     customer: CustomerData,
+    /// What is set aside: points, where nothing else is said.
+    #[serde(default)]
+    currency: Currency,
+    /// Store credit, in minor units of the shop's currency.
+    amount: Option<Money>,
     /// Points at their general worth; a reward has its own.
     points: Option<Points>,
     reward: Option<String>,
@@ -71,6 +78,19 @@ impl ReserveEvent {
         let policy = &shop.file.redemption;
         let hold = i64::from(policy.hold_minutes) * MINUTE_MS;
         let mut reserve = match (self.points, self.reward) {
+            _ if self.currency.is_points() && self.amount.is_some() => {
+                return malformed(
+                    "/data/amount",
+                    "an amount is of store credit: say `currency`: \"store_credit\", or `points`",
+                );
+            }
+            (None, None) if !self.currency.is_points() => of_credit(credit::wanted(self.amount)?),
+            _ if !self.currency.is_points() => {
+                return malformed(
+                    "/data",
+                    "store credit is neither points nor a reward; say its `amount` alone",
+                );
+            }
             (Some(points), None) => loose(points, shop)?,
             (None, Some(key)) => of_reward(&key, self.channel, self.basket, shop)?,
             (None, None) => {
@@ -86,7 +106,7 @@ impl ReserveEvent {
         };
         let needs_approval = policy
             .approval_from
-            .is_some_and(|from| reserve.points >= from);
+            .is_some_and(|from| reserve.currency.is_points() && reserve.points >= from);
         let wait = i64::from(policy.approval_hours) * HOUR_MS;
         reserve.needs_approval = needs_approval;
         reserve.until = Instant(name.at.0 + if needs_approval { wait } else { hold });
@@ -94,6 +114,21 @@ impl ReserveEvent {
             of: RedemptionName::Id(redemption::id_of(&name.source, &name.id, with.secret)),
             act: RedemptionAct::Reserve(reserve),
         }))
+    }
+}
+
+/// The customer's own money: nobody has to agree, and it is worth what it says.
+fn of_credit(amount: Money) -> Reserve {
+    Reserve {
+        currency: Currency::StoreCredit,
+        points: amount,
+        reward: None,
+        worth: Worth::Amount(amount),
+        minimum: 0,
+        until: Instant::default(),
+        needs_approval: false,
+        limit: None,
+        alone: false,
     }
 }
 
@@ -120,6 +155,7 @@ fn loose(points: Points, shop: &Shop) -> Result<Reserve, Refusal> {
         );
     }
     Ok(Reserve {
+        currency: Currency::Points,
         points,
         reward: None,
         worth: Worth::Amount(amount),
@@ -172,6 +208,7 @@ fn of_reward(
         );
     }
     Ok(Reserve {
+        currency: Currency::Points,
         points: reward.points,
         reward: Some(reward.key.clone()),
         worth: reward.worth(),

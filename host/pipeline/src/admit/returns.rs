@@ -1,5 +1,6 @@
 //! What is taken back of a sale, and whether its payment arrived.
 
+use super::credit::{PaidBack, RefundPart, RefundTo};
 use super::data::{Common, CustomerData, attributes, short};
 use super::malformed;
 use super::sale::{Quantity, at_rate, rate_of, too_many};
@@ -53,6 +54,11 @@ pub(super) struct ReturnEvent {
     shipping: Money,
     #[serde(default)]
     lines: Vec<LineBack>,
+    /// How all of the amount was paid back.
+    refund_to: Option<RefundTo>,
+    /// Or how each part of it was.
+    #[serde(default)]
+    refunds: Vec<RefundPart>,
     #[serde(default)]
     historical: bool,
     #[serde(default)]
@@ -73,7 +79,11 @@ impl AboutSale {
     pub fn voided(self, common: &mut Common) -> Result<Body, Refusal> {
         let of = self.check(common)?;
         let back = Back::Everything;
-        Ok(Body::Return(Return { of, back }))
+        Ok(Body::Return(Return {
+            of,
+            back,
+            to_credit: None,
+        }))
     }
 
     pub fn payment(self, arrived: bool, common: &mut Common) -> Result<Body, Refusal> {
@@ -107,14 +117,24 @@ impl ReturnEvent {
         };
         let of = about.check(common)?;
         keep("method", self.method, common)?;
+        let paid_back = PaidBack {
+            all_to: self.refund_to,
+            parts: self.refunds,
+            amount: self.amount,
+            currency: self.currency.clone(),
+        };
         let back = WhatIsBack {
             currency: self.currency,
             amount: self.amount,
             shipping: self.shipping,
             lines: self.lines,
         };
-        let back = Back::Goods(back.check("lines", shop)?);
-        Ok(Body::Return(Return { of, back }))
+        let refund = back.check("lines", shop)?;
+        Ok(Body::Return(Return {
+            of,
+            to_credit: paid_back.to_credit(refund.amount, shop)?,
+            back: Back::Goods(refund),
+        }))
     }
 }
 

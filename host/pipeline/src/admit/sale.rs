@@ -5,8 +5,10 @@ use super::data::{
 };
 use super::sender::Sender;
 use super::{malformed, tags};
+use crate::credit;
 use crate::event::{Channel, Conversion, Discount, Line, Money, OrderName, Sale, Tender};
 use crate::limits;
+use crate::redemption;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::{Shop, minor_units_of};
 use crate::token;
@@ -98,6 +100,33 @@ pub(super) struct DiscountData {
 pub(super) struct TenderData {
     pub kind: String,
     pub amount: Money,
+    /// Of store credit that was set aside: what the customer shows.
+    pub code: Option<String>,
+}
+
+impl TenderData {
+    fn check(self, index: usize, common: &mut Common) -> Result<Tender, Refusal> {
+        let is_credit = self.kind == credit::TENDER;
+        if self.code.is_some() && !is_credit {
+            return invalid(
+                "code-without-credit",
+                format!("/data/tenders/{index}/code"),
+                format!("only a tender of kind {:?} has a code", credit::TENDER),
+            );
+        }
+        let code = self.code.as_deref().and_then(redemption::normal_code);
+        if self.code.is_some() && code.is_none() {
+            let note = format!("tenders/{index}: its code is none of ours, and was not looked at");
+            common.notes.push(note);
+        }
+        Ok(Tender {
+            kind: self.kind,
+            amount: self.amount,
+            code,
+            is_ours: false,
+            expires_at: None,
+        })
+    }
 }
 
 #[derive(Deserialize, PartialEq, Eq)]
@@ -196,10 +225,10 @@ impl Goods {
             code: given.code,
             amount: given.amount,
         });
-        let tenders = self.tenders.into_iter().map(|given| Tender {
-            kind: given.kind,
-            amount: given.amount,
-        });
+        let tenders = self.tenders.into_iter().enumerate();
+        let tenders = tenders
+            .map(|(index, tender)| tender.check(index, common))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut sale = Sale {
             lines,
             discounts: discounts.collect(),
@@ -209,7 +238,7 @@ impl Goods {
             tax: self.tax,
             tax_included: self.tax_included,
             total: self.total,
-            tenders: tenders.collect(),
+            tenders,
             ..Sale::default()
         };
         check_signs(&sale)?;

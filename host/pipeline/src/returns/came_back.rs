@@ -67,6 +67,15 @@ impl CameBack {
         }
     }
 
+    /// What of the money for a sale is still to be paid back when it is undone; nothing where only goods
+    /// come back, because then the return says how.
+    pub(super) fn to_pay_back(&self, back: &Back, sale: &Sale) -> Money {
+        match back {
+            Back::Everything => (sale.total - self.amount).max(0),
+            Back::Goods(_) => 0,
+        }
+    }
+
     /// How many thousandths of a line, by its number from 1, can still come back.
     pub fn left_of(&self, sale: &Sale, number: u32) -> i64 {
         let Some(line) = line_of(sale, number).filter(|_| !self.is_whole(sale)) else {

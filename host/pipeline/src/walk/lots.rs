@@ -2,6 +2,7 @@
 
 use super::{Step, Upcoming, Walk};
 use crate::change::{Decider, LotKey, ProvisionalRow, ReviewItem, Settled, SettledRow, TakingKind};
+use crate::currency::{ByCurrency, Currency};
 use crate::event::{Body, Event, EventName, Instant, Points, Position, SaleName};
 use crate::fold::{Fold, Provisional};
 use crate::ledger::{Draw, Taking};
@@ -10,7 +11,7 @@ use crate::purse::{Drawn, Held, LotId, Purse, TakingId, TakingKey};
 use crate::redemption::Given;
 use crate::returns::Sold;
 use crate::rules::ReviewCause;
-use crate::shop::Shop;
+use crate::shop::{OfReturns, Shop};
 use crate::store::{BookedLot, PurseRows, Redeemed, SoldRows};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,7 +20,29 @@ const HOUR_MS: i64 = 3_600_000;
 
 /// The lots at the start of a walk. Those of sales that it speaks of are among them, even if nothing
 /// is left in them.
-pub(super) fn purse(rows: PurseRows, start: &Fold, sold: &[SoldRows], shop: &Shop) -> Purse {
+pub(super) fn purses(
+    rows: Option<PurseRows>,
+    start: &Fold,
+    sold: &[SoldRows],
+    shop: &Shop,
+) -> ByCurrency<Purse> {
+    let purse = |currency| match &rows {
+        Some(rows) => purse(rows, currency, start, sold, shop),
+        None => Purse::closed(start.account(currency).next_expiry),
+    };
+    ByCurrency {
+        points: purse(Currency::Points),
+        store_credit: purse(Currency::StoreCredit),
+    }
+}
+
+fn purse(
+    rows: &PurseRows,
+    currency: Currency,
+    start: &Fold,
+    sold: &[SoldRows],
+    shop: &Shop,
+) -> Purse {
     let held = |id: i64, key: &LotKey, remaining, expired| Held {
         lot: LotId::Known(id),
         matures_at: matures_at(key, start.provisional.get(&key.origin), shop),
@@ -31,13 +54,13 @@ pub(super) fn purse(rows: PurseRows, start: &Fold, sold: &[SoldRows], shop: &Sho
     let open = rows
         .lots
         .iter()
+        .filter(|lot| lot.key.currency == currency)
         .filter(|lot| lots_of_sold().all(|known| known.id != lot.id))
         .map(|lot| held(lot.id, &lot.key, lot.remaining, 0));
-    let of_sold = lots_of_sold().map(|lot| held(lot.id, &lot.key, lot.remaining, lot.expired));
-    let owed = rows
-        .owed
-        .iter()
-        .map(|(taking, points)| (TakingId::Known(*taking), *points));
+    let of_sold = lots_of_sold().filter(|lot| lot.key.currency == currency);
+    let of_sold = of_sold.map(|lot| held(lot.id, &lot.key, lot.remaining, lot.expired));
+    let owed = rows.owed.iter().filter(|(_, of, _)| *of == currency);
+    let owed = owed.map(|(taking, _, amount)| (TakingId::Known(*taking), *amount));
     Purse::open(open.chain(of_sold).collect(), owed)
 }
 
@@ -158,24 +181,25 @@ impl Walk<'_> {
         }
     }
 
-    /// Puts points of this step into the purse. What is owed is paid first.
+    /// Puts a lot of this step into its purse. What is owed is paid first.
     pub(crate) fn give(&mut self, step: &Step, key: &LotKey, points: Points) {
         let now = step.event.at;
         let provisional = self.fold.provisional.get(&key.origin);
         let matures_at =
             matures_at(key, provisional, self.with.shop).filter(|matures| *matures > now);
-        self.fold.balance += points;
+        let account = self.fold.account_mut(key.currency);
+        account.balance += points;
         if let Some(at) = matures_at {
-            *self.fold.maturing.entry(at).or_default() += points;
+            *account.maturing.entry(at).or_default() += points;
         }
         let ends_on_the_way = key.expires_at.is_some_and(|ends| ends <= self.end);
-        if !self.purse.is_open() && !ends_on_the_way {
-            let sooner = [self.later_expiry, key.expires_at];
-            self.later_expiry = sooner.into_iter().flatten().min();
+        let purse = &mut self.purses[key.currency];
+        if !purse.is_open() && !ends_on_the_way {
+            purse.leave_out(key.expires_at);
             return;
         }
         let lot = LotId::Step(key.clone());
-        let paid = self.purse.add(Held {
+        let paid = purse.add(Held {
             lot: lot.clone(),
             key: key.clone(),
             remaining: points,
@@ -183,19 +207,19 @@ impl Walk<'_> {
             matures_at,
         });
         for (taking, points) in paid {
-            self.fold.owed -= points;
+            self.fold.account_mut(key.currency).owed -= points;
             let drawn = Drawn {
                 lot: lot.clone(),
                 points,
                 matures_at,
                 ends: key.expires_at,
             };
-            self.drawn(taking, step, vec![drawn]);
+            self.drawn(key.currency, taking, step, vec![drawn]);
         }
     }
 
-    /// Takes points: of the lot that it is about first, then of whatever lots have them. What none has
-    /// is owed. Says when what was drawn would have ended.
+    /// Takes points, or credit: of the lot that it is about first, then of whatever lots have it. What
+    /// none has is owed. Says when what was drawn would have ended.
     pub(crate) fn take(
         &mut self,
         step: &mut Step,
@@ -216,33 +240,38 @@ impl Walk<'_> {
         let mut drawn: Vec<Drawn> = Vec::new();
         for lot in lots {
             let left = taking.points - sum(&drawn);
-            drawn.extend(self.purse.take_from(lot, left));
+            drawn.extend(self.purses[taking.key.currency].take_from(lot, left));
         }
+        let currency = taking.key.currency;
+        let purse = &mut self.purses[currency];
         let left = taking.points - sum(&drawn);
         drawn.extend(match taking.key.kind {
-            TakingKind::Redeem => self.purse.take_spendable(left, step.event.at),
-            _ => self.purse.take(left),
+            TakingKind::Redeem => purse.take_spendable(left, step.event.at),
+            _ => purse.take(left),
         });
         let owed = taking.points - sum(&drawn);
         let ends = drawn.iter().map(|drawn| (drawn.ends, drawn.points));
         let ends = ends.collect();
         let id = TakingId::Step(Box::new(taking.key.clone()));
-        self.drawn(id.clone(), step, drawn);
+        self.drawn(currency, id.clone(), step, drawn);
+        let account = self.fold.account_mut(currency);
+        account.balance -= taking.points;
         if owed > 0 {
-            self.purse.owe(id, owed);
-            self.fold.owed += owed;
+            account.owed += owed;
+            self.purses[currency].owe(id, owed);
         }
-        self.fold.balance -= taking.points;
         step.takings.push(taking);
         ends
     }
 
-    fn drawn(&mut self, taking: TakingId, step: &Step, drawn: Vec<Drawn>) {
+    fn drawn(&mut self, currency: Currency, taking: TakingId, step: &Step, drawn: Vec<Drawn>) {
         for drawn in drawn {
             if let Some(at) = drawn.matures_at.filter(|at| *at > step.event.at) {
-                *self.fold.maturing.entry(at).or_default() -= drawn.points;
+                let account = self.fold.account_mut(currency);
+                *account.maturing.entry(at).or_default() -= drawn.points;
             }
             self.out.moves.draws.push(Draw {
+                currency,
                 taking: taking.clone(),
                 lot: drawn.lot,
                 step: step.event.position(),
@@ -251,25 +280,72 @@ impl Walk<'_> {
         }
     }
 
+    /// What of a taking nobody has, where the shop lets no balance fall below zero: it is remembered, and
+    /// what comes in next pays for it ([`Walk::recover`]).
+    pub(crate) fn left_as_debt(&mut self, currency: Currency, wanted: i64) -> i64 {
+        if self.with.shop.file.policies.returns == OfReturns::Negative {
+            return 0;
+        }
+        let reserved = self.fold.reserved(currency);
+        let account = self.fold.account_mut(currency);
+        let debt = (wanted - (account.balance - reserved).max(0)).max(0);
+        account.debt += debt;
+        debt
+    }
+
+    /// Pays with what came in for what should have been taken before and was not there.
+    pub(crate) fn recover(&mut self, step: &mut Step, currency: Currency, came_in: i64, why: &str) {
+        let recovered = self.fold.account(currency).debt.min(came_in);
+        if recovered <= 0 {
+            return;
+        }
+        self.fold.account_mut(currency).debt -= recovered;
+        let taking = Taking {
+            key: TakingKey {
+                step: step.event.position(),
+                currency,
+                kind: TakingKind::Recovery,
+                lot: None,
+                redemption: None,
+            },
+            points: recovered,
+            debt: 0,
+            reason: why.into(),
+            by: Decider::Host,
+        };
+        self.take(step, taking);
+        step.so_far.balance_after = self.fold.points.balance;
+    }
+
     /// Takes what was not used in time.
     pub(crate) fn expire(&mut self, step: &mut Step) {
-        let reserved = self.fold.reserved();
-        let drawn = self.purse.expire(step.event.at, reserved);
-        let points: Points = drawn.iter().map(|drawn| drawn.points).sum();
+        for currency in Currency::ALL {
+            self.expire_of(currency, step);
+        }
+    }
+
+    fn expire_of(&mut self, currency: Currency, step: &mut Step) {
+        let reserved = self.fold.reserved(currency);
+        let drawn = self.purses[currency].expire(step.event.at, reserved);
+        let points: i64 = drawn.iter().map(|drawn| drawn.points).sum();
         if points == 0 {
             return;
         }
         let key = TakingKey {
             step: step.event.position(),
+            currency,
             kind: TakingKind::Expiry,
             lot: None,
             redemption: None,
         };
-        self.drawn(TakingId::Step(Box::new(key.clone())), step, drawn);
-        self.fold.balance -= points;
-        step.so_far.balance_after = self.fold.balance;
-        step.causes.push(ReviewCause::PointsExpired(points));
-        step.note(format!("{points} points were not used in time"));
+        let id = TakingId::Step(Box::new(key.clone()));
+        self.drawn(currency, id, step, drawn);
+        self.fold.account_mut(currency).balance -= points;
+        if currency.is_points() {
+            step.so_far.balance_after = self.fold.points.balance;
+            step.causes.push(ReviewCause::PointsExpired(points));
+        }
+        step.note(format!("{} were not used in time", currency.told(points)));
         step.takings.push(Taking {
             key,
             points,
@@ -279,11 +355,14 @@ impl Walk<'_> {
         });
     }
 
-    /// When the next points end, now that a step is done.
+    /// When the next lots end, now that a step is done.
     pub(super) fn see_next_expiry(&mut self) {
-        let elsewhere = self.later_expiry.filter(|_| !self.purse.is_open());
-        let known = [self.purse.next_expiry(self.fold.clock), elsewhere];
-        self.fold.next_expiry = known.into_iter().flatten().min();
+        for currency in Currency::ALL {
+            let next = self.purses[currency].next_expiry(self.fold.clock);
+            if next != self.fold.account(currency).next_expiry {
+                self.fold.account_mut(currency).next_expiry = next;
+            }
+        }
     }
 
     /// Says that points of a sale may have to be given back, if its payment is not certain. What an
@@ -377,10 +456,13 @@ impl Walk<'_> {
             if !self.fold.provisional.contains_key(&sale) {
                 continue;
             }
-            for (points, then, at) in self.purse.mature(&sale, spendable) {
-                for (at, points) in [(then, -points), (at, points)] {
-                    if let Some(at) = at.filter(|at| *at > now) {
-                        *self.fold.maturing.entry(at).or_default() += points;
+            for currency in Currency::ALL {
+                for (points, then, at) in self.purses[currency].mature(&sale, spendable) {
+                    for (at, points) in [(then, -points), (at, points)] {
+                        if let Some(at) = at.filter(|at| *at > now) {
+                            let account = self.fold.account_mut(currency);
+                            *account.maturing.entry(at).or_default() += points;
+                        }
                     }
                 }
             }

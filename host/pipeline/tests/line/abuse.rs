@@ -121,7 +121,7 @@ fn the_room_of_a_sale_is_a_fact_that_no_later_decision_moves() {
         .values()
         .find(|customer| customer.head.events == 2)
         .unwrap();
-    assert_eq!(ana.head.balance, 60);
+    assert_eq!(ana.head.points.balance, 60);
 }
 
 #[test]

@@ -361,6 +361,10 @@ fn every_example_of_the_catalogue_does_what_its_entry_says() {
             (Support::Processed, Err(refusal)) if kind.name.starts_with("redemption.") => {
                 assert_eq!(refusal.code(), "unknown-redemption")
             }
+            // Nor has it a referral programme.
+            (Support::Processed, Err(refusal)) if kind.name == "referral.signup" => {
+                assert_eq!(refusal.code(), "no-referral")
+            }
             (Support::HostOnly, Err(refusal)) => assert_eq!(refusal.code(), "host-only"),
             (support, told) => panic!("{} is {support:?} and gave {told:?}", kind.name),
         }

@@ -136,7 +136,7 @@ fn what_was_taken_in_exchange_comes_back_like_any_sale_in_any_order_of_arrival()
         for_a_coat("y", "2024-05-04T10:00:00Z", "x", 15_000, 20_000),
         back("r", "2024-05-05T10:00:00Z", "y", 1, 20_000),
     ]);
-    assert_eq!(end.balance, 180, "a jacket and the hat were kept");
+    assert_eq!(end.points.balance, 180, "a jacket and the hat were kept");
     assert_eq!(
         (end.totals.lifetime.orders, end.totals.lifetime.returns),
         (3, 3)
@@ -151,7 +151,7 @@ fn a_chain_of_exchanges_at_tills_whose_clocks_are_behind_keeps_its_order() {
         back("r", "2024-05-01T09:58:00Z", "x", 1, 15_000),
         sale("later", "2024-05-02T10:00:00Z", ANA, 1_000),
     ]);
-    assert_eq!(end.balance, 180 + 10);
+    assert_eq!(end.points.balance, 180 + 10);
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn an_edit_in_any_order_of_arrival_ends_the_same() {
         edited("e", "2024-05-03T10:00:00Z", "s"),
         sale("later", "2024-05-04T10:00:00Z", ANA, 1_000),
     ]);
-    assert_eq!(end.balance, 300 - 120 - 60 + 20 + 10);
+    assert_eq!(end.points.balance, 300 - 120 - 60 + 20 + 10);
     assert_eq!(end.totals.lifetime.orders, 2);
 }
 

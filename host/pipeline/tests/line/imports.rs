@@ -52,7 +52,10 @@ fn a_balance_comes_over_with_its_ends_and_was_not_earned_here() {
     assert!(told.follow_ups.is_empty());
     bench.clock(calendar::parse("2024-06-02T00:00:00Z").unwrap());
     bench.store.only_customer(|customer| {
-        assert_eq!((customer.head.balance, customer.head.earned), (50, 0));
+        assert_eq!(
+            (customer.head.points.balance, customer.head.earned),
+            (50, 0)
+        );
         assert_eq!(customer.head.origin, "import");
     });
 }

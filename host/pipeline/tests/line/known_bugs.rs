@@ -5,6 +5,7 @@ use crate::native_rules::award;
 use crate::{Bench, event, sale};
 use serde_json::{Value, json};
 use stampcard_pipeline::calendar;
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::rules::{Amount, Moment, PointAnswer};
 
 const ANA: &str = "ana@example.com";
@@ -109,9 +110,12 @@ fn bug_21_points_that_are_pending_come_when_they_were_to_come_though_their_rule_
     bench.rules.plugins.retain(|plugin| plugin.name != "points");
     let available = |time: &str| {
         let at = calendar::parse(time).unwrap();
-        bench
-            .store
-            .only_customer(|customer| (customer.head.balance, customer.head.available(at)))
+        bench.store.only_customer(|customer| {
+            (
+                customer.head.points.balance,
+                customer.head.available(Currency::Points, at),
+            )
+        })
     };
     assert_eq!(available("2024-05-15T03:59:00Z"), (100, 0));
     assert_eq!(available("2024-05-16T10:00:00Z"), (100, 100));

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use stampcard_pipeline::admit::Secret;
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::LotKind;
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{Event, Instant};
 use stampcard_pipeline::fold::DAY_MS;
 use stampcard_pipeline::redemption::id_of;
 use stampcard_pipeline::refusal::Refusal;
 use stampcard_pipeline::rules::{Amount, Input, Moment, OnReturn, PointAnswer};
-use stampcard_pipeline::shop::{OfReturns, ShopFile};
+use stampcard_pipeline::shop::{CreditPolicy, OfReturns, ShopFile, Span};
 use std::collections::{BTreeMap, BTreeSet};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -29,12 +30,13 @@ struct Told {
 
 #[derive(Clone, Debug)]
 enum What {
-    /// Pieces and price of each line, and whether the payment is pending.
-    Sale(Vec<(i64, i64)>, bool),
+    /// Pieces and price of each line, whether the payment is pending, and what of it is paid with store
+    /// credit.
+    Sale(Vec<(i64, i64)>, bool, Option<Tender>),
     /// Of a sale: line and pieces.
     Goods(usize, Vec<(usize, i64)>),
-    /// Of a sale: money, and the line that it is for.
-    Money(usize, i64, Option<usize>),
+    /// Of a sale: money, the line that it is for, and how much of it is store credit from then on.
+    Money(usize, i64, Option<usize>, i64),
     /// Of a sale: line and pieces; and pieces and price of each line that there is instead.
     Exchange(usize, (usize, i64), Vec<(i64, i64)>),
     Edit(usize, (usize, i64), Vec<(i64, i64)>),
@@ -42,12 +44,25 @@ enum What {
     Paid(usize),
     Failed(usize),
     Adjust(i64, Option<i64>),
+    /// The same in store credit.
+    AdjustCredit(i64, Option<i64>),
     /// Points that are set aside, and freed some hours later if nobody says anything.
     Reserve(i64),
+    ReserveCredit(i64),
     /// Of a reservation: given, with a sale or without.
     Confirm(usize, Option<usize>),
     Cancel(usize),
 }
+
+/// What of a sale is paid with store credit, at most, and which reservation's code the till shows.
+#[derive(Clone, Copy, Debug)]
+struct Tender {
+    amount: i64,
+    of: Option<usize>,
+}
+
+/// How long refunded credit lasts.
+const CREDIT_DAYS: i64 = 60;
 
 /// How long points stay set aside.
 const HOLD_HOURS: i64 = 48;
@@ -109,17 +124,28 @@ struct Sold {
     /// Points that were given for a part of it, with the ends that they would have had, the longest
     /// life first; and how many have come back.
     redeemed: Vec<(String, Vec<Option<i64>>, usize)>,
+    /// All money that came back.
+    paid_back: i64,
+    /// Store credit with which it was paid, with the ends that it would have had.
+    credit: Vec<Vec<Option<i64>>>,
 }
 
+/// What there is of one currency.
 #[derive(Default, Debug)]
-struct Books {
+struct Column {
     lots: Vec<Lot>,
-    sold: BTreeMap<usize, Sold>,
     owed: i64,
     debt: i64,
     keeps_debts: bool,
     /// By the place of the event: until when, and how many.
     reserved: BTreeMap<usize, (i64, i64)>,
+}
+
+#[derive(Default, Debug)]
+struct Books {
+    points: Column,
+    credit: Column,
+    sold: BTreeMap<usize, Sold>,
 }
 
 impl Sold {
@@ -134,6 +160,7 @@ impl Sold {
     fn refund(&mut self, (line, pieces): (usize, i64)) {
         *self.pieces.entry(line).or_default() += pieces;
         self.refunded += pieces * self.lines[line].1;
+        self.paid_back += pieces * self.lines[line].1;
     }
 
     fn loosen(&mut self, money: i64) {
@@ -197,7 +224,7 @@ impl Sold {
     }
 }
 
-impl Books {
+impl Column {
     fn balance(&self) -> i64 {
         self.lots.iter().map(|lot| lot.left).sum::<i64>() - self.owed
     }
@@ -230,10 +257,22 @@ impl Books {
         self.reserved.values().map(|(_, points)| points).sum()
     }
 
-    /// Whether a lot is of a sale whose payment is pending.
-    fn is_pending(&self, lot: usize) -> bool {
-        let mut sold = self.sold.values();
-        sold.any(|sold| sold.pending_until.is_some() && sold.lots.contains(&lot))
+    /// What of it is not there, where the shop keeps debts.
+    fn debt_of(&mut self, wanted: i64) -> i64 {
+        let there = (self.balance() - self.reserved()).max(0);
+        let debt = match self.keeps_debts {
+            true => (wanted - there).max(0),
+            false => 0,
+        };
+        self.debt += debt;
+        debt
+    }
+
+    /// Pays for debts with what came in.
+    fn recover(&mut self, came_in: i64) {
+        let recovered = self.debt.min(came_in);
+        self.debt -= recovered;
+        self.take(recovered);
     }
 
     fn take(&mut self, points: i64) {
@@ -276,6 +315,38 @@ impl Books {
         ends
     }
 
+    /// What ends by now, but for as many points as are set aside: the first that can be spent.
+    fn expire(&mut self, hour: i64, pending: &BTreeSet<usize>) {
+        let mut spared = self.reserved();
+        for at in self.order() {
+            if self.lots[at].ends.is_none_or(|ends| ends > hour) {
+                continue;
+            }
+            let kept = match pending.contains(&at) {
+                true => 0,
+                false => spared.min(self.lots[at].left),
+            };
+            spared -= kept;
+            let lot = &mut self.lots[at];
+            lot.expired += lot.left - kept;
+            lot.left = kept;
+        }
+    }
+}
+
+impl Books {
+    /// Lots of sales whose payment is pending.
+    fn pending(&self) -> BTreeSet<usize> {
+        let sold = self.sold.values().filter(|it| it.pending_until.is_some());
+        sold.flat_map(|sold| sold.lots.iter().copied()).collect()
+    }
+
+    fn expire(&mut self, hour: i64) {
+        let pending = self.pending();
+        self.points.expire(hour, &pending);
+        self.credit.expire(hour, &BTreeSet::new());
+    }
+
     /// What lines earn, and what pays for a debt of it.
     fn earn(&mut self, told: &Told, lines: &[(i64, i64)], comes: bool) -> Vec<usize> {
         let weights: Vec<i64> = lines.iter().map(|(pieces, price)| pieces * price).collect();
@@ -291,37 +362,20 @@ impl Books {
             if points > 0 {
                 given += points;
                 let shares = largest_remainder(points, &weights);
-                lots.push(self.give(told, reason, points, ends, shares));
+                lots.push(self.points.give(told, reason, points, ends, shares));
             }
         }
-        let recovered = self.debt.min(given);
-        self.debt -= recovered;
-        self.take(recovered);
+        self.points.recover(given);
         lots
-    }
-
-    /// What ends by now, but for as many points as are set aside: the first that can be spent.
-    fn expire(&mut self, hour: i64) {
-        let mut spared = self.reserved();
-        for at in self.order() {
-            if self.lots[at].ends.is_none_or(|ends| ends > hour) {
-                continue;
-            }
-            let kept = match self.is_pending(at) {
-                true => 0,
-                false => spared.min(self.lots[at].left),
-            };
-            spared -= kept;
-            let lot = &mut self.lots[at];
-            lot.expired += lot.left - kept;
-            lot.left = kept;
-        }
     }
 
     /// Hour by hour, because what is freed may end in the same one.
     fn until(&mut self, hour: i64) {
-        let holds = self.reserved.values().map(|(until, _)| *until);
-        let ends = self.lots.iter().filter_map(|lot| lot.ends);
+        let columns = [&self.points, &self.credit];
+        let holds = columns.iter().flat_map(|it| it.reserved.values());
+        let holds = holds.map(|(until, _)| *until);
+        let ends = columns.iter().flat_map(|it| &it.lots);
+        let ends = ends.filter_map(|lot| lot.ends);
         let finals = self.sold.values().filter_map(|sold| sold.pending_until);
         let mut hours: Vec<i64> = holds
             .chain(ends)
@@ -330,7 +384,9 @@ impl Books {
             .collect();
         hours.sort_unstable();
         for hour in hours {
-            self.reserved.retain(|_, (until, _)| *until > hour);
+            for column in [&mut self.points, &mut self.credit] {
+                column.reserved.retain(|_, (until, _)| *until > hour);
+            }
             self.expire(hour);
             for sold in self.sold.values_mut() {
                 if sold.pending_until.is_some_and(|until| until <= hour) {
@@ -341,18 +397,41 @@ impl Books {
     }
 
     fn confirm(&mut self, reservation: usize, sale: Option<usize>) {
-        let Some((_, points)) = self.reserved.remove(&reservation) else {
+        let Some((_, points)) = self.points.reserved.remove(&reservation) else {
             return;
         };
-        let mut order = self.order();
-        order.sort_by_key(|at| self.is_pending(*at));
-        let mut ends = self.take_in(order, points);
+        let pending = self.pending();
+        let mut order = self.points.order();
+        order.sort_by_key(|at| pending.contains(at));
+        let mut ends = self.points.take_in(order, points);
         ends.sort_by_key(|ends| ends.map(std::cmp::Reverse));
         if let Some(sold) = sale.and_then(|sale| self.sold.get_mut(&sale)) {
             // What had come back before was not paid for with these.
             let back = sold.share(ends.len());
             sold.redeemed.push((format!("{reservation}"), ends, back));
         }
+    }
+
+    /// A sale is paid with store credit: what was set aside for it first, and the rest of that is free.
+    fn pay(&mut self, tender: Tender, sale: usize) {
+        let held = tender.of.and_then(|of| self.credit.reserved.remove(&of));
+        let set_aside = held.map_or(0, |(_, amount)| amount.min(tender.amount));
+        for amount in [set_aside, tender.amount - set_aside] {
+            if amount == 0 {
+                continue;
+            }
+            let debt = self.credit.debt_of(amount);
+            let order = self.credit.order();
+            let mut ends = self.credit.take_in(order, amount - debt);
+            ends.extend(vec![None; debt as usize]);
+            ends.sort_by_key(|ends| ends.map(std::cmp::Reverse));
+            self.sold.get_mut(&sale).unwrap().credit.push(ends);
+        }
+    }
+
+    fn give_credit(&mut self, told: &Told, reason: &str, amount: i64, ends: Option<i64>) {
+        self.credit.give(told, reason, amount, ends, Vec::new());
+        self.credit.recover(amount);
     }
 
     /// Points for as much of a sale as has come back.
@@ -372,22 +451,43 @@ impl Books {
         }
         for ((name, ends), points) in given {
             if ends.is_none_or(|ends| ends > told.hour) {
-                self.give(
-                    told,
-                    &format!("of {name}, {ends:?}"),
-                    points,
-                    ends,
-                    Vec::new(),
-                );
+                let name = format!("of {name}, {ends:?}");
+                self.points.give(told, &name, points, ends, Vec::new());
             }
         }
+    }
+
+    /// A sale is gone: the credit that paid for it comes back, as far as money has not.
+    fn undo(&mut self, told: &Told, sale: usize) {
+        let sold = self.sold.get_mut(&sale).unwrap();
+        sold.gone = true;
+        let mut left = (sold.total() - sold.paid_back).max(0);
+        sold.paid_back = sold.paid_back.max(sold.total());
+        let mut given: BTreeMap<(usize, Option<i64>), i64> = BTreeMap::new();
+        for (part, ends) in std::mem::take(&mut sold.credit).into_iter().enumerate() {
+            for end in ends.into_iter().take(left as usize) {
+                left -= 1;
+                *given.entry((part, end)).or_default() += 1;
+            }
+        }
+        self.take_back(sale);
+        self.give_back(told, sale);
+        let mut came_in = 0;
+        for ((part, ends), amount) in given {
+            if ends.is_none_or(|ends| ends > told.hour) {
+                came_in += amount;
+                let name = format!("part {part}, {ends:?}");
+                self.credit.give(told, &name, amount, ends, Vec::new());
+            }
+        }
+        self.credit.recover(came_in);
     }
 
     /// Takes what the lots of a sale have lost since it was looked at last.
     fn take_back(&mut self, sale: usize) {
         for at in self.sold[&sale].lots.clone() {
-            let lost = self.sold[&sale].lost(&self.lots[at]);
-            let lot = &mut self.lots[at];
+            let lost = self.sold[&sale].lost(&self.points.lots[at]);
+            let lot = &mut self.points.lots[at];
             let now = lost - lot.lost;
             if now <= 0 {
                 continue;
@@ -397,22 +497,17 @@ impl Books {
             let points = there + (now - there - spared).max(0);
             lot.lost = lost;
             lot.taken += points;
-            let balance = (self.balance() - self.reserved()).max(0);
-            let debt = match self.keeps_debts {
-                true => (points - balance).max(0),
-                false => 0,
-            };
-            self.debt += debt;
-            let from_it = self.lots[at].left.min(points - debt);
-            self.lots[at].left -= from_it;
-            self.take(points - debt - from_it);
+            let debt = self.points.debt_of(points);
+            let from_it = self.points.lots[at].left.min(points - debt);
+            self.points.lots[at].left -= from_it;
+            self.points.take(points - debt - from_it);
         }
     }
 
     fn book(&mut self, told: &Told, index: usize) {
         self.until(told.hour);
         match &told.what {
-            What::Sale(lines, pending) => {
+            What::Sale(lines, pending, tender) => {
                 let sold = Sold {
                     lots: self.earn(told, lines, true),
                     lines: lines.clone(),
@@ -420,6 +515,9 @@ impl Books {
                     ..Sold::default()
                 };
                 self.sold.insert(index, sold);
+                if let Some(tender) = tender {
+                    self.pay(*tender, index);
+                }
             }
             What::Exchange(sale, back, lines) => {
                 self.sold.get_mut(sale).unwrap().refund(*back);
@@ -440,7 +538,7 @@ impl Books {
                 self.take_back(*sale);
                 let lots = self.earn(told, lines, false);
                 for at in &lots {
-                    self.lots[*at].after = after;
+                    self.points.lots[*at].after = after;
                 }
                 self.sold.get_mut(sale).unwrap().lots.extend(lots);
                 self.give_back(told, *sale);
@@ -453,44 +551,54 @@ impl Books {
                 self.take_back(*sale);
                 self.give_back(told, *sale);
             }
-            What::Money(sale, amount, line) => {
+            What::Money(sale, amount, line, credit) => {
                 let sold = self.sold.get_mut(sale).unwrap();
                 sold.refunded += amount;
+                sold.paid_back += amount;
                 match line {
                     Some(line) => *sold.money.entry(*line).or_default() += amount,
                     None => sold.loosen(*amount),
                 }
                 self.take_back(*sale);
                 self.give_back(told, *sale);
+                if *credit > 0 {
+                    let ends = Some(told.hour + CREDIT_DAYS * 24);
+                    self.give_credit(told, "refunded", *credit, ends);
+                }
             }
-            What::Void(sale) => {
-                self.sold.get_mut(sale).unwrap().gone = true;
-                self.take_back(*sale);
-                self.give_back(told, *sale);
-            }
+            What::Void(sale) => self.undo(told, *sale),
             What::Paid(sale) => self.sold.get_mut(sale).unwrap().pending_until = None,
             What::Failed(sale) => {
                 let sold = self.sold.get_mut(sale).unwrap();
                 if sold.pending_until.take().is_some() {
-                    sold.gone = true;
-                    self.take_back(*sale);
-                    self.give_back(told, *sale);
+                    self.undo(told, *sale);
                 }
             }
             What::Adjust(points, ends) if *points > 0 => {
-                self.give(told, "because", *points, *ends, Vec::new());
+                let points = *points;
+                self.points.give(told, "because", points, *ends, Vec::new());
             }
-            What::Adjust(points, _) => self.take(-points),
+            What::Adjust(points, _) => self.points.take(-points),
+            What::AdjustCredit(amount, ends) if *amount > 0 => {
+                let ends = ends.or(Some(told.hour + CREDIT_DAYS * 24));
+                self.give_credit(told, "because", *amount, ends);
+            }
+            What::AdjustCredit(amount, _) => self.credit.take(-amount),
             What::Reserve(points) => {
-                self.reserved
-                    .insert(index, (told.hour + HOLD_HOURS, *points));
+                let held = (told.hour + HOLD_HOURS, *points);
+                self.points.reserved.insert(index, held);
+            }
+            What::ReserveCredit(amount) => {
+                let held = (told.hour + HOLD_HOURS, *amount);
+                self.credit.reserved.insert(index, held);
             }
             What::Confirm(of, sale) => {
                 self.confirm(*of, *sale);
                 self.expire(told.hour);
             }
             What::Cancel(of) => {
-                self.reserved.remove(of);
+                self.points.reserved.remove(of);
+                self.credit.reserved.remove(of);
                 self.expire(told.hour);
             }
         }
@@ -522,7 +630,7 @@ fn redemption(of: usize, all: &[Told]) -> String {
     id_of("till-1", &all[of].id, &Secret([7; 32]))
 }
 
-fn as_event(told: &Told, all: &[Told]) -> Value {
+fn as_event(told: &Told, all: &[Told], codes: &BTreeMap<usize, String>) -> Value {
     let of_sale = |sale: usize| json!({"source": "till-1", "id": all[sale].id});
     let refund = |sale: usize, amount: i64, lines: Value| json!({"sale": of_sale(sale), "channel": "online", "currency": "USD", "amount": amount, "lines": lines});
     let basket = |lines: &[(i64, i64)]| -> (Vec<Value>, i64) {
@@ -532,7 +640,7 @@ fn as_event(told: &Told, all: &[Told]) -> Value {
     };
     let back = |sale: usize, (line, pieces): (usize, i64)| {
         let price = match &all[sale].what {
-            What::Sale(lines, _) | What::Exchange(_, _, lines) => lines[line].1,
+            What::Sale(lines, ..) | What::Exchange(_, _, lines) => lines[line].1,
             other => panic!("{other:?} sells nothing"),
         };
         (
@@ -541,10 +649,17 @@ fn as_event(told: &Told, all: &[Told]) -> Value {
         )
     };
     let (kind, mut data) = match &told.what {
-        What::Sale(lines, pending) => {
+        What::Sale(lines, pending, tender) => {
             let (lines, total) = basket(lines);
             let state = if *pending { "pending" } else { "paid" };
-            let data = json!({"channel": "online", "currency": "USD", "lines": lines, "total": total, "payment_state": state});
+            let mut data = json!({"channel": "online", "currency": "USD", "lines": lines, "total": total, "payment_state": state});
+            if let Some(Tender { amount, of }) = tender {
+                let code = of.and_then(|of| codes.get(&of));
+                data["tenders"] = json!([
+                    {"kind": "store_credit", "amount": amount, "code": code},
+                    {"kind": "card", "amount": total - amount},
+                ]);
+            }
             ("sale.completed", data)
         }
         What::Exchange(sale, goods, lines) => {
@@ -564,10 +679,19 @@ fn as_event(told: &Told, all: &[Told]) -> Value {
                 .collect();
             ("return.completed", refund(*sale, 0, lines))
         }
-        What::Money(sale, amount, None) => ("return.completed", refund(*sale, *amount, json!([]))),
-        What::Money(sale, amount, Some(line)) => {
-            let lines = json!([{"line": line + 1, "amount": amount}]);
-            ("return.completed", refund(*sale, *amount, lines))
+        What::Money(sale, amount, line, credit) => {
+            let lines = line.map(|line| json!({"line": line + 1, "amount": amount}));
+            let lines: Vec<Value> = lines.into_iter().collect();
+            let mut data = refund(*sale, *amount, lines.into());
+            if credit == amount {
+                data["refund_to"] = "store_credit".into();
+            } else if *credit > 0 {
+                data["refunds"] = json!([
+                    {"to": "store_credit", "amount": credit},
+                    {"to": "original", "amount": amount - credit},
+                ]);
+            }
+            ("return.completed", data)
         }
         What::Void(sale) => ("sale.voided", json!({"sale": of_sale(*sale)})),
         What::Paid(sale) => ("payment.settled", json!({"sale": of_sale(*sale)})),
@@ -579,6 +703,17 @@ fn as_event(told: &Told, all: &[Told]) -> Value {
                 json!({"points": points, "reason": "because", "expires_at": ends}),
             )
         }
+        What::AdjustCredit(amount, ends) => {
+            let ends = ends.map(time);
+            (
+                "credit.adjusted",
+                json!({"amount": amount, "reason": "because", "expires_at": ends}),
+            )
+        }
+        What::ReserveCredit(amount) => (
+            "redemption.reserved",
+            json!({"currency": "store_credit", "amount": amount, "channel": "online"}),
+        ),
         What::Reserve(points) => (
             "redemption.reserved",
             json!({"points": points, "channel": "online"}),
@@ -594,7 +729,11 @@ fn as_event(told: &Told, all: &[Told]) -> Value {
     };
     if matches!(
         told.what,
-        What::Sale(..) | What::Adjust(..) | What::Reserve(_)
+        What::Sale(..)
+            | What::Adjust(..)
+            | What::AdjustCredit(..)
+            | What::Reserve(_)
+            | What::ReserveCredit(_)
     ) {
         data["customer"] = json!({"email": "ana@example.com"});
     }
@@ -614,7 +753,7 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
         .map(|(index, (hour, lines, pending))| Told {
             hour: *hour,
             id: format!("s{index:02}"),
-            what: What::Sale(lines.clone(), *pending),
+            what: What::Sale(lines.clone(), *pending, None),
         })
         .collect();
     // What can come back: sales, and what was taken in exchange.
@@ -622,7 +761,7 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
     for (index, (sale, after, what, number)) in acts.iter().enumerate() {
         let sale = sold[sale.index(sold.len())];
         let (hour, lines) = match &all[sale].what {
-            What::Sale(lines, _) | What::Exchange(_, _, lines) => (all[sale].hour, lines.clone()),
+            What::Sale(lines, ..) | What::Exchange(_, _, lines) => (all[sale].hour, lines.clone()),
             other => panic!("{other:?} sells nothing"),
         };
         let line = (*number as usize) % lines.len();
@@ -639,8 +778,8 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
                     .map(|(at, it)| (at, it.0))
                     .collect(),
             ),
-            3 => What::Money(sale, *number, None),
-            4 => What::Money(sale, *number, Some(line)),
+            3 => What::Money(sale, *number, None, *number / 2),
+            4 => What::Money(sale, *number, Some(line), *number),
             5 => What::Void(sale),
             6 => What::Failed(sale),
             7 => What::Paid(sale),
@@ -648,9 +787,17 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
             9 => What::Adjust(-number, None),
             10 => What::Exchange(sale, some, instead),
             11 => What::Edit(sale, some, instead[..(*number as usize) % 3].to_vec()),
-            _ => What::Reserve(*number),
+            12..=15 => What::Reserve(*number),
+            16 => What::AdjustCredit(*number, (number % 2 == 0).then_some(hour + 1 + number)),
+            17 => What::AdjustCredit(-1 - number / 4, None),
+            18 => What::ReserveCredit(*number / 3 + 1),
+            _ => {
+                let (amount, of) = (50 + *number / 2, None);
+                let tender = Tender { amount, of };
+                What::Sale(vec![(1, 900 + number)], number % 3 == 0, Some(tender))
+            }
         };
-        if matches!(what, What::Exchange(..)) {
+        if matches!(what, What::Exchange(..) | What::Sale(..)) {
             sold.push(all.len());
         }
         all.push(Told {
@@ -658,11 +805,25 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
             id: format!("t{index:02}"),
             what,
         });
-        if all
-            .last()
-            .is_some_and(|it| matches!(it.what, What::Reserve(_)))
-        {
-            let of = all.len() - 1;
+        let of = all.len() - 1;
+        if let What::ReserveCredit(held) = all[of].what {
+            // The basket needs less than was set aside, or more.
+            let amount = 1 + held * (1 + number % 3) / 2;
+            let of_it = Some(of);
+            let what = match number % 4 {
+                0 => What::Cancel(of),
+                _ => What::Sale(vec![(1, 900)], false, Some(Tender { amount, of: of_it })),
+            };
+            if let What::Sale(..) = what {
+                sold.push(all.len());
+            }
+            all.push(Told {
+                hour: hour + number % 60,
+                id: format!("u{index:02}"),
+                what,
+            });
+        }
+        if let What::Reserve(_) = all[of].what {
             all.push(Told {
                 hour: hour + number % 60,
                 id: format!("u{index:02}"),
@@ -679,9 +840,15 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
 
 fn shop(keeps_debts: bool) -> Bench {
     let mut bench = Bench::with(|file: &mut ShopFile| {
+        // The bookkeeper's days have 24 hours.
+        file.time_zone = "Etc/UTC".into();
         file.policies.late_window_days = 1_000;
         file.policies.adjust_below_zero = true;
         file.redemption.hold_minutes = HOLD_HOURS as u32 * 60;
+        file.store_credit = Some(CreditPolicy {
+            expires_after: Some(Span::Days(CREDIT_DAYS as u32)),
+            ..CreditPolicy::default()
+        });
         if keeps_debts {
             file.policies.returns = OfReturns::Debt;
         }
@@ -696,7 +863,7 @@ fn shop(keeps_debts: bool) -> Bench {
 /// The lots by name: earned, and left.
 fn lots(customer: &Customer) -> BTreeMap<(String, String), (i64, i64)> {
     let lots = customer.lots.iter().filter(|(_, (_, earned))| *earned != 0);
-    let lots = lots.filter(|(key, _)| key.kind != LotKind::GivenBack);
+    let lots = lots.filter(|(key, _)| key.currency.is_points() && key.kind != LotKind::GivenBack);
     lots.map(|(key, (id, earned))| {
         let paid = customer.paid.iter().filter(|paid| paid.lot == *id);
         let left = earned - paid.map(|paid| paid.points).sum::<i64>();
@@ -705,10 +872,13 @@ fn lots(customer: &Customer) -> BTreeMap<(String, String), (i64, i64)> {
     .collect()
 }
 
-/// Lots of points that came back with goods: by what event, when they end, earned, and left.
-fn lots_given_back(customer: &Customer) -> Vec<(String, Option<i64>, i64, i64)> {
+/// Lots of points that came back with goods, or all of store credit: by what event, when they end, earned,
+/// and left.
+fn lots_by_end(customer: &Customer, currency: Currency) -> Vec<(String, Option<i64>, i64, i64)> {
     let lots = customer.lots.iter().filter(|(_, (_, earned))| *earned != 0);
-    let lots = lots.filter(|(key, _)| key.kind == LotKind::GivenBack);
+    let lots = lots.filter(|(key, _)| {
+        key.currency == currency && (!currency.is_points() || key.kind == LotKind::GivenBack)
+    });
     let mut lots: Vec<_> = lots
         .map(|(key, (id, earned))| {
             let paid = customer.paid.iter().filter(|paid| paid.lot == *id);
@@ -733,7 +903,7 @@ proptest! {
     #[test]
     fn the_ledger_is_what_a_bookkeeper_would_write_whatever_the_order_of_arrival(
         sales in prop::collection::vec((0i64..200 * 24, prop::collection::vec((1i64..5, 50i64..9_000), 1..4), any::<bool>()), 1..12),
-        acts in prop::collection::vec((any::<prop::sample::Index>(), 0i64..120 * 24, 0u8..16, 1i64..400), 0..20),
+        acts in prop::collection::vec((any::<prop::sample::Index>(), 0i64..120 * 24, 0u8..21, 1i64..400), 0..24),
         shuffle in prop::collection::vec(any::<u32>(), 64),
         clocks in prop::collection::vec(prop::option::weighted(0.2, 0i64..400 * 24), 64),
         keeps_debts in any::<bool>(),
@@ -746,7 +916,12 @@ proptest! {
         order.sort_by_key(|at| shuffle[*at]);
         // Nobody confirms what they have not been answered yet.
         for (at, told) in all.iter().enumerate() {
-            if let What::Confirm(of, _) | What::Cancel(of) = told.what {
+            let of = match told.what {
+                What::Confirm(of, _) | What::Cancel(of) => Some(of),
+                What::Sale(.., Some(Tender { of, .. })) => of,
+                _ => None,
+            };
+            if let Some(of) = of {
                 let place = |event: usize| order.iter().position(|it| *it == event).unwrap();
                 let (first, then) = (place(of), place(at));
                 if then < first {
@@ -756,10 +931,14 @@ proptest! {
         }
         let start = calendar::parse("2024-01-01T00:00:00Z").unwrap().0;
         let mut refused = BTreeSet::new();
+        let mut codes = BTreeMap::new();
         let arrivals = order;
         for (turn, at) in arrivals.iter().copied().enumerate() {
-            match bench.tell(&as_event(&all[at], &all)) {
-                Ok(_) => {}
+            match bench.tell(&as_event(&all[at], &all, &codes)) {
+                Ok(outcome) => {
+                    let code = outcome.redemptions.first().map(|it| it.code.clone());
+                    codes.extend(code.map(|code| (at, code)));
+                }
                 // What cannot be given is refused by what is there when it is asked for.
                 Err(Refusal::NotNow { .. } | Refusal::Invalid { code: "unknown-redemption", .. }) => {
                     refused.insert(at);
@@ -783,7 +962,8 @@ proptest! {
             })
             .collect();
         let story = story.join("\n");
-        let mut books = Books { keeps_debts, ..Books::default() };
+        let mut books = Books::default();
+        (books.points.keeps_debts, books.credit.keeps_debts) = (keeps_debts, keeps_debts);
         for at in sorted.iter().filter(|at| !refused.contains(*at)) {
             books.book(&all[*at], *at);
         }
@@ -792,22 +972,36 @@ proptest! {
         bench.store.only_customer(|customer| {
             crate::order_of_arrival::check_lots(customer)?;
             let booked: BTreeMap<_, _> = books
+                .points
                 .lots
                 .iter()
                 .filter(|lot| !lot.name.2.starts_with("of "))
                 .map(|lot| ((lot.name.1.clone(), lot.name.2.clone()), (lot.earned, lot.left)))
                 .collect();
             prop_assert_eq!(lots(customer), booked, "{}", story);
-            let mut given_back: Vec<_> = books.lots.iter().filter(|lot| lot.name.2.starts_with("of ")).map(|lot| (lot.name.1.clone(), lot.ends.map(|hour| start + hour * HOUR_MS), lot.earned, lot.left)).collect();
-            given_back.sort();
-            prop_assert_eq!(lots_given_back(customer), given_back, "{}", story);
+            let by_end = |lots: &[Lot], is_one: fn(&Lot) -> bool| {
+                let lots = lots.iter().filter(|lot| is_one(lot));
+                let mut lots: Vec<_> = lots.map(|lot| (lot.name.1.clone(), lot.ends.map(|hour| start + hour * HOUR_MS), lot.earned, lot.left)).collect();
+                lots.sort();
+                lots
+            };
+            let given_back = by_end(&books.points.lots, |lot| lot.name.2.starts_with("of "));
+            prop_assert_eq!(lots_by_end(customer, Currency::Points), given_back, "{}", story);
+            prop_assert_eq!(lots_by_end(customer, Currency::StoreCredit), by_end(&books.credit.lots, |_| true), "{}", story);
             let head = &customer.head;
-            prop_assert_eq!((head.balance, head.owed, head.debt), (books.balance(), books.owed, books.debt), "{}", story);
-            prop_assert!(head.provisional.is_empty() && head.maturing.is_empty(), "{:?}", head);
+            for (currency, column) in [(Currency::Points, &books.points), (Currency::StoreCredit, &books.credit)] {
+                let account = head.account(currency);
+                prop_assert_eq!((account.balance, account.owed, account.debt), (column.balance(), column.owed, column.debt), "{}: {}", currency.name(), story);
+                prop_assert!(account.maturing.is_empty(), "{:?}", head);
+            }
+            prop_assert!(head.provisional.is_empty(), "{:?}", head);
             Ok(())
         })?;
         let inner = bench.store.inner.borrow();
-        let sum: i64 = inner.entries.iter().map(|(_, _, amount, _)| amount).sum();
-        prop_assert_eq!(sum, books.balance());
+        for (currency, column) in [(Currency::Points, &books.points), (Currency::StoreCredit, &books.credit)] {
+            let entries = inner.entries.iter().filter(|entry| entry.currency == currency);
+            let sum: i64 = entries.map(|entry| entry.amount).sum();
+            prop_assert_eq!(sum, column.balance());
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod abuse;
 mod acts;
 mod admission;
+mod credit;
 mod exchanges;
 mod fuzzed;
 mod imports;
@@ -59,6 +60,7 @@ impl Bench {
             redemption: Default::default(),
             rewards: Vec::new(),
             referral: None,
+            store_credit: None,
             caps: Default::default(),
             failures: Default::default(),
             profile: Default::default(),

@@ -5,6 +5,7 @@ use stampcard_pipeline::change::{
     Allocation, Change, CustomerId, Explanation, FollowUpRow, KeptRow, LotKey, LotRef,
     MembershipRow, Planned, RedemptionRow, ReferrerAward, ReviewItem, TakingKind, TakingRef,
 };
+use stampcard_pipeline::currency::{ByCurrency, Currency};
 use stampcard_pipeline::event::{
     Body, Event, EventName, Identifier, Instant, Points, Position, RedemptionName, SaleName,
 };
@@ -35,8 +36,8 @@ pub struct Inner {
     pub journal: Vec<(Arc<Event>, [u8; 32], Outcome)>,
     pub customers: BTreeMap<CustomerId, Customer>,
     identifiers: HashMap<Identifier, CustomerId>,
-    /// All entries of the merchant: customer, lot (none for a debit), amount, balance after.
-    pub entries: Vec<(CustomerId, Option<i64>, Points, Points)>,
+    /// All entries of the merchant.
+    pub entries: Vec<Entered>,
     pub review_items: Vec<ReviewItem>,
     /// Redemptions as they stand, and whose they are.
     pub redemptions: BTreeMap<String, (CustomerId, RedemptionRow)>,
@@ -49,10 +50,21 @@ pub struct Inner {
     takings: i64,
 }
 
+/// An entry of the ledger.
+pub struct Entered {
+    pub customer: CustomerId,
+    pub currency: Currency,
+    /// `None` for a debit.
+    pub lot: Option<i64>,
+    pub amount: Points,
+    pub balance_after: Points,
+}
+
 /// Points that a step took.
 #[derive(Clone, Debug)]
 pub struct Taken {
     pub step: Position,
+    pub currency: Currency,
     pub kind: TakingKind,
     pub lot: Option<i64>,
     redemption: Option<String>,
@@ -301,8 +313,8 @@ fn new_case(id: CustomerId) -> CustomerCase {
         id,
         is_new: true,
         revision: 0,
-        balance: 0,
-        transfer: 0,
+        balance: ByCurrency::default(),
+        transfer: ByCurrency::default(),
         clock: Instant(0),
         start: Fold::default(),
         leaving: Default::default(),
@@ -352,6 +364,12 @@ impl Inner {
             code: own.map(|(code, _)| code.clone()),
             referrer,
         }
+    }
+
+    fn sum(&self, customer: &CustomerId, currency: Currency) -> i64 {
+        let entries = self.entries.iter();
+        let entries = entries.filter(|it| it.customer == *customer && it.currency == currency);
+        entries.map(|entry| entry.amount).sum()
     }
 
     fn redemption(&self, name: &RedemptionName) -> Option<RedemptionKnown> {
@@ -432,6 +450,7 @@ impl Inner {
             .map(|(id, taken)| BookedTaking {
                 id: *id,
                 step: taken.step.clone(),
+                currency: taken.currency,
                 kind: taken.kind,
                 lot: taken.lot,
                 redemption: taken.redemption.clone(),
@@ -445,13 +464,11 @@ impl Inner {
             id: id.clone(),
             is_new: false,
             revision: customer.revision,
-            balance: self
-                .entries
-                .iter()
-                .filter(|(owner, ..)| owner == id)
-                .map(|(_, _, amount, _)| amount)
-                .sum(),
-            transfer: 0,
+            balance: ByCurrency {
+                points: self.sum(id, Currency::Points),
+                store_credit: self.sum(id, Currency::StoreCredit),
+            },
+            transfer: ByCurrency::default(),
             clock: customer.clock,
             leaving,
             later,
@@ -644,6 +661,7 @@ impl Inner {
             taken.push(id);
             let taking = Taken {
                 step: row.step,
+                currency: row.currency,
                 kind: row.kind,
                 lot: row.lot.map(number),
                 redemption: row.redemption,
@@ -655,6 +673,7 @@ impl Inner {
             customer.takings.insert(id, taking);
         }
         for Allocation {
+            currency,
             taking,
             lot,
             step,
@@ -666,6 +685,7 @@ impl Inner {
                 TakingRef::Existing(id) => id,
             };
             let lot = number(lot);
+            assert_eq!(customer.takings[&taking].currency, currency);
             customer.paid.push(Paid {
                 taking,
                 lot,
@@ -684,8 +704,13 @@ impl Inner {
                 earned.1 += entry.amount;
             }
             let of_lot = lot.filter(|_| entry.taking.is_none());
-            self.entries
-                .push((change.id.clone(), of_lot, entry.amount, entry.balance_after));
+            self.entries.push(Entered {
+                customer: change.id.clone(),
+                currency: entry.currency,
+                lot: of_lot,
+                amount: entry.amount,
+                balance_after: entry.balance_after,
+            });
         }
         for step in change.referrer_awards {
             customer
@@ -732,10 +757,11 @@ impl Customer {
             .lots
             .iter()
             .filter(|(key, _)| !is_after(&key.origin, start));
-        let owed = self
-            .takings
-            .iter()
-            .filter(|(_, taken)| !is_after(&taken.step, start));
+        let owed = self.takings.iter();
+        let mut owed: Vec<(&i64, &Taken)> = owed
+            .filter(|(_, taken)| !is_after(&taken.step, start))
+            .collect();
+        owed.sort_by_key(|(id, taken)| (&taken.step, **id));
         PurseRows {
             lots: lots
                 .map(|(key, (id, earned))| OpenLot {
@@ -746,15 +772,17 @@ impl Customer {
                 .filter(|lot| lot.remaining > 0)
                 .collect(),
             owed: owed
+                .into_iter()
                 .map(|(id, taken)| {
                     let paid = self.paid.iter().filter(|paid| paid.taking == *id);
                     let paid = paid.filter(|paid| !is_after(&paid.step, start));
                     (
                         *id,
+                        taken.currency,
                         taken.points - paid.map(|paid| paid.points).sum::<Points>(),
                     )
                 })
-                .filter(|(_, owed)| *owed > 0)
+                .filter(|(.., owed)| *owed > 0)
                 .collect(),
         }
     }
@@ -765,19 +793,42 @@ impl Customer {
         let mut takings = self.takings.iter();
         let (taking, taken) =
             takings.find(|(_, taken)| taken.redemption.as_ref() == Some(&row.id))?;
+        self.given_for(*taking, taken, row.held.reward.clone(), start)
+    }
+
+    /// What a sale's tenders of store credit took by the start, but for what was set aside before.
+    fn tendered(&self, sale: &Event, start: &Fold) -> Option<Redeemed> {
+        let mut takings = self.takings.iter();
+        let (taking, taken) = takings.find(|(_, taken)| {
+            taken.step == sale.position()
+                && taken.currency == Currency::StoreCredit
+                && taken.kind == TakingKind::Redeem
+                && taken.redemption.is_none()
+        })?;
+        self.given_for(*taking, taken, None, start)
+    }
+
+    fn given_for(
+        &self,
+        taking: i64,
+        taken: &Taken,
+        reward: Option<String>,
+        start: &Fold,
+    ) -> Option<Redeemed> {
         if is_after(&taken.step, start) {
             return None;
         }
-        let paid = self.paid.iter().filter(|paid| paid.taking == *taking);
+        let paid = self.paid.iter().filter(|paid| paid.taking == taking);
         let ends = |lot: i64| self.lots.iter().find(|(_, (id, _))| *id == lot);
         let drawn = paid
             .filter(|paid| paid.step == taken.step)
             .filter_map(|paid| Some((ends(paid.lot)?.0, paid.points)));
         Some(Redeemed {
-            id: row.id.clone(),
+            currency: taken.currency,
+            id: taken.redemption.clone(),
             given_at: taken.step.clone(),
-            reward: row.held.reward.clone(),
-            points: row.held.points,
+            reward,
+            points: taken.points + taken.debt,
             drawn: drawn
                 .map(|(lot, points)| (lot.expires_at, points))
                 .collect(),
@@ -826,6 +877,7 @@ impl Customer {
         let mut redeemed: Vec<Redeemed> = redemptions
             .filter_map(|row| self.redeemed(&event, row, start))
             .collect();
+        redeemed.extend(self.tendered(&event, start));
         redeemed.sort_by(|one, other| one.given_at.cmp(&other.given_at));
         SoldRows {
             journal,

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::TakingKind;
+use stampcard_pipeline::currency::{ByCurrency, Currency};
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::fold::DAY_MS;
 use stampcard_pipeline::shop::{ShopFile, TagRule};
@@ -80,21 +81,24 @@ fn paid_by(customer: &Customer, lot: i64) -> i64 {
 
 /// What must hold of a ledger whatever happened.
 pub fn check_lots(customer: &Customer) -> Result<(), TestCaseError> {
-    let mut held = 0;
+    let mut held: ByCurrency<i64> = ByCurrency::default();
+    let mut owed = held;
     for (key, (id, earned)) in &customer.lots {
         let left = earned - paid_by(customer, *id);
         prop_assert!(left >= 0, "{left} of {earned} are left of {key:?}");
-        held += left;
+        held[key.currency] += left;
     }
-    let mut owed = 0;
     for (id, taken) in &customer.takings {
         let paid = customer.paid.iter().filter(|paid| paid.taking == *id);
         let paid: i64 = paid.map(|paid| paid.points).sum();
         prop_assert!(paid <= taken.points, "{paid} points paid for {taken:?}");
-        owed += taken.points - paid;
+        owed[taken.currency] += taken.points - paid;
     }
-    prop_assert_eq!(owed, customer.head.owed);
-    prop_assert_eq!(held - owed, customer.head.balance);
+    for currency in Currency::ALL {
+        let account = customer.head.account(currency);
+        prop_assert_eq!(owed[currency], account.owed);
+        prop_assert_eq!(held[currency] - owed[currency], account.balance);
+    }
     Ok(())
 }
 
@@ -225,9 +229,9 @@ proptest! {
         for bench in [&in_order, &shuffled] {
             let inner = bench.store.inner.borrow();
             let mut balance = 0;
-            for (_, _, amount, after) in &inner.entries {
-                balance += amount;
-                prop_assert_eq!(balance, *after);
+            for entry in &inner.entries {
+                balance += entry.amount;
+                prop_assert_eq!(balance, entry.balance_after);
             }
             drop(inner);
             let expired: i64 = bench.store.only_customer(|customer| {

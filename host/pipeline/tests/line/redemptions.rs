@@ -3,6 +3,7 @@
 use crate::{Bench, event, sale};
 use serde_json::{Value, json};
 use stampcard_pipeline::change::RedemptionState;
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::outcome::Outcome;
 
 const ANA: &str = "ana@example.com";
@@ -39,7 +40,10 @@ fn state(bench: &Bench) -> RedemptionState {
 fn balance(bench: &Bench) -> (i64, i64) {
     bench.store.only_customer(|customer| {
         let head = &customer.head;
-        (head.balance, head.available(head.clock))
+        (
+            head.points.balance,
+            head.available(Currency::Points, head.clock),
+        )
     })
 }
 
@@ -77,7 +81,7 @@ fn a_sale_whose_clock_is_behind_uses_the_code_that_it_carries_whatever_arrives_l
         assert_eq!(state(&bench), RedemptionState::Confirmed, "{id}");
     }
     let inner = bench.store.inner.borrow();
-    let taken = inner.entries.iter().map(|(_, _, amount, _)| *amount);
+    let taken = inner.entries.iter().map(|entry| entry.amount);
     let taken: Vec<i64> = taken.filter(|amount| *amount < 0).collect();
     assert_eq!(taken, [-40], "once, and nothing of it is corrected");
 }

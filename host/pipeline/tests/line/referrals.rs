@@ -97,7 +97,10 @@ fn customer(bench: &Bench, email: &str) -> CustomerId {
 
 fn balance(bench: &Bench, email: &str) -> i64 {
     let id = customer(bench, email);
-    bench.store.inner.borrow().customers[&id].head.balance
+    bench.store.inner.borrow().customers[&id]
+        .head
+        .points
+        .balance
 }
 
 fn code(refused: Result<Outcome, Refusal>) -> &'static str {

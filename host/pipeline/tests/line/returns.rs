@@ -86,7 +86,7 @@ fn buy_ten_return_nine_buy_one_ends_the_same_in_every_order_of_arrival() {
         }
         ends.push(bench.store.only_customer(|customer| {
             assert_eq!(
-                customer.head.balance, 500,
+                customer.head.points.balance, 500,
                 "{order:?}: the reward of the ten is kept"
             );
             assert_eq!(customer.head.memory["points"].bytes, [2, 1], "{order:?}");
@@ -213,7 +213,7 @@ fn a_return_whose_clock_is_behind_comes_after_its_sale() {
         bench.store.only_customer(|customer| {
             assert_eq!(customer.head.totals.lifetime.returns, 1);
             assert_eq!(
-                customer.head.balance,
+                customer.head.points.balance,
                 10 + 10 + 5,
                 "the third order is a regular's"
             );

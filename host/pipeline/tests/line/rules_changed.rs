@@ -109,7 +109,7 @@ fn a_removed_rule_ends_its_memberships_its_timers_and_its_unsent_messages() {
                 .iter()
                 .all(|row| row.state == Planned::Cancelled)
         );
-        assert_eq!(ana.head.balance, 600, "what was earned stays");
+        assert_eq!(ana.head.points.balance, 600, "what was earned stays");
     });
 }
 
@@ -180,7 +180,7 @@ fn what_a_failing_rule_missed_is_made_good_once_and_nothing_else_changes() {
     let mut bench = failing_at("s2");
     bench
         .store
-        .only_customer(|ana| assert_eq!(ana.head.balance, 200));
+        .only_customer(|ana| assert_eq!(ana.head.points.balance, 200));
     // The mended version pays twice as much, which is for the sales that come.
     bench.rules.points = Box::new(|event, _| Ok(a_dollar(event, 2)));
     bench.rules.plugins[1].digest = "sha256:mended".into();
@@ -236,7 +236,7 @@ fn a_late_sale_takes_nothing_back_that_a_removed_rule_gave() {
     let outcome = bench.tell(&late).unwrap();
     assert!(outcome.points.is_empty());
     bench.store.only_customer(|ana| {
-        assert_eq!((ana.head.balance, ana.head.earned), (700, 700));
+        assert_eq!((ana.head.points.balance, ana.head.earned), (700, 700));
     });
 }
 

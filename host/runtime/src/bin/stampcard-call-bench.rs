@@ -82,6 +82,9 @@ fn event() -> Event {
         tenders: vec![Tender {
             kind: "card".into(),
             amount: total,
+            code: None,
+            expires_at: None,
+            is_ours: false,
         }],
         ..Sale::default()
     };
@@ -141,6 +144,7 @@ fn input() -> Input {
         state: None,
         so_far: SoFar::default(),
         returned: None,
+        referral: None,
     }
 }
 

@@ -10,8 +10,9 @@ use clap::Args;
 use serde::Serialize;
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::{Answered, CustomerId, RecordedCall};
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{EventName, IdentifierKind, Instant};
-use stampcard_pipeline::outcome::{EntryState, Outcome};
+use stampcard_pipeline::outcome::{CreditNow, EntryState, Outcome};
 use stampcard_pipeline::rules::{Input, Plugin};
 use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
@@ -320,6 +321,8 @@ struct Stands {
     tier: Option<String>,
     balance: i64,
     available: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_credit: Option<CreditNow>,
     orders: u32,
     spend: i64,
     segments: Vec<String>,
@@ -342,7 +345,8 @@ fn tell_customer(
         id: id.0.clone(),
         tier: head.standing.as_ref().map(|held| held.tier.clone()),
         balance: customer.balance,
-        available: head.available(now),
+        available: head.available(Currency::Points, now),
+        store_credit: CreditNow::of(head, shop, now),
         orders: head.totals.lifetime.orders,
         spend: head.totals.lifetime.spend,
         segments: head.memberships.keys().cloned().collect(),
@@ -372,6 +376,13 @@ fn tell_customer(
         number(stands.balance),
         number(stands.available)
     ));
+    if let Some(credit) = &stands.store_credit {
+        told.push_str(&format!(
+            "  store credit {}, of which {} can be spent\n",
+            amount(credit.amount),
+            amount(credit.available)
+        ));
+    }
     match &head.standing {
         Some(held) => told.push_str(&format!(
             "  tier {} since {}: {}\n",
@@ -391,7 +402,7 @@ fn tell_customer(
     if let Some(due) = &stands.next_due {
         told.push_str(&format!("  next thing due by itself: {due}\n"));
     }
-    let entries = reads.ledger(id, None, ENTRIES_SHOWN)?;
+    let entries = reads.ledger(id, None, None, ENTRIES_SHOWN)?;
     if !entries.is_empty() {
         let rows: Vec<Vec<String>> = entries
             .iter()
@@ -399,8 +410,14 @@ fn tell_customer(
                 vec![
                     entry.number.to_string(),
                     calendar::text(entry.occurred_at),
-                    format!("{:+}", entry.amount),
-                    number(entry.balance_after),
+                    match entry.currency {
+                        Currency::Points => format!("{:+}", entry.amount),
+                        Currency::StoreCredit => amount(entry.amount),
+                    },
+                    match entry.currency {
+                        Currency::Points => number(entry.balance_after),
+                        Currency::StoreCredit => amount(entry.balance_after),
+                    },
                     entry.kind.clone(),
                     entry.reason.clone(),
                     match (&entry.plugin, &entry.actor) {
@@ -415,7 +432,7 @@ fn tell_customer(
         let heads = [
             ("entry", Right),
             ("at", Left),
-            ("points", Right),
+            ("amount", Right),
             ("balance", Right),
             ("kind", Left),
             ("reason", Left),

@@ -318,8 +318,8 @@ abandoned_after_minutes = 0
 # Another sale to the same customer, of the same amount, at the same place and within so many seconds
 # is taken and left for somebody to look at (GET /v1/review-items); 0 looks at none.
 looks_twice_seconds = 60
-# What the key of a till may do that only staff may: "points.adjusted", "points.imported",
-# "tier.overridden", "tags.assigned", "customer.merged", "customer.unmerged", "merge.declined".
+# What the key of a till may do that only staff may: "points.adjusted", "credit.adjusted",
+# "points.imported", "tier.overridden", "tags.assigned", "customer.merged", "customer.unmerged", "merge.declined".
 pos_may = []
 # Two profiles that one event names become one where whoever sends it has seen (`verified`) that what
 # names each of them is the customer's, and the e-mail ("exact_email") or the phone ("exact_phone") is
@@ -352,6 +352,12 @@ approval_hours = 72
 # [referral]
 # url = "https://shop.example/join?code={code}"
 # friends_per_day = 10
+# Store credit: money that the shop owes a customer, from returns that are refunded to it and from
+# staff, and with which they pay (a tender "store_credit"). With this table every customer is shown
+# theirs, and tenders of that kind are taken from it; credit ends after expires_after, or never.
+# [store_credit]
+# expires_after = { months = 24 }
+# receipt = { en = "Store credit {moved}, {left} left", es = "Vale {moved}, quedan {left}" }
 
 # What customers can have for points: one of amount (minor units), share (basis points) and product
 # (a SKU), from a basket of some size, in some channels, so often.

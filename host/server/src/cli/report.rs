@@ -395,5 +395,24 @@ fn tell_liability(report: &LiabilityReport, minor_units: u32) -> String {
         number(report.reserved),
         number(report.provisional),
         number(report.below_zero),
+    ) + &tell_credit(report, minor_units)
+}
+
+/// What the shop owes in money, if it ever owed any.
+fn tell_credit(report: &LiabilityReport, minor_units: u32) -> String {
+    let credit = &report.store_credit;
+    if credit.amount == 0 && credit.below_zero == 0 {
+        return String::new();
+    }
+    let amount = |minor| money(minor, minor_units);
+    let ends = credit.spans.iter().filter(|span| !span.never_ends);
+    format!(
+        "\n\nStore credit: {} {} are open, of which {} end some day. Customers with credit: {}. Set aside: {}. Owed by customers: {}.",
+        amount(credit.amount),
+        report.currency,
+        amount(ends.map(|span| span.points).sum()),
+        number(credit.customers as i64),
+        amount(credit.reserved),
+        amount(credit.below_zero),
     )
 }

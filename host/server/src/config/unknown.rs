@@ -66,6 +66,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "caps",
             "redemption",
             "referral",
+            "store_credit",
             "rewards",
             "failures",
             "profile",
@@ -119,6 +120,8 @@ pub const MERCHANT_KEYS: &Keys = &[
     ),
     ("worth", &["points", "amount"]),
     ("referral", &["url", "friends_per_day"]),
+    ("store_credit", &["expires_after", "receipt"]),
+    ("expires_after", &["days", "months"]),
     (
         "rewards",
         &[
@@ -312,6 +315,7 @@ mod tests {
              [redemption]\napproval_from = 1\n\
              [referral]\nurl = \"https://a/{{code}}\"\n\
              [[rewards]]\nkey = \"a\"\nname = \"A\"\npoints = 1\namount = 1\nshare = 1\nproduct = \"A\"\nminimum_basket = 1\nchannels = [\"pos\"]\nlimit = {{ times = 1, days = 1 }}\n\
+             [store_credit]\nexpires_after = {{ months = 24 }}\nreceipt = \"A\"\n\
              [tier.gold]\nname = \"Gold\"\n"
         ))
         .unwrap();

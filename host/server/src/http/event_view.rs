@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use stampcard_pipeline::calendar;
+use stampcard_pipeline::credit;
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{
     Back, Body, Channel, Consent, Edit, Event, EventName, Exchange, Import, ProfileChange,
     RedemptionAct, RedemptionName, RedemptionStep, Refund, Return, Sale, SaleName,
@@ -94,6 +96,12 @@ fn data(body: &Body, currency: &str) -> Value {
             "reason": adjustment.reason,
             "expires_at": adjustment.expires_at.map(calendar::text),
         }),
+        Body::CreditAdjustment(adjustment) => json!({
+            "amount": adjustment.amount,
+            "currency": currency,
+            "reason": adjustment.reason,
+            "expires_at": adjustment.expires_at.map(calendar::text),
+        }),
         Body::Placement(placement) => json!({
             "tier": placement.tier,
             "until": placement.until.map(calendar::text),
@@ -126,6 +134,9 @@ fn data(body: &Body, currency: &str) -> Value {
 /// What was said of a redemption. Its code is a bearer's, and is not repeated.
 fn of_redemption(step: &RedemptionStep) -> Value {
     let mut data = match &step.act {
+        RedemptionAct::Reserve(what) if what.currency == Currency::StoreCredit => json!({
+            "currency": what.currency, "amount": what.points, "until": calendar::text(what.until),
+        }),
         RedemptionAct::Reserve(what) => json!({
             "points": what.points, "reward": what.reward, "worth": what.worth, "until": calendar::text(what.until),
             "needs_approval": what.needs_approval,
@@ -151,6 +162,11 @@ fn of_sale(sale: &Sale, currency: &str) -> Value {
         if let Some(shown) = shown.as_object_mut() {
             shown.remove("measured");
         }
+    }
+    // The code of a tender is a bearer's, as that of a redemption is.
+    let tenders = data.get_mut("tenders").and_then(Value::as_array_mut);
+    for tender in tenders.into_iter().flatten() {
+        *tender = json!({"kind": tender["kind"], "amount": tender["amount"]});
     }
     if !sale.fields.is_empty() {
         data["fields"] = own_fields(&sale.fields);
@@ -179,6 +195,9 @@ fn of_return(returned: &Return, currency: &str) -> Value {
         data["amount"] = refund.amount.into();
         data["shipping"] = refund.shipping.into();
         data["lines"] = lines_back(refund);
+    }
+    if let Some(to) = &returned.to_credit {
+        data["refunds"] = json!([{"to": credit::TENDER, "amount": to.amount}]);
     }
     data
 }

@@ -10,21 +10,22 @@ use super::profile::record;
 use super::schema;
 use axum::Json;
 use axum::extract::{Path, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use stampcard_pipeline::change::CustomerId;
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{Body, Channel, Event, Money, Points, Position};
 use stampcard_pipeline::outcome::{SegmentChanges, Time};
 use stampcard_store::Reads;
 use stampcard_store::reads::{LedgerRow, TimelineRow};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// One event of a customer, and what it did.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TimelineItem {
     /// What sort of thing it was: `sale`, `exchange`, `edit` (of an order), `return`, `payment`, `basket`,
-    /// `profile`, `consent`, `tag`, `points`, `tier`, `note`, `service`, `rules` (they changed) or `other`.
+    /// `profile`, `consent`, `tag`, `points`, `credit`, `tier`, `note`, `service`, `rules` (they changed) or `other`.
     #[schema(example = "sale")]
     pub kind: &'static str,
     pub event: EventView,
@@ -84,6 +85,7 @@ fn sort_of(event: &Event) -> &'static str {
         Body::Consent(_) => "consent",
         Body::Tag(_) => "tag",
         Body::Adjustment(_) | Body::Import(_) => "points",
+        Body::CreditAdjustment(_) => "credit",
         Body::Placement(_) => "tier",
         Body::Note(_) => "note",
         Body::Return(_) => "return",
@@ -104,12 +106,16 @@ fn sort_of(event: &Event) -> &'static str {
 pub struct LedgerEntry {
     /// Its number, without gaps over all customers of the shop.
     pub entry: i64,
+    /// `points`, or `store_credit`: then the amounts are minor units of the shop's currency.
+    #[schema(value_type = String, example = "points")]
+    pub currency: Currency,
     pub amount: Points,
     /// `base`, `bonus`, `correction`, `adjustment`, `reversal`, `expiry`, `recovery`, `redeem`,
-    /// `given-back` or `transfer`.
+    /// `given-back`, `refund` or `transfer`.
     pub kind: String,
     /// `provisional` while the payment of its sale is not certain, else `final`.
     pub state: &'static str,
+    /// The customer's balance of that currency with it.
     pub balance_after: Points,
     pub reason: String,
     /// The plugin that decided it; null where a person did.
@@ -146,17 +152,37 @@ pub struct DecidedBy {
     pub configuration: String,
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LedgerAsked {
+    /// Only the entries of one currency; all of them, if it is not given.
+    #[param(value_type = Option<String>, pattern = "^(points|store_credit)$", example = "store_credit")]
+    pub currency: Option<Currency>,
+    /// Rows of this page, from 1 to 500; 50 if it is not given.
+    #[param(minimum = 1, maximum = 500, default = 50)]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[param(pattern = "^([0-9a-f]{2})+$")]
+    pub cursor: Option<String>,
+}
+
 pub async fn ledger(
     State(door): State<Arc<Door>>,
     Path(id): Path<String>,
-    Query(paging): Query<Paging>,
+    Query(asked): Query<LedgerAsked>,
 ) -> Result<Json<Page<LedgerEntry>>, Problem> {
+    let LedgerAsked {
+        currency,
+        limit,
+        cursor,
+    } = asked;
+    let paging = Paging { limit, cursor };
     let (rows, before) = (paging.rows()?, paging.after::<i64>()?);
     let id = CustomerId(id);
     let page = door
         .read(move |reads| {
             record(reads, &id)?;
-            let found = reads.ledger(&id, before, rows + 1)?;
+            let found = reads.ledger(&id, currency, before, rows + 1)?;
             Ok(Page::of(found, rows, |row| row.number).map(ledger_entry))
         })
         .await?;
@@ -166,6 +192,7 @@ pub async fn ledger(
 fn ledger_entry(row: LedgerRow) -> LedgerEntry {
     LedgerEntry {
         entry: row.number,
+        currency: row.currency,
         amount: row.amount,
         kind: row.kind,
         state: if row.is_provisional {

@@ -7,7 +7,7 @@ use super::limits;
 use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::profile::{ConsentView, consents, record};
-use super::redemptions::{RewardView, Spendable, rewards, spendable};
+use super::redemptions::{OfferedTender, RewardView, Spendable, rewards, spendable, tenders};
 use super::referral::value_of;
 use super::schema;
 use super::tier::{Benefit, benefits_of, language_asked, languages, tier_of};
@@ -347,6 +347,8 @@ pub struct Offers {
     pub rewards: Vec<RewardView>,
     /// What the points are worth without a reward.
     pub spendable: Spendable,
+    /// With what the customer can pay: their store credit, if there is any to be spent.
+    pub tenders: Vec<OfferedTender>,
 }
 
 /// A time in which a rule gives more.
@@ -394,6 +396,7 @@ pub async fn offers(
                 campaigns: campaigns(&live, channel, now),
                 rewards,
                 spendable: spendable(&head, &live, now),
+                tenders: tenders(&head, &live, now),
             })
         })
         .await?;

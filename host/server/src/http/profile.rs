@@ -2,15 +2,17 @@
 
 use super::merges::is_now;
 use super::problem::{Problem, not_found};
+use super::schema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stampcard_pipeline::change::CustomerId;
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{
     Channel, Consent, Identifier, IdentifierKind, Instant, Money, MonthDay, Points,
 };
 use stampcard_pipeline::facts::TAX_EXEMPT;
 use stampcard_pipeline::fold::Fold;
-use stampcard_pipeline::outcome::Time;
+use stampcard_pipeline::outcome::{CreditNow, Time};
 use stampcard_pipeline::rules::ProgressUnit;
 use stampcard_pipeline::shop::Shop;
 use stampcard_store::Reads;
@@ -59,6 +61,11 @@ pub struct Customer {
     pub debt: Points,
     /// All points ever earned, less what was taken back.
     pub earned: Points,
+    /// Money that the shop owes the customer; absent for those who never had any, unless the shop has
+    /// `[store_credit]` in merchant.toml.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::StoreCredit>)]
+    pub store_credit: Option<CreditNow>,
     pub segments: Vec<String>,
     pub tags: Vec<String>,
     /// Sales so far, and what they came to in minor units of the shop's currency.
@@ -216,11 +223,12 @@ pub fn view(
         tier: head.standing.as_ref().map(|held| held.tier.clone()),
         standing: standing(&head),
         balance,
-        available: head.available(now),
-        reserved: head.reserved(),
+        available: head.available(Currency::Points, now),
+        reserved: head.reserved(Currency::Points),
         provisional: head.provisional.values().map(|sale| sale.points).sum(),
-        debt: head.debt,
+        debt: head.points.debt,
         earned: head.earned,
+        store_credit: CreditNow::of(&head, shop, now),
         segments: head.memberships.keys().cloned().collect(),
         tags: head.tags.iter().cloned().collect(),
         orders: lifetime.orders,

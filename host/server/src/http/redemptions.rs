@@ -1,4 +1,4 @@
-//! Redemptions: points set aside for something, used, given back, and approved by a second person.
+//! Redemptions: points or store credit set aside for something, used, given back, and approved by a second person.
 //!
 //! Each request becomes an event that goes down the line like all others. What makes it safe to send
 //! again is the event's name: it is made of the `Idempotency-Key`, or of the redemption itself.
@@ -27,9 +27,11 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::{CustomerId, RedemptionState};
+use stampcard_pipeline::credit;
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{Channel, EventName, Instant, Money, Points, SaleName, Worth};
 use stampcard_pipeline::fold::Fold;
-use stampcard_pipeline::outcome::Time;
+use stampcard_pipeline::outcome::{CreditNow, Time};
 use stampcard_pipeline::redemption;
 use stampcard_store::Reads;
 use stampcard_store::reads::{RedemptionRow, Redemptions};
@@ -45,7 +47,17 @@ pub struct Redemption {
     /// `pending-approval`, `reserved`, `confirmed`, `cancelled`, `denied` or `timed-out`.
     #[schema(value_type = String, example = "reserved")]
     pub state: RedemptionState,
+    /// `points` or `store_credit`.
+    #[schema(value_type = String, example = "points")]
+    pub currency: Currency,
+    /// What is set aside; 0 for store credit.
     pub points: Points,
+    /// Store credit that is set aside, in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    /// What the sale's tender took of it; the rest is free again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<Money>,
     /// The reward that they are for; null for points at their general worth.
     pub reward: Option<String>,
     #[schema(value_type = schema::Worth)]
@@ -76,7 +88,7 @@ pub struct Redemption {
     /// The sale that it was a part of, by its event or by its order.
     pub sale: Option<Named>,
     pub order: Option<OrderName>,
-    /// What the customer has now, and what of it can be spent.
+    /// What the customer has now of that currency, and what of it can be spent.
     pub balance: Points,
     pub available: Points,
 }
@@ -104,6 +116,21 @@ pub struct RewardView {
     pub missing: Points,
     /// How often the customer may still have it; null where there is no limit.
     pub left: Option<u32>,
+}
+
+/// The customer's own money, which a till or a web store may take without being asked: with a tender of
+/// this kind in the sale, and with its code where it was set aside before.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OfferedTender {
+    #[schema(example = "store_credit")]
+    pub kind: &'static str,
+    /// What can be spent now, in minor units.
+    pub amount: Money,
+    #[schema(example = "USD")]
+    pub currency: String,
+    /// When the next part of it ends.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_expiry: Option<Time>,
 }
 
 /// What the customer's points are worth without a reward.
@@ -354,6 +381,7 @@ fn page(reads: &Reads, found: Vec<RedemptionRow>, rows: u32) -> Result<Page<Rede
 
 fn view(reads: &Reads, row: RedemptionRow) -> Result<Redemption, Problem> {
     let customer = record(reads, &row.customer)?;
+    let is_credit = row.currency == Currency::StoreCredit;
     let (sale, order) = match row.sale {
         None => (None, None),
         Some(SaleName::Sale(sale)) => (Some(sale.into()), None),
@@ -369,7 +397,10 @@ fn view(reads: &Reads, row: RedemptionRow) -> Result<Redemption, Problem> {
         id: row.id,
         customer: row.customer.0,
         state: row.state,
-        points: row.points,
+        currency: row.currency,
+        points: if is_credit { 0 } else { row.points },
+        amount: is_credit.then_some(row.points),
+        used: (is_credit && row.state == RedemptionState::Confirmed).then_some(row.taken),
         reward: row.reward,
         worth: row.worth,
         minimum_basket: row.minimum,
@@ -385,8 +416,8 @@ fn view(reads: &Reads, row: RedemptionRow) -> Result<Redemption, Problem> {
         used_location: row.used_location,
         sale,
         order,
-        balance: customer.balance,
-        available: customer.head.available(clock::now()),
+        balance: customer.head.account(row.currency).balance,
+        available: customer.head.available(row.currency, clock::now()),
     })
 }
 
@@ -399,7 +430,7 @@ pub fn rewards(
     now: Instant,
 ) -> Vec<RewardView> {
     let spoken = languages(head, &live.shop, language);
-    let available = head.available(now).max(0);
+    let available = head.available(Currency::Points, now).max(0);
     let rewards = live.shop.file.rewards.iter();
     let mut rewards: Vec<RewardView> = rewards
         .filter(|reward| reward.is_for(channel))
@@ -425,10 +456,23 @@ pub fn rewards(
     rewards
 }
 
+/// With what the customer can pay now.
+pub fn tenders(head: &Fold, live: &Live, now: Instant) -> Vec<OfferedTender> {
+    let credit = CreditNow::of(head, &live.shop, now);
+    let credit = credit.filter(|credit| credit.available > 0);
+    let tender = |credit: CreditNow| OfferedTender {
+        kind: credit::TENDER,
+        amount: credit.available,
+        currency: credit.currency,
+        next_expiry: credit.next_expiry,
+    };
+    credit.into_iter().map(tender).collect()
+}
+
 /// What the points are worth without a reward.
 pub fn spendable(head: &Fold, live: &Live, now: Instant) -> Spendable {
     let policy = &live.shop.file.redemption;
-    let points = head.available(now).max(0);
+    let points = head.available(Currency::Points, now).max(0);
     Spendable {
         points,
         amount: policy.worth.of(points),

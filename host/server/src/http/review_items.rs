@@ -41,7 +41,7 @@ pub struct ItemsAsked {
 pub struct ReviewItem {
     pub id: i64,
     /// `merge-suggested`, `too-late`, `late-reported`, `payment-failed-late`, `looks-twice`,
-    /// `redeemed-too-much`, `many-friends` or `referred-themselves`.
+    /// `redeemed-too-much`, `credit-overspent`, `many-friends` or `referred-themselves`.
     #[schema(example = "looks-twice")]
     pub kind: String,
     /// What it is about, in a sentence.
@@ -195,7 +195,10 @@ fn about(kind: &str) -> &'static str {
             "Two sales to one customer are of the same amount, at one place and nearly at one time: is it one sale?"
         }
         "redeemed-too-much" => {
-            "A code was used at a till that was not connected, and its points were spent meanwhile."
+            "A code was used at a till that was not connected, and its points were spent by then: should the customer be asked?"
+        }
+        "credit-overspent" => {
+            "A sale was paid with more store credit than its customer had: should the customer be asked?"
         }
         "many-friends" => {
             "More friends joined with one code on one day than points are given for: are they friends?"

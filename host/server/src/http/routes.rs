@@ -117,7 +117,7 @@ pub fn all() -> Vec<Route> {
             .of_customer().asks::<Paging>().answers_pages_of::<history::TimelineItem>(),
         Route::get("/v1/customers/{id}/ledger", "readLedger", history::ledger).may(SEES_CUSTOMERS)
             .about("What was booked, newest first.")
-            .of_customer().asks::<Paging>().answers_pages_of::<history::LedgerEntry>(),
+            .of_customer().asks::<history::LedgerAsked>().answers_pages_of::<history::LedgerEntry>(),
         Route::get("/v1/customers/{id}/segments", "readSegments", membership::segments).may(SEES_CUSTOMERS)
             .about("Where the customer belongs, since when, until when, and why.")
             .of_customer().asks::<membership::SegmentsAsked>().answers::<membership::Memberships>(),

@@ -43,7 +43,7 @@ macro_rules! named {
 }
 
 named! {
-    Event NewCustomer CustomerEdit NewRedemption RedemptionAct Outcome SegmentChanges Prompt Discount TemplateValue Worth
+    Event NewCustomer CustomerEdit NewRedemption RedemptionAct Outcome SegmentChanges Prompt Discount TemplateValue Worth StoreCredit
 }
 
 /// The name of the schema of a kind's `data`.
@@ -69,6 +69,7 @@ pub fn name_of_data(kind: &str) -> &'static str {
         "exchange.completed" => "ExchangeData",
         "order.edited" => "EditData",
         "points.adjusted" => "AdjustmentData",
+        "credit.adjusted" => "CreditData",
         "points.imported" => "ImportData",
         "tier.overridden" => "PlacementData",
         "customer.merged" => "MergeData",

@@ -16,9 +16,10 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stampcard_pipeline::change::CustomerId;
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{Body, Channel, Line, Money, Points};
 use stampcard_pipeline::facts::TAX_EXEMPT;
-use stampcard_pipeline::outcome::{PromptView, Time};
+use stampcard_pipeline::outcome::{CreditNow, PromptView, Time};
 use stampcard_store::Reads;
 use stampcard_store::reads::{OutboxRow, TimelineRow};
 use std::cmp::Reverse;
@@ -37,6 +38,11 @@ pub struct Balance {
     /// All points ever earned, less what was taken back.
     pub earned: Points,
     pub earned_by_channel: ByChannel,
+    /// Money that the shop owes the customer, and with which they pay; absent for those who never had any,
+    /// unless the shop has `[store_credit]` in merchant.toml.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::StoreCredit>)]
+    pub store_credit: Option<CreditNow>,
     /// The balance is exact at this instant.
     #[schema(value_type = String, format = DateTime)]
     pub as_of: Time,
@@ -55,6 +61,7 @@ pub async fn balance(
     Path(id): Path<String>,
 ) -> Result<Json<Balance>, Problem> {
     let id = CustomerId(id);
+    let live = door.merchant.live();
     let balance = door
         .read(move |reads| {
             // Before the read: a sale that is answered by now is in it.
@@ -63,7 +70,8 @@ pub async fn balance(
             let of = |channel: Channel| record.head.earned_by_channel[channel as usize];
             Ok(Balance {
                 balance: record.balance,
-                available: record.head.available(now),
+                available: record.head.available(Currency::Points, now),
+                store_credit: CreditNow::of(&record.head, &live.shop, now),
                 earned: record.head.earned,
                 earned_by_channel: ByChannel {
                     pos: of(Channel::Pos),
@@ -88,6 +96,10 @@ pub struct Card {
     pub tier: Tier,
     pub balance: Points,
     pub available: Points,
+    /// With what they can pay: what is available of it goes into a tender of kind `store_credit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::StoreCredit>)]
+    pub store_credit: Option<CreditNow>,
     /// Where the customer stands with the shop (`new`, `active`, `lapsed` …), if a rule says so: the
     /// segment whose key begins with `lifecycle-`.
     #[schema(example = "active")]
@@ -197,7 +209,8 @@ fn card_of(reads: &Reads, id: CustomerId, live: &Live) -> Result<Card, Problem> 
         family_name: person.fields.get("family_name").cloned(),
         tier: tier_of(head, live, None, now),
         balance: record.balance,
-        available: head.available(now),
+        available: head.available(Currency::Points, now),
+        store_credit: CreditNow::of(head, &live.shop, now),
         lifecycle: lifecycle(head),
         segments: head.memberships.keys().cloned().collect(),
         tags: head.tags.iter().cloned().collect(),

@@ -1,12 +1,13 @@
-//! What the shop owes in points, for whoever keeps its books.
+//! What the shop owes in points and in store credit, for whoever keeps its books.
 
 use serde::Serialize;
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{Instant, Money, Points};
 use stampcard_pipeline::outcome::Time;
 use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
 use stampcard_store::Reads;
-use stampcard_store::reads::SPANS_DAYS;
+use stampcard_store::reads::{SPANS_DAYS, Standing};
 use utoipa::ToSchema;
 
 /// Points that customers can still claim, by when they were earned and when they end.
@@ -31,6 +32,25 @@ pub struct LiabilityReport {
     /// What of the points is of sales whose payment is not certain.
     pub provisional: Points,
     pub spans: Vec<LiabilitySpan>,
+    /// The same of store credit, in minor units.
+    pub store_credit: CreditLiability,
+}
+
+/// Money that customers can still claim, by when it was given and when it ends.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreditLiability {
+    /// Customers with credit.
+    pub customers: u64,
+    /// What is left in lots: the sum of `spans`.
+    pub amount: Money,
+    /// The sum of all balances: `amount` less what customers owe.
+    pub balance: Money,
+    /// What customers owe whose balance is below zero.
+    pub below_zero: Money,
+    /// What of the amount is set aside.
+    pub reserved: Money,
+    /// `points` of each is an amount of credit.
+    pub spans: Vec<LiabilitySpan>,
 }
 
 /// Points of one age that end within one span.
@@ -48,8 +68,38 @@ pub struct LiabilitySpan {
 }
 
 pub fn liability(reads: &Reads, shop: &Shop, now: Instant) -> Result<LiabilityReport, StoreError> {
-    let (open, standing) = (reads.open_points(now)?, reads.standing()?);
-    let points: Points = open.iter().map(|open| open.points).sum();
+    let (spans, standing) = of_currency(reads, Currency::Points, now)?;
+    let (credit_spans, credit) = of_currency(reads, Currency::StoreCredit, now)?;
+    let left = |spans: &[LiabilitySpan]| spans.iter().map(|span| span.points).sum();
+    let points: Points = left(&spans);
+    Ok(LiabilityReport {
+        as_of: Time(now),
+        currency: shop.file.currency.clone(),
+        customers: standing.customers,
+        points,
+        worth: shop.file.redemption.worth.of(points),
+        balance: standing.balance,
+        below_zero: standing.below_zero,
+        reserved: standing.reserved,
+        provisional: standing.provisional,
+        spans,
+        store_credit: CreditLiability {
+            customers: credit.customers,
+            amount: left(&credit_spans),
+            balance: credit.balance,
+            below_zero: credit.below_zero,
+            reserved: credit.reserved,
+            spans: credit_spans,
+        },
+    })
+}
+
+fn of_currency(
+    reads: &Reads,
+    currency: Currency,
+    now: Instant,
+) -> Result<(Vec<LiabilitySpan>, Standing), StoreError> {
+    let open = reads.open_lots(currency, now)?;
     let spans = open.iter().map(|open| LiabilitySpan {
         older_than_days: match open.age {
             0 => 0,
@@ -61,16 +111,5 @@ pub fn liability(reads: &Reads, shop: &Shop, now: Instant) -> Result<LiabilityRe
         customers: open.customers,
         points: open.points,
     });
-    Ok(LiabilityReport {
-        as_of: Time(now),
-        currency: shop.file.currency.clone(),
-        customers: standing.customers,
-        points,
-        worth: shop.file.redemption.worth.of(points),
-        balance: standing.balance,
-        below_zero: standing.below_zero,
-        reserved: standing.reserved,
-        provisional: standing.provisional,
-        spans: spans.collect(),
-    })
+    Ok((spans.collect(), reads.standing(currency)?))
 }

@@ -6,6 +6,7 @@ use crate::row::{self, instant, position, some_instant};
 use crate::sql::Sql;
 use rusqlite::Row;
 use stampcard_pipeline::change::CustomerId;
+use stampcard_pipeline::currency::{ByCurrency, Currency};
 use stampcard_pipeline::event::{Back, Body, Channel, Event, Instant, Points, Position, Return};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::rules::{Tally, WINDOW_DAYS};
@@ -17,7 +18,7 @@ struct Checked {
     created_at: i64,
     clock: i64,
     next_due: Option<i64>,
-    balance: Points,
+    balance: ByCurrency<i64>,
     tier: Option<String>,
     head: Vec<u8>,
 }
@@ -25,7 +26,7 @@ struct Checked {
 /// The columns that [`checked`] reads.
 macro_rules! columns_checked {
     () => {
-        "SELECT id, public, created_at, clock, next_due, balance, tier, head FROM customers"
+        "SELECT id, public, created_at, clock, next_due, balance, tier, head, credit FROM customers"
     };
 }
 
@@ -78,7 +79,10 @@ fn checked(row: &Row) -> rusqlite::Result<Checked> {
         created_at: row.get(2)?,
         clock: row.get(3)?,
         next_due: row.get(4)?,
-        balance: row.get(5)?,
+        balance: ByCurrency {
+            points: row.get(5)?,
+            store_credit: row.get(8)?,
+        },
         tier: row.get(6)?,
         head: row.get(7)?,
     })
@@ -115,28 +119,31 @@ fn check(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), T
 
 /// Each entry's balance is the sum so far, and the last one is the customer's.
 fn ledger(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Trouble> {
-    let mut balance = 0;
+    let mut balances: ByCurrency<i64> = ByCurrency::default();
     sql.each::<Trouble>(
-        "SELECT number, amount, balance_after FROM entries WHERE customer = ?1 ORDER BY number",
+        "SELECT number, amount, balance_after, currency FROM entries WHERE customer = ?1 ORDER BY number",
         &[&customer.row],
         |row| {
             let number: i64 = row.get(0)?;
-            balance += row.get::<_, Points>(1)?;
+            let balance = &mut balances[row::currency(row, 3)?];
+            *balance += row.get::<_, Points>(1)?;
             findings.compare(
                 Some(&customer.id),
                 || format!("entry {number}: balance after"),
-                balance,
+                *balance,
                 row.get(2)?,
             );
             Ok(())
         },
     )?;
-    findings.compare(
-        Some(&customer.id),
-        || "balance".into(),
-        balance,
-        customer.balance,
-    );
+    for currency in Currency::ALL {
+        findings.compare(
+            Some(&customer.id),
+            || of(currency, "balance"),
+            balances[currency],
+            customer.balance[currency],
+        );
+    }
     Ok(())
 }
 
@@ -218,53 +225,100 @@ fn lots(sql: &Sql, customer: &Checked, findings: &mut Findings) -> Result<(), Tr
 }
 
 /// What is in the lots, less what no lot has paid for, is the balance; and the head knows when the next
-/// points end and which sales are not certain.
+/// lots end and which sales are not certain.
 fn purse(
     sql: &Sql,
     customer: &Checked,
     head: &Fold,
     findings: &mut Findings,
 ) -> Result<(), Trouble> {
-    let id = Some(&customer.id);
-    let one = |sql_text: &'static str| -> Result<Option<i64>, Trouble> {
-        let found = sql.first(sql_text, &[&customer.row], |row| {
+    for currency in Currency::ALL {
+        account(sql, customer, currency, head, findings)?;
+    }
+    let uncertain = sql.first(
+        "SELECT count(*) FROM provisional WHERE customer = ?1 AND how IS NULL",
+        &[&customer.row],
+        |row| row.get(0),
+    )?;
+    findings.compare(
+        Some(&customer.id),
+        || "sales that are not certain".into(),
+        uncertain.unwrap_or(0),
+        head.provisional.len() as i64,
+    );
+    Ok(())
+}
+
+/// What is looked at, of points where nothing else is said.
+fn of(currency: Currency, what: &str) -> String {
+    match currency {
+        Currency::Points => what.to_owned(),
+        Currency::StoreCredit => format!("{what} of store credit"),
+    }
+}
+
+fn account(
+    sql: &Sql,
+    customer: &Checked,
+    currency: Currency,
+    head: &Fold,
+    findings: &mut Findings,
+) -> Result<(), Trouble> {
+    let (id, account) = (Some(&customer.id), head.account(currency));
+    let (name, column) = (currency.name(), row::currency_column(currency));
+    let one = |sql_text: &'static str| -> Result<i64, Trouble> {
+        let found = sql.first(sql_text, &[&customer.row, &column], |row| {
             row.get::<_, Option<i64>>(0)
         })?;
-        Ok(found.flatten())
+        Ok(found.flatten().unwrap_or(0))
     };
-    let left = one("SELECT sum(remaining) FROM lots WHERE customer = ?1")?.unwrap_or(0);
-    let taken = one("SELECT sum(points) FROM takings WHERE customer = ?1")?.unwrap_or(0);
-    let paid = one("SELECT sum(amount) FROM allocations WHERE customer = ?1")?.unwrap_or(0);
+    let left = one("SELECT sum(remaining) FROM lots WHERE customer = ?1 AND currency = ?2")?;
+    let taken = one("SELECT sum(points) FROM takings WHERE customer = ?1 AND currency = ?2")?;
+    let paid = one(
+        "SELECT sum(a.amount) FROM allocations a JOIN takings t ON t.id = a.taking
+         WHERE a.customer = ?1 AND t.currency = ?2",
+    )?;
     findings.compare(
         id,
-        || "points that are owed".into(),
+        || format!("{name} that are owed"),
         taken - paid,
-        head.owed,
+        account.owed,
     );
     findings.compare(
         id,
-        || "points in lots".into(),
-        customer.balance + head.owed,
+        || format!("{name} in lots"),
+        customer.balance[currency] + account.owed,
         left,
+    );
+    let crossed = one(
+        "SELECT count(*) FROM allocations a JOIN takings t ON t.id = a.taking JOIN lots l ON l.id = a.lot
+         WHERE a.customer = ?1 AND t.currency = ?2 AND l.currency <> ?2",
+    )?;
+    findings.compare(
+        id,
+        || format!("{name} that another currency paid for"),
+        0,
+        crossed,
     );
     // What has ended and is still there is set aside, and ends when it is free again.
     let next_expiry = sql.first(
-        "SELECT min(expires_at) FROM lots WHERE customer = ?1 AND remaining > 0 AND expires_at > ?2",
-        &[&customer.row, &head.clock.0],
+        "SELECT min(expires_at) FROM lots
+         WHERE customer = ?1 AND currency = ?2 AND remaining > 0 AND expires_at > ?3",
+        &[&customer.row, &column, &head.clock.0],
         |row| row.get::<_, Option<i64>>(0),
     )?;
     let text = |at: Option<i64>| at.map_or("nothing".to_owned(), |at| at.to_string());
     findings.compare(
         id,
-        || "next expiry".into(),
+        || of(currency, "next expiry"),
         text(next_expiry.flatten()),
-        text(head.next_expiry.map(|at| at.0)),
+        text(account.next_expiry.map(|at| at.0)),
     );
     findings.compare(
         id,
-        || "sales that are not certain".into(),
-        one("SELECT count(*) FROM provisional WHERE customer = ?1 AND how IS NULL")?.unwrap_or(0),
-        head.provisional.len() as i64,
+        || of(currency, "head: balance"),
+        customer.balance[currency],
+        account.balance,
     );
     Ok(())
 }
@@ -272,12 +326,6 @@ fn purse(
 /// What stands beside the head, so that it can be found, is what the head says.
 fn columns(customer: &Checked, head: &Fold, findings: &mut Findings) {
     let id = Some(&customer.id);
-    findings.compare(
-        id,
-        || "head: balance".into(),
-        customer.balance,
-        head.balance,
-    );
     findings.compare(
         id,
         || "created at".into(),

@@ -1,18 +1,26 @@
-//! Merges: no point is lost between two customers, and whoever was merged leads to whoever has it all.
+//! Merges: no point and no credit is lost between two customers, and whoever was merged leads to whoever has it all.
 
 use super::Findings;
 use crate::error::Trouble;
+use crate::row;
 use crate::sql::Sql;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::Points;
 
 pub(super) fn merges(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> {
     sql.each::<Trouble>(
-        "SELECT caused_by, sum(amount) FROM entries WHERE kind = 'transfer' GROUP BY caused_by HAVING sum(amount) <> 0",
+        "SELECT caused_by, sum(amount), currency FROM entries WHERE kind = 'transfer'
+         GROUP BY caused_by, currency HAVING sum(amount) <> 0",
         &[],
         |row| {
             let (journal, points): (i64, Points) = (row.get(0)?, row.get(1)?);
-            findings.compare(None, || format!("journal {journal}: points transferred"), 0, points);
+            let currency = row::currency(row, 2)?.name();
+            findings.compare(
+                None,
+                || format!("journal {journal}: {currency} transferred"),
+                0,
+                points,
+            );
             Ok(())
         },
     )?;
@@ -40,7 +48,7 @@ pub(super) fn merges(sql: &Sql, findings: &mut Findings) -> Result<(), Trouble> 
     )?;
     // Nothing may be left with somebody who was merged.
     sql.each::<Trouble>(
-        "SELECT c.public, c.balance,
+        "SELECT c.public, abs(c.balance) + abs(c.credit),
                 (SELECT count(*) FROM history h WHERE h.customer = c.id) + (SELECT count(*) FROM lots l WHERE l.customer = c.id)
                 + (SELECT count(*) FROM identifiers i WHERE i.customer = c.id) + (SELECT count(*) FROM people p WHERE p.customer = c.id)
          FROM customers c WHERE c.merged_into IS NOT NULL",

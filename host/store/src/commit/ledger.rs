@@ -3,7 +3,7 @@
 
 use super::Writing;
 use crate::error::Trouble;
-use crate::row::{channel_column, on_return_column};
+use crate::row::{channel_column, currency_column, on_return_column};
 use rusqlite::ToSql;
 use stampcard_pipeline::change::{CustomerChange, LotRef, NewEntry, NewLot, TakingRef, TakingRow};
 use stampcard_pipeline::store::StoreError;
@@ -98,8 +98,8 @@ impl Writing<'_> {
         }
         let step = &taking.step;
         self.writer.sql.run(
-            "INSERT INTO takings (customer, at, source, event, kind, lot, points, debt, reason, journal, redemption)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO takings (customer, at, source, event, kind, lot, points, debt, reason, journal, redemption, currency)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             &[
                 &row,
                 &step.at.0,
@@ -112,6 +112,7 @@ impl Writing<'_> {
                 &taking.reason,
                 &taking.journal.unwrap_or(seq),
                 &taking.redemption,
+                &currency_column(taking.currency),
             ],
         )?;
         Ok(self.writer.sql.raw().last_insert_rowid())
@@ -206,8 +207,8 @@ impl Writing<'_> {
         let (plugin, _) = self.decider(&lot.by)?;
         self.writer.sql.run(
             "INSERT INTO lots (customer, at, source, event, plugin, kind, reason, covers, available_from, expires_at,
-                 on_return, ordinal, earned, remaining, shares, plugin_version, journal)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16)",
+                 on_return, ordinal, earned, remaining, shares, plugin_version, journal, currency)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16, ?17)",
             &[
                 &row,
                 &key.origin.at.0,
@@ -225,6 +226,7 @@ impl Writing<'_> {
                 &serde_json::to_string(&lot.shares)?,
                 &plugin,
                 &lot.journal.unwrap_or(seq),
+                &currency_column(key.currency),
             ],
         )?;
         Ok(self.writer.sql.raw().last_insert_rowid())
@@ -242,8 +244,8 @@ impl Writing<'_> {
         let (plugin, actor) = self.decider(&entry.by)?;
         self.writer.sql.run(
             "INSERT INTO entries (number, customer, lot, kind, amount, balance_after, reason, plugin_version, actor, journal,
-                 caused_by, occurred_at, channel, location, device, taking)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                 caused_by, occurred_at, channel, location, device, taking, currency)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             &[
                 &number,
                 &row,
@@ -261,6 +263,7 @@ impl Writing<'_> {
                 &entry.location,
                 &entry.device,
                 &taking,
+                &currency_column(entry.currency),
             ],
         )?;
         self.writer.next.entry += 1;

@@ -2,7 +2,7 @@
 
 use super::Writing;
 use crate::error::Trouble;
-use crate::row::channel_column;
+use crate::row::{channel_column, currency_column};
 use stampcard_pipeline::change::CustomerChange;
 use stampcard_pipeline::event::SaleName;
 
@@ -18,13 +18,14 @@ impl Writing<'_> {
             self.writer.sql.run(
                 "INSERT INTO redemptions (id, customer, code, state, points, reward, worth, minimum, reserved_at, until,
                      channel, asked_by, state_at, actor, reason, used_channel, used_location,
-                     sale_source, sale_event, sale_system, sale_order)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
+                     sale_source, sale_event, sale_system, sale_order, currency, taken)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)
                  ON CONFLICT (id) DO UPDATE SET customer = excluded.customer, state = excluded.state, until = excluded.until,
                      state_at = excluded.state_at, actor = excluded.actor, reason = excluded.reason,
                      used_channel = excluded.used_channel, used_location = excluded.used_location,
                      sale_source = excluded.sale_source, sale_event = excluded.sale_event,
-                     sale_system = excluded.sale_system, sale_order = excluded.sale_order",
+                     sale_system = excluded.sale_system, sale_order = excluded.sale_order,
+                     taken = excluded.taken",
                 &[
                     &redemption.id,
                     &row,
@@ -47,6 +48,8 @@ impl Writing<'_> {
                     &sale.map(|sale| &sale.id),
                     &order.map(|order| &order.system),
                     &order.map(|order| &order.id),
+                    &currency_column(held.currency),
+                    &redemption.taken,
                 ],
             )?;
         }

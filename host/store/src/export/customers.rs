@@ -18,7 +18,7 @@ use std::io::Write;
 pub(super) fn export(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), Trouble> {
     if !view.canonical {
         return sql.each::<Trouble>(
-            "SELECT id, public, created_at, balance, head FROM customers
+            "SELECT id, public, created_at, balance, head, credit FROM customers
              WHERE created_at <= ?1 AND merged_into IS NULL ORDER BY public",
             &[&view.until()],
             |row| line(out, &customer(sql, view, CustomerRow::read(row)?)?),
@@ -27,7 +27,7 @@ pub(super) fn export(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), T
     // Our ids follow arrival; identities do not. A customer comes with the first of theirs.
     let mut seen: HashSet<i64> = HashSet::new();
     sql.each::<Trouble>(
-        "SELECT c.id, c.public, c.created_at, c.balance, c.head FROM identifiers i JOIN customers c ON c.id = i.customer
+        "SELECT c.id, c.public, c.created_at, c.balance, c.head, c.credit FROM identifiers i JOIN customers c ON c.id = i.customer
          WHERE c.created_at <= ?1 ORDER BY i.kind, i.value",
         &[&view.until()],
         |row| {
@@ -40,7 +40,7 @@ pub(super) fn export(sql: &Sql, view: View, out: &mut dyn Write) -> Result<(), T
     // Those without any are told apart by nothing but what is in their lines.
     let mut others = Vec::new();
     sql.each::<Trouble>(
-        "SELECT id, public, created_at, balance, head FROM customers c
+        "SELECT id, public, created_at, balance, head, credit FROM customers c
          WHERE created_at <= ?1 AND merged_into IS NULL
          AND NOT EXISTS (SELECT 1 FROM identifiers i WHERE i.customer = c.id)",
         &[&view.until()],
@@ -65,6 +65,7 @@ struct CustomerRow {
     public: CustomerId,
     created_at: Instant,
     balance: Points,
+    credit: Money,
     head: Vec<u8>,
 }
 
@@ -76,6 +77,7 @@ impl CustomerRow {
             created_at: instant(row, 2)?,
             balance: row.get(3)?,
             head: row.get(4)?,
+            credit: row.get(5)?,
         })
     }
 }
@@ -95,6 +97,8 @@ struct CustomerLine {
     earned_by_channel: BTreeMap<&'static str, Points>,
     tier: Option<String>,
     segments: Vec<String>,
+    /// In minor units.
+    store_credit: Money,
     #[serde(flatten)]
     now: Option<Now>,
     #[serde(flatten)]
@@ -220,6 +224,7 @@ fn as_now(row: &CustomerRow, head: Fold, canonical: bool) -> CustomerLine {
             None => head.standing.map(|held| held.tier),
         },
         segments: head.memberships.into_keys().collect(),
+        store_credit: row.credit,
         now: Some(Now {
             enrolled_at: head.enrolled_at.map(Time),
             origin: head.origin,
@@ -297,13 +302,15 @@ fn as_of(sql: &Sql, row: &CustomerRow, at: Instant) -> Result<CustomerLine, Trou
         },
     )?;
     let sums = sql.first(
-        "SELECT coalesce(sum(amount), 0), coalesce(sum(amount) FILTER (WHERE lot IS NOT NULL AND kind <> 'adjustment'), 0)
-                - (SELECT coalesce(sum(debt), 0) FROM takings WHERE customer = ?1 AND at <= ?2)
+        "SELECT coalesce(sum(amount) FILTER (WHERE currency = 0), 0),
+                coalesce(sum(amount) FILTER (WHERE currency = 0 AND lot IS NOT NULL AND kind <> 'adjustment'), 0)
+                - (SELECT coalesce(sum(debt), 0) FROM takings WHERE customer = ?1 AND at <= ?2 AND currency = 0),
+                coalesce(sum(amount) FILTER (WHERE currency = 1), 0)
          FROM entries WHERE customer IN (SELECT id FROM customers WHERE id = ?1 OR merged_into = ?1) AND occurred_at <= ?2",
         &[&row.id, &at.0],
-        |sums| Ok((sums.get(0)?, sums.get(1)?)),
+        |sums| Ok((sums.get(0)?, sums.get(1)?, sums.get(2)?)),
     )?;
-    let (balance, earned) = sums.unwrap_or_default();
+    let (balance, earned, store_credit) = sums.unwrap_or_default();
     let tier = sql.first(
         "SELECT to_tier FROM tiers WHERE customer = ?1 AND since <= ?2 ORDER BY number DESC LIMIT 1",
         &[&row.id, &at.0],
@@ -327,6 +334,7 @@ fn as_of(sql: &Sql, row: &CustomerRow, at: Instant) -> Result<CustomerLine, Trou
             &[&row.id, &at.0],
             |segment| segment.get(0),
         )?,
+        store_credit,
         now: None,
         canonical: None,
     })
@@ -378,7 +386,7 @@ fn tiers(sql: &Sql, customer: i64, view: View) -> Result<Vec<TierLine>, Trouble>
 fn lots(sql: &Sql, customer: i64, view: View) -> Result<Vec<LotLine>, Trouble> {
     let mut lots = Vec::new();
     sql.each::<Trouble>(
-        "SELECT earned, at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+        "SELECT earned, at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, currency
          FROM lots WHERE customer = ?1 AND at <= ?2 AND earned <> 0",
         &[&customer, &view.until()],
         |row| {

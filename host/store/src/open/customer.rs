@@ -12,6 +12,7 @@ use crate::writer::Writer;
 use rusqlite::{Row, ToSql};
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::{CustomerId, Explanation, ReferrerAward};
+use stampcard_pipeline::currency::{ByCurrency, Currency};
 use stampcard_pipeline::event::{Event, EventName, Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved, window_ms};
 use stampcard_pipeline::store::{
@@ -62,6 +63,9 @@ pub(super) fn read_customer(
         hot.plans = Some(Arc::new(plans(writer, hot.row)?));
         writer.cache.put(&id.0, hot.clone());
     }
+    // What is claimed may have been paid with store credit.
+    let opens_purse =
+        !waited.is_empty() || claimed.is_some_and(|claimed| claimed.event.pays_with_credit(true));
     // A claimed sale joins the history in its own place, so the start is before that as well.
     let can_start = |fold: &Fold| {
         ask.can_start_at(fold)
@@ -80,7 +84,7 @@ pub(super) fn read_customer(
     // Timers were driven beyond the head that turned out not to be due: what they left is after it.
     if let Some(head) = head.clone().filter(|head| head.clock >= hot.clock) {
         let leaving = leaving(writer, hot.row, &head, end)?;
-        let is_open = !waited.is_empty() || moves_lots(&event.event, &head, end, &[], &[]);
+        let is_open = opens_purse || moves_lots(&event.event, &head, end, &[], &[]);
         return Ok(Read {
             purse: match is_open {
                 true => Some(purse(writer, hot.row, &head, true)?),
@@ -105,7 +109,7 @@ pub(super) fn read_customer(
     };
     let later = later(writer, hot.row, &start.last)?;
     let takings = takings(writer, hot.row, &start)?;
-    let is_open = !waited.is_empty() || moves_lots(&event.event, &start, end, &later, &takings);
+    let is_open = opens_purse || moves_lots(&event.event, &start, end, &later, &takings);
     Ok(Read {
         leaving: leaving(writer, hot.row, &start, end)?,
         lots: lots(writer, hot.row, &start)?,
@@ -264,7 +268,7 @@ pub(super) fn lots(
     let last = &start.last;
     writer.sql.each::<Trouble>(
         // A review (an empty source) that the start has behind it may be after its last event.
-        "SELECT id, earned, shares, at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+        "SELECT id, earned, shares, at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, currency
          FROM lots WHERE customer = ?1 AND (at, source, event) > (?2, ?3, ?4) AND NOT (source = '' AND at <= ?5)
          ORDER BY id",
         &[&customer, &last.at.0, &last.source, &last.id, &start.clock.0],
@@ -289,7 +293,7 @@ pub(super) fn takings(
     let mut takings = Vec::new();
     let last = &start.last;
     writer.sql.each::<Trouble>(
-        "SELECT id, at, source, event, kind, lot, points, reason, journal, redemption
+        "SELECT id, at, source, event, kind, lot, points, reason, journal, redemption, currency
          FROM takings WHERE customer = ?1 AND (at, source, event) > (?2, ?3, ?4) AND NOT (source = '' AND at <= ?5)
          ORDER BY id",
         &[&customer, &last.at.0, &last.source, &last.id, &start.clock.0],
@@ -303,6 +307,7 @@ pub(super) fn takings(
                 reason: row.get(7)?,
                 journal: row.get(8)?,
                 redemption: row.get(9)?,
+                currency: row::currency(row, 10)?,
             });
             Ok(())
         },
@@ -347,7 +352,7 @@ fn purse(
     };
     if is_head {
         writer.sql.each::<Trouble>(
-            "SELECT id, remaining, at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+            "SELECT id, remaining, at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, currency
              FROM lots WHERE customer = ?1 AND remaining > 0",
             &at_start[..1],
             &mut open,
@@ -357,7 +362,7 @@ fn purse(
             concat!(
                 "SELECT id, earned - ",
                 taken_by_start!(),
-                ", at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+                ", at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, currency
                  FROM lots WHERE customer = ?1
                  AND NOT ((at, source, event) > (?2, ?3, ?4) AND NOT (source = '' AND at <= ?5))"
             ),
@@ -365,10 +370,13 @@ fn purse(
             &mut open,
         )?;
     }
-    if start.owed > 0 {
+    if Currency::ALL
+        .into_iter()
+        .any(|it| start.account(it).owed > 0)
+    {
         rows.owed = writer.sql.all(
-            "SELECT id, left FROM (
-                 SELECT id, at, source, event, points - (
+            "SELECT id, currency, left FROM (
+                 SELECT id, currency, at, source, event, points - (
                      SELECT coalesce(sum(a.amount), 0) FROM allocations a WHERE a.taking = takings.id
                      AND NOT ((a.at, a.source, a.event) > (?2, ?3, ?4) AND NOT (a.source = '' AND a.at <= ?5))
                  ) AS left
@@ -376,7 +384,7 @@ fn purse(
                  AND NOT ((at, source, event) > (?2, ?3, ?4) AND NOT (source = '' AND at <= ?5)))
              WHERE left > 0 ORDER BY at, source, event, id",
             at_start,
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row::currency(row, 1)?, row.get(2)?)),
         )?;
     }
     Ok(rows)
@@ -487,7 +495,7 @@ fn lots_sold(
                (SELECT coalesce(sum(a.amount), 0) FROM allocations a JOIN takings t ON t.id = a.taking
                 WHERE a.lot = lots.id AND t.kind = 'expiry'
                 AND NOT ((a.at, a.source, a.event) > (?2, ?3, ?4) AND NOT (a.source = '' AND a.at <= ?5))),
-               at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+               at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, currency
              FROM lots WHERE customer = ?1 AND at = ?6 AND source = ?7 AND event = ?8"
         ),
         &[
@@ -521,11 +529,11 @@ fn redeemed(
     let (system, id) = order.map_or((&none, &none), |order| (&order.system, &order.id));
     let mut redeemed: Vec<Redeemed> = Vec::new();
     sql.each::<Trouble>(
-        "SELECT r.id, r.points, l.expires_at, a.amount, r.reward, t.at, t.source, t.event
+        "SELECT r.id, t.points + t.debt, l.expires_at, a.amount, r.reward, t.at, t.source, t.event, t.currency
          FROM redemptions r JOIN takings t ON t.redemption = r.id
          LEFT JOIN allocations a ON a.taking = t.id AND (a.at, a.source, a.event) = (t.at, t.source, t.event)
          LEFT JOIN lots l ON l.id = a.lot
-         WHERE r.customer = ?1 AND t.points > 0
+         WHERE r.customer = ?1 AND t.points + t.debt > 0
          AND (r.sale_source = ?6 AND r.sale_event = ?7 OR r.sale_system = ?8 AND r.sale_order = ?9)
          AND NOT ((t.at, t.source, t.event) > (?2, ?3, ?4) AND NOT (t.source = '' AND t.at <= ?5))
          ORDER BY t.at, t.source, t.event, r.id",
@@ -534,9 +542,10 @@ fn redeemed(
         ],
         |row| {
             let of: String = row.get(0)?;
-            if redeemed.last().is_none_or(|it| it.id != of) {
+            if redeemed.last().is_none_or(|it| it.id.as_ref() != Some(&of)) {
                 redeemed.push(Redeemed {
-                    id: of,
+                    currency: row::currency(row, 8)?,
+                    id: Some(of),
                     given_at: row::position(row, 5)?,
                     reward: row.get(4)?,
                     points: row.get(1)?,
@@ -549,7 +558,46 @@ fn redeemed(
             Ok(())
         },
     )?;
+    if sale.pays_with_credit(true) {
+        redeemed.extend(tendered(sql, customer, start, sale)?);
+    }
     Ok(redeemed)
+}
+
+/// What the sale's tenders of store credit took by the start, but for what was set aside before.
+fn tendered(
+    sql: &Sql,
+    customer: i64,
+    start: &Fold,
+    sale: &Event,
+) -> Result<Option<Redeemed>, Trouble> {
+    let last = &start.last;
+    let mut tendered: Option<Redeemed> = None;
+    sql.each::<Trouble>(
+        "SELECT t.points + t.debt, l.expires_at, a.amount FROM takings t
+         LEFT JOIN allocations a ON a.taking = t.id AND (a.at, a.source, a.event) = (t.at, t.source, t.event)
+         LEFT JOIN lots l ON l.id = a.lot
+         WHERE t.customer = ?1 AND t.at = ?5 AND t.source = ?6 AND t.event = ?7
+         AND t.currency = 1 AND t.kind = 'redeem' AND t.redemption IS NULL AND t.points + t.debt > 0
+         AND (t.at, t.source, t.event) <= (?2, ?3, ?4)",
+        &[
+            &customer, &last.at.0, &last.source, &last.id, &sale.at.0, &sale.source, &sale.id,
+        ],
+        |row| {
+            let points = row.get(0)?;
+            let it = tendered.get_or_insert_with(|| Redeemed {
+                currency: Currency::StoreCredit,
+                given_at: sale.position(),
+                points,
+                ..Redeemed::default()
+            });
+            if let Some(amount) = row.get::<_, Option<i64>>(2)? {
+                it.drawn.push((some_instant(row, 1)?, amount));
+            }
+            Ok(())
+        },
+    )?;
+    Ok(tendered)
 }
 
 pub(super) fn recorded(
@@ -574,7 +622,7 @@ pub(super) fn hot(writer: &mut Writer, id: &CustomerId) -> Result<Option<Hot>, T
         return Ok(Some(hot.clone()));
     }
     let read = writer.sql.first(
-        "SELECT id, revision, balance, clock, head FROM customers WHERE public = ?1",
+        "SELECT id, revision, balance, clock, head, credit FROM customers WHERE public = ?1",
         &[&id.0],
         |row| {
             let bytes: Vec<u8> = row.get(4)?;
@@ -582,7 +630,10 @@ pub(super) fn hot(writer: &mut Writer, id: &CustomerId) -> Result<Option<Hot>, T
                 Hot {
                     row: row.get(0)?,
                     revision: row.get::<_, i64>(1)? as u64,
-                    balance: row.get(2)?,
+                    balance: ByCurrency {
+                        points: row.get(2)?,
+                        store_credit: row.get(5)?,
+                    },
                     clock: instant(row, 3)?,
                     head: None,
                     plans: None,

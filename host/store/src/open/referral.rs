@@ -90,7 +90,7 @@ pub(super) fn referrer_awards(
     let mut awards = Vec::new();
     writer.sql.each::<Trouble>(
         "SELECT at, source, event, place, referral, referrer, points, shares,
-             award_at, award_source, award_event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+             award_at, award_source, award_event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, 0
          FROM referrer_awards WHERE customer = ?1 AND (at, source, event) > (?2, ?3, ?4) ORDER BY id",
         &[&customer, &last.at.0, &last.source, &last.id],
         |row| {
@@ -110,7 +110,7 @@ pub(super) fn sold_for_referrer(
     let mut awards = Vec::new();
     writer.sql.each::<Trouble>(
         "SELECT at, source, event, place, referral, referrer, points, shares,
-             award_at, award_source, award_event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+             award_at, award_source, award_event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, 0
          FROM referrer_awards WHERE customer = ?1 AND at = ?2 AND source = ?3 AND event = ?4 AND points > 0 ORDER BY id",
         &[&customer, &step.at.0, &step.source, &step.id],
         |row| {

@@ -10,7 +10,8 @@ use crate::row::{self, instant};
 use crate::rule_books::Books;
 use crate::writer::Writer;
 use stampcard_pipeline::change::{CustomerId, ReferrerAward};
-use stampcard_pipeline::event::{Body, Event, EventName, Identifier, Instant, Points, Position};
+use stampcard_pipeline::currency::ByCurrency;
+use stampcard_pipeline::event::{Body, Event, EventName, Identifier, Instant, Position};
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
 use stampcard_pipeline::merges::{Apart, Told, ToldWhen};
@@ -153,10 +154,14 @@ fn join(
         both.recorded.extend(unpack_recorded(rows, books)?);
     }
     let clock = first.clock.max(other.clock);
-    let points = other.balance;
+    let came = other.balance;
+    let went = ByCurrency {
+        points: -came.points,
+        store_credit: -came.store_credit,
+    };
     let cases = (
-        both.case(first_id, &first, clock, points),
-        Parts::default().case(other_id, &other, Instant::default(), -points),
+        both.case(first_id, &first, clock, came),
+        Parts::default().case(other_id, &other, Instant::default(), went),
     );
     Ok(Two {
         first: (first, cases.0),
@@ -253,12 +258,18 @@ fn part(
         };
         side.recorded.push(known);
     }
-    let earned: Points = goes.lots.iter().map(|lot| lot.earned).sum();
-    let taken: Points = goes.takings.iter().map(|taking| taking.points).sum();
-    let points = earned - taken;
+    let (mut came, mut went) = (ByCurrency::default(), ByCurrency::default());
+    for lot in &goes.lots {
+        came[lot.key.currency] += lot.earned;
+        went[lot.key.currency] -= lot.earned;
+    }
+    for taking in &goes.takings {
+        came[taking.currency] -= taking.points;
+        went[taking.currency] += taking.points;
+    }
     let cases = (
-        stays.case(first_id, &first, first.clock, -points),
-        goes.case(other_id, &other, first.clock, points),
+        stays.case(first_id, &first, first.clock, went),
+        goes.case(other_id, &other, first.clock, came),
     );
     Ok(Two {
         first: (first, cases.0),
@@ -291,7 +302,7 @@ impl Parts {
         id: &CustomerId,
         hot: &Hot,
         clock: Instant,
-        transfer: Points,
+        transfer: ByCurrency<i64>,
     ) -> CustomerCase {
         self.later
             .sort_by_cached_key(|later| later.event.position());

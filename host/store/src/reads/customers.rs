@@ -8,6 +8,7 @@ use crate::row::{self, instant, some_instant};
 use crate::sql::Sql;
 use rusqlite::{Row, ToSql};
 use stampcard_pipeline::change::{CustomerId, LotKey};
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::Event;
 use stampcard_pipeline::event::{
     Channel, EventName, Identifier, IdentifierKind, Instant, Points, Position,
@@ -107,8 +108,10 @@ pub struct Decider {
 #[derive(Clone, Debug)]
 pub struct LedgerRow {
     pub number: i64,
+    pub currency: Currency,
     pub kind: String,
     pub amount: Points,
+    /// Of that currency.
     pub balance_after: Points,
     pub reason: String,
     /// `None` where a person decided.
@@ -301,15 +304,16 @@ impl Reads {
     }
 
     /// A customer's ledger, with that of whoever was merged into them, newest entry first, before the
-    /// number at which the last page ended.
+    /// number at which the last page ended: of one currency, or of both.
     pub fn ledger(
         &self,
         id: &CustomerId,
+        currency: Option<Currency>,
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<LedgerRow>, StoreError> {
         self.read(|sql| {
-            let mut rows = ledger_of(sql, id, before, limit)?;
+            let mut rows = ledger_of(sql, id, currency, before, limit)?;
             let merged = sql.all(
                 "SELECT o.public FROM customers c JOIN customers o ON o.merged_into = c.id WHERE c.public = ?1",
                 &[&id.0],
@@ -320,7 +324,7 @@ impl Reads {
             }
             for other in merged {
                 let of = Some(other.clone());
-                let theirs = ledger_of(sql, &other, before, limit)?;
+                let theirs = ledger_of(sql, &other, currency, before, limit)?;
                 rows.extend(theirs.into_iter().map(|row| LedgerRow { of: of.clone(), ..row }));
             }
             rows.sort_by_key(|row| std::cmp::Reverse(row.number));
@@ -335,7 +339,7 @@ impl Reads {
             let mut rows = Vec::new();
             sql.each::<Trouble>(
                 "SELECT id, earned, remaining, shares,
-                        at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal
+                        at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, currency
                  FROM lots WHERE customer = (SELECT id FROM customers WHERE public = ?1) AND remaining <> 0
                  ORDER BY at, source, event, id",
                 &[&id.0],
@@ -440,6 +444,7 @@ impl Reads {
 fn ledger_of(
     sql: &Sql,
     id: &CustomerId,
+    currency: Option<Currency>,
     before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<LedgerRow>, Trouble> {
@@ -448,14 +453,15 @@ fn ledger_of(
                         j.source, j.id, e.occurred_at, c.source, c.id, e.channel, e.location, e.device, e.lot, e.actor,
                         EXISTS (SELECT 1 FROM provisional p WHERE p.customer = l.customer AND p.at = l.at
                                 AND p.source = l.source AND p.event = l.event AND p.how IS NULL),
-                        t.redemption
+                        t.redemption, e.currency
                  FROM entries e LEFT JOIN lots l ON l.id = e.lot LEFT JOIN takings t ON t.id = e.taking
                  LEFT JOIN plugin_versions v
                      ON v.id = CASE WHEN e.taking IS NULL THEN e.plugin_version ELSE l.plugin_version END
                  JOIN journal j ON j.seq = e.journal JOIN journal c ON c.seq = e.caused_by
                  WHERE e.customer = (SELECT id FROM customers WHERE public = ?1) AND e.number < ?2
+                 AND (?4 IS NULL OR e.currency = ?4)
                  ORDER BY e.number DESC LIMIT ?3",
-                &[&id.0, &before.unwrap_or(i64::MAX), &limit],
+                &[&id.0, &before.unwrap_or(i64::MAX), &limit, &currency.map(row::currency_column)],
                 |row| {
                     Ok(LedgerRow {
                         number: row.get(0)?,
@@ -482,6 +488,7 @@ fn ledger_of(
                         lot: row.get(17)?,
                         is_provisional: row.get(19)?,
                         redemption: row.get(20)?,
+                        currency: row::currency(row, 21)?,
                         of: None,
                     })
                 },

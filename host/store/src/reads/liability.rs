@@ -1,8 +1,10 @@
-//! What the shop owes its customers in points: what is left in lots, by how old they are and by when
-//! they end.
+//! What the shop owes its customers, in points or in store credit: what is left in lots, by how old they
+//! are and by when they end.
 
 use super::Reads;
 use crate::error::Trouble;
+use crate::row;
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{Instant, Points};
 use stampcard_pipeline::store::StoreError;
 
@@ -10,9 +12,9 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Where one span of days ends and the next one begins; after the last one comes everything else.
 pub const SPANS_DAYS: [i64; 4] = [30, 90, 180, 365];
 
-/// Points that were earned within one span and end within one.
+/// Points, or credit, that came in within one span and end within one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenPoints {
+pub struct OpenLots {
     /// An index into [`SPANS_DAYS`], or its length for what is older.
     pub age: usize,
     /// Likewise, for what ends later; one more for what never ends.
@@ -21,7 +23,7 @@ pub struct OpenPoints {
     pub points: Points,
 }
 
-/// What stands against the points that are open, and beside them.
+/// What stands against the lots that are open, and beside them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// The sum of all balances.
@@ -38,7 +40,7 @@ pub struct Standing {
 
 impl Reads {
     /// What is left in lots, by age and by end, at an instant that is now.
-    pub fn open_points(&self, now: Instant) -> Result<Vec<OpenPoints>, StoreError> {
+    pub fn open_lots(&self, currency: Currency, now: Instant) -> Result<Vec<OpenLots>, StoreError> {
         self.read(|sql| {
             let [a, b, c, d] = SPANS_DAYS.map(|days| days * DAY_MS);
             let rows = sql.all(
@@ -48,10 +50,10 @@ impl Reads {
                              WHEN expires_at - ?1 <= ?3 THEN 1 WHEN expires_at - ?1 <= ?4 THEN 2
                              WHEN expires_at - ?1 <= ?5 THEN 3 ELSE 4 END AS ends,
                         count(DISTINCT customer), sum(remaining)
-                 FROM lots WHERE remaining > 0 GROUP BY age, ends ORDER BY age, ends",
-                &[&now.0, &a, &b, &c, &d],
+                 FROM lots WHERE remaining > 0 AND currency = ?6 GROUP BY age, ends ORDER BY age, ends",
+                &[&now.0, &a, &b, &c, &d, &row::currency_column(currency)],
                 |row| {
-                    Ok(OpenPoints {
+                    Ok(OpenLots {
                         age: row.get::<_, u8>(0)?.into(),
                         ends: row.get::<_, u8>(1)?.into(),
                         customers: row.get::<_, i64>(2)? as u64,
@@ -63,17 +65,18 @@ impl Reads {
         })
     }
 
-    pub fn standing(&self) -> Result<Standing, StoreError> {
+    pub fn standing(&self, currency: Currency) -> Result<Standing, StoreError> {
         self.read(|sql| {
             let found = sql.first(
                 "SELECT coalesce(sum(balance), 0), count(*) FILTER (WHERE balance > 0),
                         coalesce(-sum(balance) FILTER (WHERE balance < 0), 0),
-                        (SELECT coalesce(sum(points), 0) FROM redemptions WHERE state IN ('reserved', 'pending-approval')),
+                        (SELECT coalesce(sum(points), 0) FROM redemptions
+                         WHERE state IN ('reserved', 'pending-approval') AND currency = ?1),
                         (SELECT coalesce(sum(l.remaining), 0) FROM provisional p JOIN lots l
                          ON (l.customer, l.at, l.source, l.event) = (p.customer, p.at, p.source, p.event)
-                         WHERE p.how IS NULL)
-                 FROM customers",
-                &[],
+                         WHERE p.how IS NULL AND l.currency = ?1)
+                 FROM (SELECT CASE ?1 WHEN 0 THEN balance ELSE credit END AS balance FROM customers)",
+                &[&row::currency_column(currency)],
                 |row| {
                     Ok(Standing {
                         balance: row.get(0)?,

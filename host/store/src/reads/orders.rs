@@ -41,9 +41,9 @@ impl Reads {
                 // By lots, which go with a merge; an entry stays with whoever had it then.
                 "SELECT j.body,
                         (SELECT coalesce(sum(l.earned), 0) FROM lots l
-                         WHERE l.customer = h.customer AND l.at = h.at AND l.source = h.source AND l.event = h.id)
+                         WHERE l.customer = h.customer AND l.at = h.at AND l.source = h.source AND l.event = h.id AND l.currency = 0)
                         - (SELECT coalesce(sum(t.points), 0) FROM takings t
-                           WHERE t.customer = h.customer AND t.at = h.at AND t.source = h.source AND t.event = h.id),
+                           WHERE t.customer = h.customer AND t.at = h.at AND t.source = h.source AND t.event = h.id AND t.currency = 0),
                         j.outcome, j.first_entry
                  FROM history h JOIN journal j ON j.seq = h.journal
                  WHERE h.customer = (SELECT id FROM customers WHERE public = ?1) AND h.orders > 0

@@ -5,6 +5,7 @@ use crate::error::Trouble;
 use crate::row::{self, channel, instant};
 use rusqlite::Row;
 use stampcard_pipeline::change::{CustomerId, RedemptionState};
+use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{
     Channel, EventName, Instant, Money, OrderName, Points, SaleName, Worth,
 };
@@ -18,7 +19,11 @@ pub struct RedemptionRow {
     /// As it is kept; people read it with a dash.
     pub code: String,
     pub state: RedemptionState,
+    pub currency: Currency,
+    /// What was set aside, in its own unit.
     pub points: Points,
+    /// What of it was taken.
+    pub taken: Points,
     pub reward: Option<String>,
     pub worth: Worth,
     pub minimum: Money,
@@ -47,7 +52,7 @@ macro_rules! columns {
     () => {
         "SELECT r.id, c.public, r.code, r.state, r.points, r.reward, r.worth, r.minimum, r.reserved_at, r.until,
              r.channel, r.asked_by, r.state_at, r.actor, r.reason, r.used_channel, r.used_location,
-             r.sale_source, r.sale_event, r.sale_system, r.sale_order
+             r.sale_source, r.sale_event, r.sale_system, r.sale_order, r.currency, r.taken
          FROM redemptions r JOIN customers c ON c.id = r.customer "
     };
 }
@@ -116,7 +121,9 @@ fn redemption(row: &Row) -> Result<RedemptionRow, Trouble> {
         customer: CustomerId(row.get(1)?),
         code: row.get(2)?,
         state: row::redemption_state(&row.get::<_, String>(3)?)?,
+        currency: row::currency(row, 21)?,
         points: row.get(4)?,
+        taken: row.get(22)?,
         reward: row.get(5)?,
         worth: serde_json::from_str(&row.get::<_, String>(6)?)?,
         minimum: row.get(7)?,

@@ -4,7 +4,7 @@ use super::state;
 use crate::table::{money, number};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::Answered;
-use stampcard_pipeline::event::{Body, Event, Merge, WhyMerged};
+use stampcard_pipeline::event::{Body, Event, Merge, Return, WhyMerged};
 use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::person::hide;
 use stampcard_pipeline::returns;
@@ -38,6 +38,7 @@ pub fn event(shop: &Shop, event: &Event) -> String {
     if event.needs_a_known_customer() || is_act {
         let reason = match &event.body {
             Body::Adjustment(adjustment) => Some(&adjustment.reason),
+            Body::CreditAdjustment(adjustment) => Some(&adjustment.reason),
             Body::Placement(placement) => Some(&placement.reason),
             Body::Merge(Merge {
                 why: WhyMerged::Staff { reason, .. },
@@ -68,6 +69,14 @@ pub fn event(shop: &Shop, event: &Event) -> String {
         };
         told.push_str(&format!(", {} {words}", amount(shop, refund.amount)));
     }
+    if let Body::Return(Return {
+        to_credit: Some(to),
+        ..
+    }) = &event.body
+    {
+        let credit = amount(shop, to.amount);
+        told.push_str(&format!(", {credit} of it as store credit"));
+    }
     if let Some(basket) = event.basket() {
         let lines = basket.lines.len();
         let lines = if lines == 1 {
@@ -76,6 +85,12 @@ pub fn event(shop: &Shop, event: &Event) -> String {
             format!("{lines} lines")
         };
         told.push_str(&format!("\n  {lines}, {}", amount(shop, basket.total)));
+        let credit = basket.tenders.iter().filter(|tender| tender.is_credit());
+        let credit: i64 = credit.map(|tender| tender.amount).sum();
+        if credit != 0 {
+            let credit = amount(shop, credit);
+            told.push_str(&format!(", {credit} of it paid with store credit"));
+        }
     }
     told
 }
@@ -87,10 +102,13 @@ pub fn outcome(shop: &Shop, outcome: &Outcome) -> String {
         None => line("of nobody: it was kept and counted, and no rules ran".into()),
         Some(customer) => {
             let tier = customer.tier.as_deref().unwrap_or("no tier");
+            let credit = customer.store_credit.as_ref();
+            let credit = credit.map(|credit| amount(shop, credit.amount));
             line(format!(
-                "customer {}, afterwards {tier}, balance {}",
+                "customer {}, afterwards {tier}, balance {}{}",
                 customer.id,
-                number(customer.balance)
+                number(customer.balance),
+                credit.map_or(String::new(), |credit| format!(", store credit {credit}"))
             ));
         }
     }
@@ -112,6 +130,16 @@ pub fn outcome(shop: &Shop, outcome: &Outcome) -> String {
                 .as_ref()
                 .or(entry.actor.as_ref())
                 .map_or("nobody", String::as_str)
+        ));
+    }
+    for entry in &outcome.store_credit {
+        let sign = if entry.amount > 0 { "+" } else { "" };
+        line(format!(
+            "{sign}{} of store credit ({}): {}, by {}",
+            amount(shop, entry.amount),
+            entry.kind.name(),
+            entry.reason,
+            entry.actor.as_deref().unwrap_or("nobody")
         ));
     }
     if let Some(tier) = &outcome.tier {
