@@ -3,11 +3,13 @@
 //! Reading files is the server's; this file says what the words mean and refuses what cannot be.
 
 mod fields;
+mod hooks;
 mod rewards;
 mod tags;
 mod tiers;
 
 pub use fields::{FieldKind, FieldRule};
+pub use hooks::{Hook, HookFormat};
 pub use rewards::{PointsWorth, RedemptionPolicy, Reward, RewardLimit};
 pub use tags::{Registry, SetBy, TagPolicy, TagRule};
 pub use tiers::{Benefit, TierCard, UNKNOWN, Words};
@@ -51,6 +53,9 @@ pub struct ShopFile {
     /// What customers can have for points.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rewards: Vec<Reward>,
+    /// Who tells of payments and sales by a webhook.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
     #[serde(default)]
     pub failures: FailurePolicy,
     #[serde(default)]
@@ -362,6 +367,8 @@ pub enum ShopError {
     Redemption(String),
     #[error("rewards: {key:?}: {problem}")]
     Reward { key: String, problem: String },
+    #[error("hooks: {name:?}: {problem}")]
+    Hook { name: String, problem: String },
     #[error("caps.{0} must not be negative")]
     Cap(&'static str),
     #[error("failures.{0} must be at least 1; `then = \"nothing\"` lets a plugin fail for ever")]
@@ -401,6 +408,7 @@ impl Shop {
         }
         tiers::check(&file)?;
         rewards::check(&file.redemption, &file.rewards, &file.language)?;
+        hooks::check(&file.hooks)?;
         check_required("profile.required".into(), &file.profile.required)?;
         for location in &file.locations {
             let place = format!("location {:?}: required", location.id);

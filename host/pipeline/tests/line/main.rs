@@ -57,6 +57,7 @@ impl Bench {
             policies: Default::default(),
             redemption: Default::default(),
             rewards: Vec::new(),
+            hooks: Vec::new(),
             caps: Default::default(),
             failures: Default::default(),
             profile: Default::default(),

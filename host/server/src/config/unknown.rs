@@ -66,6 +66,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "caps",
             "redemption",
             "rewards",
+            "hooks",
             "failures",
             "profile",
             "kinds",
@@ -133,6 +134,7 @@ pub const MERCHANT_KEYS: &Keys = &[
         ],
     ),
     ("limit", &["times", "days"]),
+    ("hooks", &["name", "format", "secrets", "system", "url"]),
     ("failures", &["customers", "minutes", "then"]),
     ("profile", &["required", "mode", "fields"]),
     (
@@ -309,6 +311,7 @@ mod tests {
              [[locations]]\nid = \"a\"\nname = \"A\"\ncountry = \"US\"\ntime_zone = \"UTC\"\nopened = \"2024-01-01\"\nclosed = \"2024-01-02\"\nrequired = []\n\
              [redemption]\napproval_from = 1\n\
              [[rewards]]\nkey = \"a\"\nname = \"A\"\npoints = 1\namount = 1\nshare = 1\nproduct = \"A\"\nminimum_basket = 1\nchannels = [\"pos\"]\nlimit = {{ times = 1, days = 1 }}\n\
+             [[hooks]]\nname = \"a\"\nformat = \"square\"\nsecrets = []\nsystem = \"a\"\nurl = \"a\"\n\
              [tier.gold]\nname = \"Gold\"\n"
         ))
         .unwrap();
