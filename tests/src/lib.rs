@@ -9,6 +9,7 @@
 pub mod binary;
 pub mod disk;
 pub mod event;
+pub mod every_kind;
 pub mod generated;
 pub mod markdown;
 pub mod matching;

@@ -159,20 +159,27 @@ impl Shop {
     /// is due by today has happened there before it opens, so no reader meets half of it. Nobody
     /// else may have the shop open.
     pub fn serve_copy(&self) -> (Server, Shop) {
+        let copy = self.copied();
+        copy.ingest_bytes(b"", &["--until", &jiff::Timestamp::now().to_string()]);
+        let server = copy.serve();
+        (server, copy)
+    }
+
+    /// The same shop in a folder of its own: the same secret, the same customers. Nobody may have this
+    /// one open.
+    #[track_caller]
+    pub fn copied(&self) -> Shop {
         let room = tempfile::Builder::new()
             .prefix("stampcard-")
             .tempdir()
             .expect("a temporary folder");
         let dir = room.path().join("shop");
         copy(&self.dir, &dir).unwrap_or_else(|error| panic!("{}: {error}", self.dir.display()));
-        let copy = Shop {
+        Shop {
             dir,
             keys: self.keys.clone(),
             _room: room.into(),
-        };
-        copy.ingest_bytes(b"", &["--until", &jiff::Timestamp::now().to_string()]);
-        let server = copy.serve();
-        (server, copy)
+        }
     }
 
     /// `stampcard COMMAND DIR …`, run to its end.

@@ -2,8 +2,11 @@
 
 use jiff::civil::date;
 use serde_json::{Value, json};
+use stampcard_tests::binary::{root, target};
+use stampcard_tests::every_kind::{self, Told};
 use stampcard_tests::generated::{self, Generated, SMALL, shuffled};
-use stampcard_tests::{Shop, binary, event};
+use stampcard_tests::{Shop, binary, event, sale};
+use std::collections::BTreeSet;
 
 /// Orders of arrival that are tried; the soak tries more.
 const SHUFFLES: u64 = 10;
@@ -20,12 +23,15 @@ adjust_below_zero = true
 fields = [{ key = "boot_size", type = "number", purpose = "Which boots to bring." }]
 "#;
 
-/// Three stores and nothing in the ledger yet.
+/// Three stores and nothing in the ledger yet, but for those whom somebody names.
 fn shop() -> Shop {
     let shop = Shop::bare(&[]);
     shop.append("merchant.toml", generated::LOCATIONS);
     shop.lay_over("merchant.toml", LATE_WINDOW);
     shop.lay_over("merchant.toml", STAFF);
+    shop.lay_over("merchant.toml", every_kind::MERCHANT);
+    shop.write("plugins/starter-referral.toml", every_kind::REFERRAL);
+    shop.lay_over("stampcard.toml", every_kind::SERVER);
     // Staff does nothing to somebody whom nobody knows.
     let customer = json!({"customer": {"email": "sam@example.com"}});
     let created = event::event(
@@ -34,11 +40,20 @@ fn shop() -> Shop {
         "2025-02-14T12:00:00-05:00",
         customer,
     );
-    shop.ingest(&[created]);
+    let people = [vec![created], every_kind::people()].concat();
+    shop.ingest(&people);
     shop
 }
 
-fn season_and_day() -> Vec<Value> {
+/// A season, and a day with every kind of event, for a shop that has begun.
+fn season_and_day(shop: &Shop) -> Told {
+    let mut told = every_kind::day(shop);
+    told.events = [season(), told.events].concat();
+    told
+}
+
+/// What names nobody by what a shop made up.
+fn season() -> Vec<Value> {
     let generated = Generated::new(11, date(2025, 5, 17), SMALL);
     [generated.season, generated.day, by_staff()].concat()
 }
@@ -88,9 +103,10 @@ fn by_staff() -> Vec<Value> {
     told.collect()
 }
 
-/// What a shop comes to, without numbers, our own ids and times of arrival.
-fn canonical(events: &[Value], until: &str) -> String {
-    let shop = shop();
+/// What a shop comes to that is told these from its beginning on, without numbers, our own ids and
+/// times of arrival.
+fn canonical(shop: &Shop, events: &[Value], until: &str) -> String {
+    let shop = shop.copied();
     shop.ingest_bytes(&event::lines(events), &["--until", until]);
     shop.check();
     shop.exported_whole(&["--canonical"])
@@ -102,21 +118,39 @@ fn number(variable: &str, usual: u64) -> u64 {
 
 #[test]
 fn any_order_of_arrival_ends_in_the_same_canonical_export() {
-    let events = season_and_day();
+    let shop = shop();
+    let told = season_and_day(&shop);
     let until = "2025-05-18T00:00:00-04:00";
-    let in_order = canonical(&events, until);
+    let in_order = canonical(&shop, &told.events, until);
     assert!(
-        in_order.lines().count() > events.len(),
+        in_order.lines().count() > told.events.len(),
         "the export holds every event and every customer"
     );
     for seed in 1..=number("STAMPCARD_SHUFFLES", SHUFFLES) {
-        let other = canonical(&shuffled(events.clone(), seed), until);
+        // Every event comes twice, in any order; the second one of each is a duplicate.
+        let other = canonical(&shop, &told.arriving(seed, 2), until);
         assert_eq!(
             first_difference(&in_order, &other),
             None,
             "shuffled with seed {seed}"
         );
     }
+}
+
+#[test]
+fn the_day_that_is_shuffled_has_every_kind_of_event_that_somebody_tells() {
+    let shop = shop();
+    let told = every_kind::day(&shop);
+    let server = shop.serve();
+    let catalogue = server.get("/v1/catalogue");
+    let kinds = catalogue["kinds"].as_array().expect("a list").iter();
+    let told_by_somebody: BTreeSet<&str> = kinds
+        .filter(|kind| kind["support"] == "processed")
+        .map(|kind| kind["name"].as_str().expect("a kind has a name"))
+        .collect();
+    let kinds = told.kinds();
+    let missing: Vec<&&str> = told_by_somebody.difference(&kinds).collect();
+    assert_eq!(missing, [&""; 0], "tell of them in tests/src/every_kind.rs");
 }
 
 /// The soak gives it the busiest month of a real year.
@@ -156,10 +190,80 @@ fn any_order_of_a_real_month_ends_in_the_same_canonical_export() {
     }
 }
 
+/// Buy ten, bring back nine, buy one: with a stamp card.
+#[test]
+fn ten_bought_nine_brought_back_and_one_bought_end_the_same_in_every_order_of_arrival() {
+    let base = shop();
+    let package = root().join("examples/tenth-coffee");
+    let component =
+        stampcard_build::component(&package, stampcard_build::shared_target_dir(target()))
+            .expect("the stamp card builds");
+    base.write("plugins/tenth-coffee.wasm", component);
+    let manifest = std::fs::read(package.join("tenth-coffee.toml")).expect("it has a manifest");
+    base.write("plugins/tenth-coffee.toml", manifest);
+
+    let coffees = |id: &str, hour: u32, pieces: i64| {
+        let line = json!({"sku": "FLAT-WHITE", "category": "coffee", "quantity": pieces, "unit_price": 400});
+        let data = json!({"customer": {"email": "sam@example.com"}, "lines": [line], "total": pieces * 400});
+        sale(id, &format!("2025-05-17T{hour}:00:00-04:00"), data)
+    };
+    let back = json!({"sale": {"source": "till-1", "id": "ten"}, "channel": "pos", "location": "soho",
+        "currency": "USD", "amount": 3_600, "lines": [{"line": 1, "quantity": 9, "amount": 3_600}]});
+    let told = [
+        coffees("ten", 10, 10),
+        event::event(
+            "return.completed",
+            "nine",
+            "2025-05-17T11:00:00-04:00",
+            back,
+        ),
+        coffees("one", 12, 1),
+    ];
+    let mut ends: BTreeSet<String> = BTreeSet::new();
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let shop = base.copied();
+        for at in order {
+            shop.ingest(&[told[at].clone()]);
+        }
+        let again = shop.ingest(&order.map(|at| told[at].clone()));
+        assert_eq!(again["duplicate"], 3, "{again}");
+        shop.check();
+        let lots = shop.exported("ledger", &["--canonical"]);
+        let points: i64 = lots
+            .iter()
+            .map(|lot| lot["points"].as_i64().expect("points"))
+            .sum();
+        assert_eq!(
+            points,
+            8 + 500,
+            "a full card, and a point a dollar for two: {order:?} {lots:?}"
+        );
+        ends.insert(shop.exported_whole(&["--canonical"]));
+        // The eight stamps that are owed are filled first, and then ten for the next card.
+        for (id, pieces, cards) in [("eight", 8, 0), ("nine-more", 9, 0), ("tenth", 1, 1)] {
+            shop.ingest(&[coffees(id, 13, pieces)]);
+            let lots = shop.export("ledger", &["--canonical"]);
+            assert_eq!(
+                lots.matches("a full stamp card").count(),
+                1 + cards,
+                "{order:?} {id}"
+            );
+        }
+    }
+    assert_eq!(ends.len(), 1, "{ends:?}");
+}
+
 #[test]
 fn ingesting_the_same_file_twice_changes_nothing() {
-    let events = season_and_day();
     let shop = shop();
+    let events = season_and_day(&shop).events;
     let first = shop.ingest(&events);
     assert_eq!(first["refused"], 0, "{first}");
     let before = shop.exported_whole(&[]);
@@ -175,7 +279,7 @@ fn ingesting_the_same_file_twice_changes_nothing() {
 
 #[test]
 fn the_same_order_gives_the_same_export_byte_for_byte_up_to_ids_and_arrival() {
-    let events = season_and_day();
+    let events = season();
     let export = || {
         let shop = shop();
         shop.ingest(&events);
@@ -186,9 +290,10 @@ fn the_same_order_gives_the_same_export_byte_for_byte_up_to_ids_and_arrival() {
 
 #[test]
 fn a_replay_of_the_journal_into_an_empty_database_gives_byte_equal_exports() {
-    let events = season_and_day();
-    let (early, late) = events.split_at(events.len() / 2);
     let shop = shop();
+    let told = season_and_day(&shop);
+    let events = told.arriving(3, 1);
+    let (early, late) = events.split_at(events.len() / 2);
     // A profile that admission finds incomplete.
     let profile = "[profile]\nrequired = [\"given_name\", \"birthday\"]\nmode = \"lenient\"\n";
     shop.lay_over("merchant.toml", profile);
@@ -204,12 +309,12 @@ fn a_replay_of_the_journal_into_an_empty_database_gives_byte_equal_exports() {
         shop.export("events", &[])
             .contains("incomplete: missing birthday")
     );
-    // Two sittings with other rules in between, and the second one shuffled: the journal has late
-    // events, rule books and timers.
+    // Two sittings with other rules in between, and all of it shuffled: the journal has late events,
+    // rule books and timers.
     shop.ingest(early);
     shop.lay_over("plugins/starter-points.toml", "[config]\npoints = 2\n");
     shop.ingest_bytes(
-        &event::lines(&shuffled(late.to_vec(), 3)),
+        &event::lines(late),
         &["--until", "2025-07-01T00:00:00-04:00"],
     );
 

@@ -12,7 +12,7 @@ pub struct Options {
     #[arg(long, default_value_t = 200)]
     kills: u64,
     /// How many orders of arrival are tried, of a generated season and of a real month
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 100)]
     shuffles: u64,
     /// How many random histories of a customer are told in random orders, against models of them
     #[arg(long, default_value_t = 5_000)]

@@ -154,8 +154,12 @@ fn named_by_event(customer: Whose, waits_for_sale: bool) -> Who {
 /// The decision as people read it. It says kinds and our own ids, and nothing that is personal.
 /// What it says is the same when the journal is taken down the line again.
 pub fn log(event: &Admitted, who: &Who) -> Option<IdentityView> {
-    let says_nothing = event.personal.identifiers.is_empty() && event.named.is_none();
-    if event.due || says_nothing && event.event.sale().is_none() {
+    let told = &event.event;
+    // A replay names everybody by what was found out then; what follows from a sale or a redemption had
+    // nothing to find out.
+    let follows = told.speaks_of().is_some() || told.speaks_of_redemption().is_some();
+    let says_nothing = event.personal.identifiers.is_empty() && (event.named.is_none() || follows);
+    if event.due || says_nothing && told.sale().is_none() {
         return None;
     }
     let has_token = matches!(&event.event.body, Body::Profile(change) if change.token.is_some());

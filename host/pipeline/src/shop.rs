@@ -4,6 +4,7 @@
 
 mod credit;
 mod fields;
+mod hooks;
 mod referral;
 mod rewards;
 mod tags;
@@ -11,6 +12,7 @@ mod tiers;
 
 pub use credit::{CreditPolicy, Span};
 pub use fields::{FieldKind, FieldRule};
+pub use hooks::{Hook, HookFormat};
 pub use referral::ReferralPolicy;
 pub use rewards::{PointsWorth, RedemptionPolicy, Reward, RewardLimit};
 pub use tags::{Registry, SetBy, TagPolicy, TagRule};
@@ -61,6 +63,9 @@ pub struct ShopFile {
     /// How the shop gives store credit, if it wants every customer to see that there is such a thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_credit: Option<CreditPolicy>,
+    /// Who tells of payments and sales by a webhook.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
     #[serde(default)]
     pub failures: FailurePolicy,
     #[serde(default)]
@@ -377,6 +382,8 @@ pub enum ShopError {
     Redemption(String),
     #[error("rewards: {key:?}: {problem}")]
     Reward { key: String, problem: String },
+    #[error("hooks: {name:?}: {problem}")]
+    Hook { name: String, problem: String },
     #[error("caps.{0} must not be negative")]
     Cap(&'static str),
     #[error("failures.{0} must be at least 1; `then = \"nothing\"` lets a plugin fail for ever")]
@@ -420,6 +427,7 @@ impl Shop {
         file.referral
             .as_ref()
             .map_or(Ok(()), ReferralPolicy::check)?;
+        hooks::check(&file.hooks)?;
         check_required("profile.required".into(), &file.profile.required)?;
         for location in &file.locations {
             let place = format!("location {:?}: required", location.id);

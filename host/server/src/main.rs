@@ -15,6 +15,7 @@ mod disk;
 mod doctor;
 mod failing;
 mod figures;
+mod hooks;
 mod http;
 mod ingest;
 mod keys;

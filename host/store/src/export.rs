@@ -295,16 +295,18 @@ fn events_as_they_happened(sql: &Sql, view: View, out: &mut dyn Write) -> Result
         "SELECT CASE WHEN w.joined IS NULL THEN j.status ELSE 'applied' END, j.body
          FROM journal j LEFT JOIN waiting w ON w.journal = j.seq
          WHERE j.occurred_at <= ?1 AND j.kind NOT IN (?2, 'review.due')
+         -- Of what referrers were told the last word counts.
+         AND (j.kind NOT IN ('referral.joined', 'referral.awarded')
+              OR EXISTS (SELECT 1 FROM history h JOIN customers c ON h.customer IN (c.id, c.merged_into)
+                         WHERE c.id = j.customer AND h.at = j.occurred_at AND h.journal = j.seq))
          ORDER BY j.occurred_at, j.source, j.id",
         &[&view.until(), &RULE_BOOK_CHANGED],
         |row| {
-            line(
-                out,
-                &HappenedLine {
-                    status: row.get(0)?,
-                    event: row::event(&row.get::<_, Vec<u8>>(1)?)?,
-                },
-            )
+            let mut event = row::event(&row.get::<_, Vec<u8>>(1)?)?;
+            // Its name says what it came with.
+            event.id = event.position().id;
+            let status = row.get(0)?;
+            line(out, &HappenedLine { status, event })
         },
     )
 }

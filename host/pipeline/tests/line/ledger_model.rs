@@ -1,6 +1,9 @@
 //! The ledger against a bookkeeper who knows nothing of folds: plain lists, plain sums, one pass over
 //! the events in the order in which they happened. The line is told the same events in any order.
 
+mod standing;
+
+use self::standing::Standing;
 use crate::memory_store::Customer;
 use crate::native_rules::award;
 use crate::{Bench, event};
@@ -52,6 +55,15 @@ enum What {
     /// Of a reservation: given, with a sale or without.
     Confirm(usize, Option<usize>),
     Cancel(usize),
+    /// A second person agrees, or does not.
+    Approve(usize),
+    Deny(usize),
+    /// Points that come over, and end.
+    Import(i64, Option<i64>),
+    /// A tier, and until when staff holds it; none gives it back to the rules.
+    Place(Option<&'static str>, Option<i64>),
+    /// A kind that moves no points, by its number.
+    Other(usize),
 }
 
 /// What of a sale is paid with store credit, at most, and which reservation's code the till shows.
@@ -66,12 +78,20 @@ const CREDIT_DAYS: i64 = 60;
 
 /// How long points stay set aside.
 const HOLD_HOURS: i64 = 48;
+/// From so many points on a second person has to agree, and how long it waits for them.
+const APPROVAL_FROM: i64 = 300;
+const APPROVAL_HOURS: i64 = 72;
 
 /// The shop's rule: a point per dollar that lasts 90 days, 50 for 100 dollars, and 5 for coming, which
 /// is not what an edit is.
-fn rule(event: &Event, _: &Input) -> Result<PointAnswer, stampcard_pipeline::rules::Failure> {
-    let Some(sale) = event.basket() else {
-        return Ok(PointAnswer::default());
+fn rule(event: &Event, input: &Input) -> Result<PointAnswer, stampcard_pipeline::rules::Failure> {
+    let mut answer = PointAnswer::default();
+    answer.after.memory = standing::remember(event, input);
+    let bought = event
+        .basket()
+        .filter(|_| event.kind != "checkout.started" && event.kind != "checkout.updated");
+    let Some(sale) = bought else {
+        return Ok(answer);
     };
     let mut base = award(Amount::Base(sale.total / 100), "a point per dollar");
     base.expires_at = Some(Moment::Hours(LASTS_DAYS as u32 * 24));
@@ -86,10 +106,8 @@ fn rule(event: &Event, _: &Input) -> Result<PointAnswer, stampcard_pipeline::rul
         large.on_return = OnReturn::WholeBelow(10_000);
         awards.push(large);
     }
-    Ok(PointAnswer {
-        awards,
-        ..PointAnswer::default()
-    })
+    answer.awards = awards;
+    Ok(answer)
 }
 
 // ---------------------------------------------------------------- the bookkeeper
@@ -146,6 +164,7 @@ struct Books {
     points: Column,
     credit: Column,
     sold: BTreeMap<usize, Sold>,
+    standing: Standing,
 }
 
 impl Sold {
@@ -506,8 +525,10 @@ impl Books {
 
     fn book(&mut self, told: &Told, index: usize) {
         self.until(told.hour);
+        self.standing.until(told.hour);
         match &told.what {
             What::Sale(lines, pending, tender) => {
+                self.standing.buy();
                 let sold = Sold {
                     lots: self.earn(told, lines, true),
                     lines: lines.clone(),
@@ -520,6 +541,7 @@ impl Books {
                 }
             }
             What::Exchange(sale, back, lines) => {
+                self.standing.buy();
                 self.sold.get_mut(sale).unwrap().refund(*back);
                 self.take_back(*sale);
                 let sold = Sold {
@@ -574,34 +596,66 @@ impl Books {
                     self.undo(told, *sale);
                 }
             }
-            What::Adjust(points, ends) if *points > 0 => {
+            What::Adjust(points, ends) | What::Import(points, ends) if *points > 0 => {
                 let points = *points;
                 self.points.give(told, "because", points, *ends, Vec::new());
             }
-            What::Adjust(points, _) => self.points.take(-points),
+            What::Adjust(points, _) | What::Import(points, _) => self.points.take(-points),
             What::AdjustCredit(amount, ends) if *amount > 0 => {
                 let ends = ends.or(Some(told.hour + CREDIT_DAYS * 24));
                 self.give_credit(told, "because", *amount, ends);
             }
             What::AdjustCredit(amount, _) => self.credit.take(-amount),
             What::Reserve(points) => {
-                let held = (told.hour + HOLD_HOURS, *points);
+                let hours = match *points >= APPROVAL_FROM {
+                    true => APPROVAL_HOURS,
+                    false => HOLD_HOURS,
+                };
+                let held = (told.hour + hours, *points);
                 self.points.reserved.insert(index, held);
             }
             What::ReserveCredit(amount) => {
                 let held = (told.hour + HOLD_HOURS, *amount);
                 self.credit.reserved.insert(index, held);
             }
+            What::Approve(of) => {
+                self.points.reserved.get_mut(of).unwrap().0 = told.hour + HOLD_HOURS;
+            }
             What::Confirm(of, sale) => {
                 self.confirm(*of, *sale);
                 self.expire(told.hour);
             }
-            What::Cancel(of) => {
+            What::Cancel(of) | What::Deny(of) => {
                 self.points.reserved.remove(of);
                 self.credit.reserved.remove(of);
                 self.expire(told.hour);
             }
+            What::Place(tier, until) => self.standing.place(*tier, *until, told.hour),
+            What::Other(_) => {}
         }
+        self.standing.ask(told, kind_of(&told.what));
+    }
+}
+
+fn kind_of(what: &What) -> &'static str {
+    match what {
+        What::Sale(..) => "sale.completed",
+        What::Exchange(..) => "exchange.completed",
+        What::Edit(..) => "order.edited",
+        What::Goods(..) | What::Money(..) => "return.completed",
+        What::Void(_) => "sale.voided",
+        What::Paid(_) => "payment.settled",
+        What::Failed(_) => "payment.failed",
+        What::Adjust(..) => "points.adjusted",
+        What::AdjustCredit(..) => "credit.adjusted",
+        What::Import(..) => "points.imported",
+        What::Place(..) => "tier.overridden",
+        What::Reserve(_) | What::ReserveCredit(_) => "redemption.reserved",
+        What::Confirm(..) => "redemption.confirmed",
+        What::Cancel(_) => "redemption.cancelled",
+        What::Approve(_) => "redemption.approved",
+        What::Deny(_) => "redemption.denied",
+        What::Other(number) => standing::other(*number).0,
     }
 }
 
@@ -648,7 +702,7 @@ fn as_event(told: &Told, all: &[Told], codes: &BTreeMap<usize, String>) -> Value
             pieces * price,
         )
     };
-    let (kind, mut data) = match &told.what {
+    let mut data = match &told.what {
         What::Sale(lines, pending, tender) => {
             let (lines, total) = basket(lines);
             let state = if *pending { "pending" } else { "paid" };
@@ -660,24 +714,22 @@ fn as_event(told: &Told, all: &[Told], codes: &BTreeMap<usize, String>) -> Value
                     {"kind": "card", "amount": total - amount},
                 ]);
             }
-            ("sale.completed", data)
+            data
         }
         What::Exchange(sale, goods, lines) => {
             let ((returned, amount), (lines, total)) = (back(*sale, *goods), basket(lines));
-            let data = json!({"sale": of_sale(*sale), "channel": "online", "currency": "USD", "returned": returned, "amount": amount, "lines": lines, "total": total});
-            ("exchange.completed", data)
+            json!({"sale": of_sale(*sale), "channel": "online", "currency": "USD", "returned": returned, "amount": amount, "lines": lines, "total": total})
         }
         What::Edit(sale, goods, lines) => {
             let ((removed, amount), (added, total)) = (back(*sale, *goods), basket(lines));
-            let data = json!({"sale": of_sale(*sale), "currency": "USD", "removed": removed, "amount": amount, "added": added, "total": total});
-            ("order.edited", data)
+            json!({"sale": of_sale(*sale), "currency": "USD", "removed": removed, "amount": amount, "added": added, "total": total})
         }
         What::Goods(sale, lines) => {
             let lines = lines
                 .iter()
                 .map(|(line, pieces)| json!({"line": line + 1, "quantity": pieces}))
                 .collect();
-            ("return.completed", refund(*sale, 0, lines))
+            refund(*sale, 0, lines)
         }
         What::Money(sale, amount, line, credit) => {
             let lines = line.map(|line| json!({"line": line + 1, "amount": amount}));
@@ -691,52 +743,51 @@ fn as_event(told: &Told, all: &[Told], codes: &BTreeMap<usize, String>) -> Value
                     {"to": "original", "amount": amount - credit},
                 ]);
             }
-            ("return.completed", data)
+            data
         }
-        What::Void(sale) => ("sale.voided", json!({"sale": of_sale(*sale)})),
-        What::Paid(sale) => ("payment.settled", json!({"sale": of_sale(*sale)})),
-        What::Failed(sale) => ("payment.failed", json!({"sale": of_sale(*sale)})),
+        What::Void(sale) | What::Paid(sale) | What::Failed(sale) => {
+            json!({"sale": of_sale(*sale)})
+        }
         What::Adjust(points, ends) => {
-            let ends = ends.map(time);
-            (
-                "points.adjusted",
-                json!({"points": points, "reason": "because", "expires_at": ends}),
-            )
+            json!({"points": points, "reason": "because", "expires_at": ends.map(time)})
         }
         What::AdjustCredit(amount, ends) => {
-            let ends = ends.map(time);
-            (
-                "credit.adjusted",
-                json!({"amount": amount, "reason": "because", "expires_at": ends}),
-            )
+            json!({"amount": amount, "reason": "because", "expires_at": ends.map(time)})
         }
-        What::ReserveCredit(amount) => (
-            "redemption.reserved",
-            json!({"currency": "store_credit", "amount": amount, "channel": "online"}),
-        ),
-        What::Reserve(points) => (
-            "redemption.reserved",
-            json!({"points": points, "channel": "online"}),
-        ),
-        What::Confirm(of, sale) => (
-            "redemption.confirmed",
-            json!({"redemption": redemption(*of, all), "sale": sale.map(of_sale)}),
-        ),
-        What::Cancel(of) => (
-            "redemption.cancelled",
-            json!({"redemption": redemption(*of, all)}),
-        ),
+        What::ReserveCredit(amount) => {
+            json!({"currency": "store_credit", "amount": amount, "channel": "online"})
+        }
+        What::Import(points, ends) => {
+            json!({"lots": [{"points": points, "expires_at": ends.map(time)}], "reason": "because"})
+        }
+        What::Place(tier, until) => {
+            json!({"tier": tier, "until": until.map(time), "reason": "because"})
+        }
+        What::Reserve(points) => json!({"points": points, "channel": "online"}),
+        What::Confirm(of, sale) => {
+            json!({"redemption": redemption(*of, all), "sale": sale.map(of_sale)})
+        }
+        What::Cancel(of) => json!({"redemption": redemption(*of, all)}),
+        What::Approve(of) | What::Deny(of) => {
+            json!({"redemption": redemption(*of, all), "actor": "staff-9"})
+        }
+        What::Other(number) => standing::other(*number).1,
     };
-    if matches!(
+    let names_ana = matches!(
         told.what,
         What::Sale(..)
             | What::Adjust(..)
             | What::AdjustCredit(..)
+            | What::Import(..)
+            | What::Place(..)
             | What::Reserve(_)
             | What::ReserveCredit(_)
-    ) {
+            | What::Other(_)
+    );
+    if names_ana {
         data["customer"] = json!({"email": "ana@example.com"});
     }
+    let kind = kind_of(&told.what);
     event(&told.id, kind, &time(told.hour), data)
 }
 
@@ -787,15 +838,22 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
             9 => What::Adjust(-number, None),
             10 => What::Exchange(sale, some, instead),
             11 => What::Edit(sale, some, instead[..(*number as usize) % 3].to_vec()),
-            12..=15 => What::Reserve(*number),
+            12 => {
+                let tier = [None, Some("silver"), Some("gold")][(*number as usize) % 3];
+                let until = (tier.is_some() && number % 2 == 0).then_some(hour + number);
+                What::Place(tier, until)
+            }
+            13 => What::Import(*number, (number % 2 == 0).then_some(hour + 1 + number)),
+            14 | 15 => What::Other(*number as usize),
             16 => What::AdjustCredit(*number, (number % 2 == 0).then_some(hour + 1 + number)),
             17 => What::AdjustCredit(-1 - number / 4, None),
             18 => What::ReserveCredit(*number / 3 + 1),
-            _ => {
+            19 | 20 => {
                 let (amount, of) = (50 + *number / 2, None);
                 let tender = Tender { amount, of };
                 What::Sale(vec![(1, 900 + number)], number % 3 == 0, Some(tender))
             }
+            _ => What::Reserve(*number),
         };
         if matches!(what, What::Exchange(..) | What::Sale(..)) {
             sold.push(all.len());
@@ -823,16 +881,29 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
                 what,
             });
         }
-        if let What::Reserve(_) = all[of].what {
+        let What::Reserve(points) = all[of].what else {
+            continue;
+        };
+        let mut then = |letter, after, what| {
             all.push(Told {
-                hour: hour + number % 60,
-                id: format!("u{index:02}"),
-                what: match number % 4 {
-                    0 => What::Cancel(of),
-                    1 => What::Confirm(of, None),
-                    _ => What::Confirm(of, Some(sale)),
-                },
+                hour: hour + after,
+                id: format!("{letter}{index:02}"),
+                what,
             });
+        };
+        // Somebody answers later than they are asked.
+        let after = 1 + number % 60;
+        if points >= APPROVAL_FROM {
+            match number % 5 {
+                0 => then('u', after, What::Deny(of)),
+                _ => then('u', after, What::Approve(of)),
+            }
+        }
+        let after = after + number % 40;
+        match number % 4 {
+            0 => then('v', after, What::Cancel(of)),
+            1 => then('v', after, What::Confirm(of, None)),
+            _ => then('v', after, What::Confirm(of, Some(sale))),
         }
     }
     all
@@ -849,11 +920,14 @@ fn shop(keeps_debts: bool) -> Bench {
             expires_after: Some(Span::Days(CREDIT_DAYS as u32)),
             ..CreditPolicy::default()
         });
+        file.redemption.approval_from = Some(APPROVAL_FROM);
+        file.redemption.approval_hours = APPROVAL_HOURS as u32;
         if keeps_debts {
             file.policies.returns = OfReturns::Debt;
         }
     });
     bench.rules.points = Box::new(rule);
+    bench.rules.tier = Box::new(standing::tier_rule);
     let made = json!({"customer": {"email": "ana@example.com"}});
     let made = event("0", "customer.created", "2023-12-31T00:00:00Z", made);
     bench.tell(&made).unwrap();
@@ -903,9 +977,9 @@ proptest! {
     #[test]
     fn the_ledger_is_what_a_bookkeeper_would_write_whatever_the_order_of_arrival(
         sales in prop::collection::vec((0i64..200 * 24, prop::collection::vec((1i64..5, 50i64..9_000), 1..4), any::<bool>()), 1..12),
-        acts in prop::collection::vec((any::<prop::sample::Index>(), 0i64..120 * 24, 0u8..21, 1i64..400), 0..24),
-        shuffle in prop::collection::vec(any::<u32>(), 64),
-        clocks in prop::collection::vec(prop::option::weighted(0.2, 0i64..400 * 24), 64),
+        acts in prop::collection::vec((any::<prop::sample::Index>(), 0i64..120 * 24, 0u8..25, 1i64..400), 0..24),
+        shuffle in prop::collection::vec(any::<u32>(), 96),
+        clocks in prop::collection::vec(prop::option::weighted(0.2, 0i64..400 * 24), 96),
         keeps_debts in any::<bool>(),
     ) {
         let all = history(&sales, &acts);
@@ -914,10 +988,10 @@ proptest! {
         let bench = shop(keeps_debts);
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_by_key(|at| shuffle[*at]);
-        // Nobody confirms what they have not been answered yet.
+        // Nobody says what becomes of what they have not been answered yet.
         for (at, told) in all.iter().enumerate() {
             let of = match told.what {
-                What::Confirm(of, _) | What::Cancel(of) => Some(of),
+                What::Confirm(of, _) | What::Cancel(of) | What::Approve(of) | What::Deny(of) => Some(of),
                 What::Sale(.., Some(Tender { of, .. })) => of,
                 _ => None,
             };
@@ -964,10 +1038,12 @@ proptest! {
         let story = story.join("\n");
         let mut books = Books::default();
         (books.points.keeps_debts, books.credit.keeps_debts) = (keeps_debts, keeps_debts);
+        books.standing.remembered = Some(standing::chain(None, "0", "customer.created"));
         for at in sorted.iter().filter(|at| !refused.contains(*at)) {
             books.book(&all[*at], *at);
         }
         books.until(i64::MAX / 2);
+        books.standing.until(i64::MAX / 2);
 
         bench.store.only_customer(|customer| {
             crate::order_of_arrival::check_lots(customer)?;
@@ -994,6 +1070,10 @@ proptest! {
                 prop_assert_eq!((account.balance, account.owed, account.debt), (column.balance(), column.owed, column.debt), "{}: {}", currency.name(), story);
                 prop_assert!(account.maturing.is_empty(), "{:?}", head);
             }
+            let stands = books.standing.tier.map(|(tier, since)| (tier.to_owned(), start + since * HOUR_MS));
+            prop_assert_eq!(head.standing.as_ref().map(|held| (held.tier.clone(), held.since.0)), stands, "{}", story);
+            let remembered = head.memory.get("points").map(|it| it.bytes.clone());
+            prop_assert_eq!(remembered, books.standing.remembered.map(Vec::from), "{}", story);
             prop_assert!(head.provisional.is_empty(), "{:?}", head);
             Ok(())
         })?;

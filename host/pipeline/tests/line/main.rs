@@ -61,6 +61,7 @@ impl Bench {
             rewards: Vec::new(),
             referral: None,
             store_credit: None,
+            hooks: Vec::new(),
             caps: Default::default(),
             failures: Default::default(),
             profile: Default::default(),

@@ -371,6 +371,17 @@ approval_hours = 72
 # limit = { times = 1, days = 30 }
 # stacks = false
 
+# Who tells of payments and sales by a webhook, at POST /v1/hooks/NAME: a payment that failed, a sale
+# that was taken back. format is shopify, square or standard (standardwebhooks.com). secrets are places:
+# a variable of the server's (env:NAME) or a file from this folder on (file:PATH). system is what sales
+# give as the system of their orders; Square signs its url, too.
+# [[hooks]]
+# name = "square"
+# format = "square"
+# secrets = ["file:secrets/square"]
+# system = "square"
+# url = "https://loyalty.example.com/v1/hooks/square"
+
 # What customers are shown of a tier: its name and benefits, in the languages that they speak, and
 # its picture. A benefit may be for some channels only.
 # [tier.gold]

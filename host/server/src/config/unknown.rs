@@ -68,6 +68,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "referral",
             "store_credit",
             "rewards",
+            "hooks",
             "failures",
             "profile",
             "kinds",
@@ -138,6 +139,7 @@ pub const MERCHANT_KEYS: &Keys = &[
         ],
     ),
     ("limit", &["times", "days"]),
+    ("hooks", &["name", "format", "secrets", "system", "url"]),
     ("failures", &["customers", "minutes", "then"]),
     ("profile", &["required", "mode", "fields"]),
     (
@@ -316,6 +318,7 @@ mod tests {
              [referral]\nurl = \"https://a/{{code}}\"\n\
              [[rewards]]\nkey = \"a\"\nname = \"A\"\npoints = 1\namount = 1\nshare = 1\nproduct = \"A\"\nminimum_basket = 1\nchannels = [\"pos\"]\nlimit = {{ times = 1, days = 1 }}\n\
              [store_credit]\nexpires_after = {{ months = 24 }}\nreceipt = \"A\"\n\
+             [[hooks]]\nname = \"a\"\nformat = \"square\"\nsecrets = []\nsystem = \"a\"\nurl = \"a\"\n\
              [tier.gold]\nname = \"Gold\"\n"
         ))
         .unwrap();

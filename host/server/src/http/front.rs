@@ -9,14 +9,16 @@
 
 use super::around::{self, Around};
 use super::problem::{Problem, not_open, overloaded};
-use super::{Door, House, auth, health, limits, openapi, routes};
+use super::{Door, House, ask, auth, health, hooks, limits, openapi, routes};
 use crate::merchants::{Merchants, Shop, State as ShopState};
 use arc_swap::ArcSwap;
 use auth::KeyHash;
+use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, get, on};
+use axum::routing::{MethodFilter, get, on, post};
 use axum::{Extension, Json, Router};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -112,6 +114,15 @@ impl Front {
         let gates = self.gates.lock();
         let ways = gates.values().filter_map(|keyed| keyed.gate.way.get());
         ways.map(|way| Arc::clone(&way.door)).collect()
+    }
+
+    /// The gates of all shops, by their names.
+    fn gates(&self) -> Vec<Arc<Gate>> {
+        let gates = self.gates.lock();
+        gates
+            .values()
+            .map(|keyed| Arc::clone(&keyed.gate))
+            .collect()
     }
 
     /// The gate of the shop that a key belongs to.
@@ -255,7 +266,7 @@ async fn enter(
 ) -> Response {
     let gate = match auth::shown(request.headers()) {
         Ok(key) => tokio::time::timeout(KEY_TIME_MAX, front.gate_of(&key)).await,
-        Err(_) => return through(&lobby, request).await,
+        Err(_) => return without_a_key(&front, &lobby, request).await,
     };
     let turned_away = match gate {
         Ok(Some(gate)) => match gate.way.get() {
@@ -277,6 +288,56 @@ async fn enter(
     through(&lobby, request).await
 }
 
+/// The signature of a webhook is its key: it goes to the shop whose hook signed it. Where none did, a
+/// shop that has such a hook says so.
+async fn without_a_key(
+    front: &Arc<Front>,
+    lobby: &TowerToHyperService<Router>,
+    request: Request,
+) -> Response {
+    let source = match hooks::source_of(request.uri().path()) {
+        Some(source) if request.method() == Method::POST => source.to_owned(),
+        _ => return through(lobby, request).await,
+    };
+    let (mut parts, body) = request.into_parts();
+    let bytes = match ask::body(&parts.headers, body, limits::HOOK_BYTES_MAX).await {
+        Ok(bytes) => bytes,
+        Err(problem) => {
+            parts.extensions.insert(problem);
+            return through(lobby, Request::from_parts(parts, Body::empty())).await;
+        }
+    };
+    let mut found = None;
+    for gate in front.gates() {
+        let Some(way) = gate.way.get() else {
+            continue;
+        };
+        match way.door.signed(&source, &parts.headers, &bytes).await {
+            Some(true) => {
+                found = Some(gate);
+                break;
+            }
+            Some(false) => found = Some(gate),
+            None => {}
+        }
+    }
+    let mut request = Request::from_parts(parts, Body::from(bytes));
+    let Some(way) = found.as_ref().and_then(|gate| gate.way.get()) else {
+        return through(lobby, request).await;
+    };
+    match way.places.try_acquire() {
+        Ok(_place) => {
+            let answer = through(&way.router, request);
+            answer.instrument(way.span.clone()).await
+        }
+        Err(_) => {
+            let problem = overloaded(limits::RETRY_AFTER_S);
+            request.extensions_mut().insert(problem);
+            through(lobby, request).await
+        }
+    }
+}
+
 async fn through(router: &TowerToHyperService<Router>, request: Request) -> Response {
     match router.call(request).await {
         Ok(response) => response,
@@ -291,7 +352,8 @@ fn lobby(front: &Arc<Front>) -> Router {
         .route("/openapi.json", get(openapi::show))
         .route("/readyz", get(ready).with_state(Arc::clone(front)))
         // Figures name shops: each shop's are shown for its keys, and all for whoever runs the server.
-        .route("/metrics", get(refuse));
+        .route("/metrics", get(refuse))
+        .route("/v1/hooks/{source}", post(hooks::refuse));
     for route in routes::all() {
         if route.may.is_some() {
             let method = match route.method {

@@ -8,6 +8,8 @@ pub const EVENT_BYTES_MAX: usize = stampcard_pipeline::limits::EVENT_BYTES_MAX;
 pub const BATCH_BYTES_MAX: usize = 8 << 20;
 /// Events in one batch. Larger imports have `stampcard ingest`, which is faster.
 pub const BATCH_EVENTS_MAX: usize = 1_000;
+/// The body of a webhook, in bytes: an order of a web store with a hundred lines has about 300 KB.
+pub const HOOK_BYTES_MAX: usize = 1 << 20;
 /// Any other body, in bytes: a profile with every field filled has under 20 KB.
 pub const BODY_BYTES_MAX: usize = 64 << 10;
 /// A plugin with its component, in bytes: 32 MiB take a third more in Base64.

@@ -15,6 +15,7 @@ mod events;
 mod front;
 mod health;
 mod history;
+mod hooks;
 mod installing;
 mod limits;
 mod listen;

@@ -10,10 +10,10 @@ use super::auth::{
 };
 use super::page::Paging;
 use super::{
-    Door, customers, devices, effect, events, health, history, installing, membership, merges,
-    metrics, next, notes, openapi, orders, plugins, products, profile, profile_rules, redemptions,
-    referral, reports, review_items, rules, schema, segments, stream, tag_jobs, tag_list, tags,
-    tier, till, tokens,
+    Door, customers, devices, effect, events, health, history, hooks, installing, membership,
+    merges, metrics, next, notes, openapi, orders, plugins, products, profile, profile_rules,
+    redemptions, referral, reports, review_items, rules, schema, segments, stream, tag_jobs,
+    tag_list, tags, tier, till, tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -275,6 +275,11 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/outbox", "listOutbox", next::outbox).may(SEES_OUTBOX)
             .about("What is planned for all customers, the next due first.")
             .asks::<Paging>().answers_pages_of::<next::FollowUp>(),
+
+        Route::post("/v1/hooks/{source}", "hearWebhook", hooks::take)
+            .about("Webhooks of the sources that merchant.toml has under [[hooks]]: a payment that failed or arrived, a sale that was taken back, money that was given back. The signature is the key. What was understood is answered with 200, also when it was told before or its sale has not come yet.")
+            .in_path("source", "The name of the hook.").body::<schema::Webhook>()
+            .answers::<hooks::HookAnswer>().problems(&[400, 401, 404, 409, 413, 422, 503]),
 
         Route::get("/healthz", "readHealth", health::alive).about("The server runs.").answers::<health::Alive>(),
         Route::get("/readyz", "readReadiness", health::ready).about("The shop takes events; 503 with the reason if it does not.")

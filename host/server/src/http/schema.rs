@@ -43,7 +43,7 @@ macro_rules! named {
 }
 
 named! {
-    Event NewCustomer CustomerEdit NewRedemption RedemptionAct Outcome SegmentChanges Prompt Discount TemplateValue Worth StoreCredit
+    Event NewCustomer CustomerEdit NewRedemption RedemptionAct Webhook Outcome SegmentChanges Prompt Discount TemplateValue Worth StoreCredit
 }
 
 /// The name of the schema of a kind's `data`.
