@@ -82,6 +82,7 @@ fn event() -> Event {
         tenders: vec![Tender {
             kind: "card".into(),
             amount: total,
+            ..Tender::default()
         }],
         ..Sale::default()
     };
