@@ -165,7 +165,7 @@ fn admit_told(
     let mut common = Common::default();
     let by = By { sender: by, secret };
     let mut body = data::read(&name, data, &mut common, shop, by)?;
-    credit::complete(&mut body, name.at, common.location.as_deref(), shop);
+    credit::complete(&mut body, name.at, &common, shop);
     check_place(&name, &body, &common, shop)?;
     let (personal, named) = identifiers::read(&mut common, shop)?;
     let place = common.location.as_deref();

@@ -134,7 +134,8 @@ fn give(
 /// an exchange for example.
 fn pay(walk: &mut Walk, step: &mut Step, sale: &Sale) {
     let mut wanted = 0;
-    let tenders = sale.tenders.iter().filter(|tender| tender.is_credit());
+    let tenders = sale.tenders.iter();
+    let tenders = tenders.filter(|tender| tender.is_credit() && tender.amount != 0);
     for (ordinal, tender) in (0..).zip(tenders) {
         if tender.amount < 0 {
             let what = (LotKind::Refund, Decider::Host);
@@ -151,9 +152,8 @@ fn pay(walk: &mut Walk, step: &mut Step, sale: &Sale) {
     if wanted > 0 {
         take(walk, step, wanted, None);
     }
-    if !step.was_decided() {
-        walk.paid_with_credit = Some(step.event.name());
-    }
+    // What was free again and had ended ends now.
+    walk.expire(step);
 }
 
 /// Takes what the tender needs of the credit that was set aside for its code; the rest is free again. Says
@@ -197,6 +197,9 @@ pub(crate) fn was_paid_before(walk: &mut Walk, step: &mut Step, id: String, sale
 }
 
 fn take(walk: &mut Walk, step: &mut Step, amount: Money, redemption: Option<String>) {
+    if !step.was_decided() {
+        walk.paid_with_credit = Some(step.event.name());
+    }
     let debt = walk.left_as_debt(Currency::StoreCredit, amount);
     if debt > 0 {
         step.note(format!(

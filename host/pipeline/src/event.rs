@@ -282,7 +282,7 @@ pub struct Discount {
     pub amount: Money,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tender {
     pub kind: String,
     pub amount: Money,

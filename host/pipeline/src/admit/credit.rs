@@ -161,15 +161,16 @@ impl PaidBack {
 
 /// What the shop has decided about credit by now: that it keeps it with us, and when credit ends that the
 /// event gives.
-pub(super) fn complete(body: &mut Body, at: Instant, location: Option<&str>, shop: &Shop) {
+pub(super) fn complete(body: &mut Body, at: Instant, common: &Common, shop: &Shop) {
     let Some(policy) = &shop.file.store_credit else {
         return;
     };
-    let end = policy.end(at, shop.zone_at(location));
+    let end = policy.end(at, shop.zone_at(common.location.as_deref()));
     let of_sale = |sale: &mut Sale| {
         let tenders = sale.tenders.iter_mut();
         for tender in tenders.filter(|tender| tender.is_credit()) {
-            tender.is_ours = true;
+            // Where a history comes from, credit was kept elsewhere.
+            tender.is_ours = !common.historical;
             tender.expires_at = end.filter(|_| tender.amount < 0);
         }
     };

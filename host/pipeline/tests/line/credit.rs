@@ -111,6 +111,12 @@ fn whoever_has_no_credit_carries_nothing_for_it() {
         "this till's credit is its own"
     );
     assert_eq!(told.customer.unwrap().store_credit, None);
+    // Nor is it taken for what happened elsewhere, before the shop came to us.
+    let history = shop(|_| {});
+    let mut old = paid("old", "2024-04-01T10:00:00Z", 1_200, None);
+    old["data"]["historical"] = true.into();
+    history.tell(&old).unwrap();
+    assert_eq!(credit(&history), (0, 0, 0));
     bench
         .store
         .only_customer(|ana| assert!(ana.head.credit.is_none() && ana.takings.is_empty()));

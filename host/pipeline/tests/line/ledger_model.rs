@@ -538,6 +538,7 @@ impl Books {
                 self.sold.insert(index, sold);
                 if let Some(tender) = tender {
                     self.pay(*tender, index);
+                    self.expire(told.hour);
                 }
             }
             What::Exchange(sale, back, lines) => {

@@ -82,9 +82,7 @@ fn event() -> Event {
         tenders: vec![Tender {
             kind: "card".into(),
             amount: total,
-            code: None,
-            expires_at: None,
-            is_ours: false,
+            ..Tender::default()
         }],
         ..Sale::default()
     };
