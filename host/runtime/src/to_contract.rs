@@ -126,6 +126,7 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::Merge(it) => other(it.told()),
         line::Body::Unmerge(it) => other(it.told()),
         line::Body::Declined(it) => other(it.told()),
+        line::Body::Erasure(it) => other(it.told()),
         line::Body::Other(data) => wit::Body::Other(data.clone()),
     }
 }

@@ -4,6 +4,7 @@
 mod abuse;
 mod acts;
 mod admission;
+mod erasure;
 mod exchanges;
 mod fuzzed;
 mod imports;
@@ -62,6 +63,7 @@ impl Bench {
             profile: Default::default(),
             kinds: Default::default(),
             rates: Default::default(),
+            delivery: None,
             tags: Vec::new(),
             reload: Default::default(),
             locations: ["soho", "pier"]
@@ -71,6 +73,7 @@ impl Bench {
                     kind: String::new(),
                     country: None,
                     time_zone: None,
+                    geo: None,
                     opened: None,
                     closed: None,
                     required: None,

@@ -99,6 +99,7 @@ fn event() -> Event {
         notes: Vec::new(),
         body: Body::Sale(sale),
         room: Default::default(),
+        visitor: None,
         attributes: Default::default(),
     }
 }
