@@ -9,7 +9,7 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x5374_6d70;
 
 /// What brings an empty file to format 1, then to 2 …, each as it was released.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("../schema/0001_first.sql"),
     include_str!("../schema/0002_revisions.sql"),
     include_str!("../schema/0003_acts_of_staff.sql"),
@@ -21,6 +21,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("../schema/0009_merges.sql"),
     include_str!("../schema/0010_limits_and_closing.sql"),
     include_str!("../schema/0011_packs.sql"),
+    include_str!("../schema/0014_delivery.sql"),
 ];
 
 /// The format that this program writes.

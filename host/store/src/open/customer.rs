@@ -1,6 +1,6 @@
 //! Reading one customer: their head, or for a late event everything from the last checkpoint on.
 
-use super::{Claimed, Sale};
+use super::Sale;
 use crate::cache::{Hot, Plan};
 use crate::codec::unpack;
 use crate::error::Trouble;
@@ -47,7 +47,7 @@ pub(super) fn read_customer(
     id: &CustomerId,
     event: &Admitted,
     ask: &dyn Ask,
-    claimed: Option<&Claimed>,
+    joins: &[Position],
     sale: Option<Sale>,
     is_waited_for: bool,
 ) -> Result<Read, Trouble> {
@@ -60,11 +60,9 @@ pub(super) fn read_customer(
         hot.plans = Some(Arc::new(plans(writer, hot.row)?));
         writer.cache.put(&id.0, hot.clone());
     }
-    // A claimed sale joins the history in its own place, so the start is before that as well.
-    let can_start = |fold: &Fold| {
-        ask.can_start_at(fold)
-            && claimed.is_none_or(|claimed| fold.is_before(&claimed.event.position()))
-    };
+    // What was nobody's joins the history in its own place, so the start is before that as well.
+    let can_start =
+        |fold: &Fold| ask.can_start_at(fold) && joins.iter().all(|place| fold.is_before(place));
     let end = event.event.at.max(hot.clock);
     let planned_by = match event.event.rules_changed() {
         None => Vec::new(),

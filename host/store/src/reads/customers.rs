@@ -177,17 +177,27 @@ pub struct OutboxRow {
     pub offer: Option<DiscountView>,
     pub dedupe_key: String,
     pub reason: String,
-    /// `planned`, `suppressed`, `cancelled` or `withdrawn`.
+    /// `planned`, `suppressed`, `cancelled` or `withdrawn`; `sent`, `dead`, `too-late` or `dropped` when
+    /// its turn came.
     pub state: String,
     /// The event that it was planned for.
     pub event: EventName,
+    /// How often it was tried to send it.
+    pub attempts: u32,
+    /// When it is its turn, where that is later than when it is due.
+    pub next_attempt: Option<Instant>,
+    /// What was wrong with the last attempt, or who dropped it.
+    pub problem: Option<String>,
+    /// When it was sent, given up, dropped or seen to be too late.
+    pub ended_at: Option<Instant>,
 }
 
 /// The columns that [`outbox_row`] reads.
 macro_rules! outbox_columns {
     () => {
         "SELECT o.id, c.public, o.plugin, o.channel, o.template, o.planned_at, o.due, o.expires_at, o.data,
-                o.cancelled_by, o.purpose, o.offer, o.dedupe_key, o.reason, o.state, j.source, j.id
+                o.cancelled_by, o.purpose, o.offer, o.dedupe_key, o.reason, o.state, j.source, j.id,
+                o.attempts, o.next_attempt, o.problem, o.ended_at
          FROM outbox o JOIN customers c ON c.id = o.customer JOIN journal j ON j.seq = o.journal"
     };
 }
@@ -506,6 +516,10 @@ pub(crate) fn outbox_row(row: &Row) -> Result<OutboxRow, Trouble> {
             source: row.get(15)?,
             id: row.get(16)?,
         },
+        attempts: row.get(17)?,
+        next_attempt: some_instant(row, 18)?,
+        problem: row.get(19)?,
+        ended_at: some_instant(row, 20)?,
     })
 }
 
