@@ -109,6 +109,7 @@ fn data(body: &Body, currency: &str) -> Value {
         Body::Merge(merge) => merge.told(),
         Body::Unmerge(unmerge) => unmerge.told(),
         Body::Declined(declined) => declined.told(),
+        Body::Erasure(erasure) => erasure.told(),
         Body::Visit(visit) => json!({"count": visit.count}),
         Body::Review => json!({}),
         Body::RulesChanged(change) => {

@@ -84,6 +84,7 @@ fn sort_of(event: &Event) -> &'static str {
         Body::Consent(_) => "consent",
         Body::Tag(_) => "tag",
         Body::Adjustment(_) | Body::Import(_) => "points",
+        Body::Erasure(_) => "profile",
         Body::Placement(_) => "tier",
         Body::Note(_) => "note",
         Body::Return(_) => "return",
