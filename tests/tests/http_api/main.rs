@@ -8,6 +8,7 @@ mod customers;
 mod description;
 mod devices;
 mod five_questions;
+mod forgetting;
 mod identity;
 mod keys;
 mod merges;
