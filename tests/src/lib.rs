@@ -15,6 +15,7 @@ pub mod markdown;
 pub mod matching;
 pub mod neighbours;
 pub mod reader;
+pub mod receiver;
 pub mod rows;
 pub mod server;
 pub mod shop;

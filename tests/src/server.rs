@@ -136,6 +136,11 @@ impl Server {
             .unwrap_or_else(|error| panic!("POST {path}: {error}\n{}", self.log()))
     }
 
+    pub fn delete_as(&self, key: &str, path: &str) -> Answer {
+        self.ask("DELETE", key, path, None)
+            .unwrap_or_else(|error| panic!("DELETE {path}: {error}\n{}", self.log()))
+    }
+
     /// The same with a name of the caller's own for it.
     pub fn post_once(&self, key: &str, path: &str, name: &str, body: &Value) -> Answer {
         let headers = [("idempotency-key", name)];
@@ -319,7 +324,13 @@ fn ask(
                 .content_type(content)
                 .send(body.to_string())?
         }
-        None => agent.get(uri).header("authorization", bearer).call()?,
+        None => {
+            let request = match method {
+                "DELETE" => agent.delete(uri),
+                _ => agent.get(uri),
+            };
+            request.header("authorization", bearer).call()?
+        }
     };
     let header = |name| {
         response

@@ -23,7 +23,7 @@ mod sender;
 mod tags;
 mod version;
 
-pub use addresses::{Address, join as join_addresses};
+pub use addresses::{Address, household, join as join_addresses};
 pub use data::{FIELD_REQUIRED, missing_in};
 pub use identifiers::{normal_card, normal_email, normal_phone};
 pub use sender::{Sender, SenderKind};
@@ -178,6 +178,7 @@ fn admit_told(
     | Body::Note(_)
     | Body::Import(_)
     | Body::CodeRevoked(_)
+    | Body::Erasure(_)
     | Body::Redemption(RedemptionStep {
         act: RedemptionAct::Reserve(_),
         ..
@@ -205,6 +206,7 @@ fn admit_told(
         identified_by: identified_by(&personal),
         notes: common.notes,
         body,
+        visitor: common.anon.map(|anon| visitor(&anon, secret)),
         attributes: common.attributes,
         room: Room::default(),
     };
@@ -529,6 +531,11 @@ fn sameness(whole: &Value, secret: &Secret) -> Sameness {
 
 /// What most events take in their canonical form.
 const CANONICAL_BYTES: usize = 4 << 10;
+
+/// A browser under a name that says nothing, and that nobody can make who does not have the shop's secret.
+fn visitor(anon: &str, secret: &Secret) -> String {
+    base32(&mac(secret, "visitor", &[anon.as_bytes()])[..15])
+}
 
 fn new_customer(source: &str, id: &str, secret: &Secret) -> CustomerId {
     let hash = mac(secret, "customer", &[source.as_bytes(), id.as_bytes()]);

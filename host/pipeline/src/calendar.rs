@@ -134,6 +134,12 @@ pub fn parse(text: &str) -> Result<Instant, String> {
     Ok(Instant(at.as_millisecond()))
 }
 
+/// Reads a date as headers of HTTP have it: `Mon, 23 Nov 2026 08:00:00 GMT`.
+pub fn parse_http(text: &str) -> Option<Instant> {
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text);
+    Some(Instant(at.ok()?.as_millisecond()))
+}
+
 /// An instant inside of other data: RFC 3339 where people read, milliseconds where nobody does.
 pub mod readable {
     use super::{Instant, parse, text};

@@ -76,8 +76,8 @@ kinds! {
         r#"{"keep":"cus_a","other":"cus_b","actor":"staff-7","reason":"father and son"}"#;
     "customer.archived", NotYet, "staff", "A profile is not used any more.",
         r#"{"customer":"cus_a"}"#;
-    "customer.deleted", NotYet, "staff, customer", "A person wants to be forgotten.",
-        r#"{"customer":"cus_a"}"#;
+    "customer.deleted", Processed, "staff", "A person wants to be forgotten: what is known of them is deleted, and the ledger stays under a name that says nothing.",
+        r#"{"customer":{"email":"ana@example.com"},"actor":"staff-7","reason":"asked for it"}"#;
     "ticket.opened", Processed, "help desk", "The customer asked for help; what about is kept where they asked.",
         r#"{"customer":{"email":"ana@example.com"},"channel":"online","ticket":{"system":"desk","id":"T-9"},"topic":"repair"}"#;
     "ticket.closed", Processed, "help desk", "The customer was helped, or gave up.",
@@ -132,7 +132,7 @@ kinds! {
         r#"{"customer":{"email":"ana@example.com"},"location":"soho","store_event":"spring-party"}"#;
     "receipt.reissued", Processed, "till", "A receipt was printed or sent again; nothing is earned.",
         r#"{"customer":{"email":"ana@example.com"},"channel":"pos","location":"soho","order":{"system":"till","id":"1001"}}"#;
-    "page.viewed", Processed, "web store", "A customer who is logged in looked at a page.",
+    "page.viewed", Processed, "web store", "A customer who is logged in looked at a page, or a browser did of which nobody has said whose it is (`customer.anon`).",
         r#"{"customer":{"email":"ana@example.com"},"channel":"online","page":"/jackets"}"#;
     "review.due", HostOnly, "host", "A time that a plugin asked for, or that the host keeps, has come; or other rules went live, and the host asks again.",
         r#"{}"#;

@@ -52,6 +52,9 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     pub body: Body,
+    /// The browser that it came from, under a name that only this shop can make of what the browser says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visitor: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
     /// What those left who give it, when it arrived.
@@ -91,6 +94,7 @@ impl Event {
             identified_by: Vec::new(),
             notes: Vec::new(),
             body: Body::Review,
+            visitor: None,
             attributes: BTreeMap::new(),
             room: Room::default(),
         }
@@ -170,6 +174,8 @@ pub enum Body {
     Referral(Referral),
     /// The customer's code works no more; why.
     CodeRevoked(String),
+    /// The person wants to be forgotten.
+    Erasure(Erasure),
     /// Something was due; each plugin is told why it is asked.
     Review,
     /// Other rules are live than when the customer was asked last.
@@ -530,6 +536,20 @@ impl Declined {
     }
 }
 
+/// The person wants to be forgotten: what is known of them goes, and what the books need stays under a
+/// name that says nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    pub reason: String,
+}
+
+impl Erasure {
+    /// In the words of the catalogue.
+    pub fn told(&self) -> serde_json::Value {
+        json!({"reason": self.reason})
+    }
+}
+
 /// The customer was created, identified, enrolled or edited. What was said about the person is in
 /// [`Personal`]; here are the names of the fields and what is not personal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -565,6 +585,10 @@ pub struct ProfileChange {
     pub birthday: Option<Edit<MonthDay>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home_location: Option<Edit<String>>,
+    /// How far the customer's default address is from each location that says where it is, in whole
+    /// kilometres. The address itself is personal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distances: Option<BTreeMap<String, u32>>,
     /// The shop's own fields that are not personal.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, Edit<String>>,
@@ -645,7 +669,7 @@ pub struct EventName {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consent {
-    /// `email`, `sms`, `push`, `post`, `phone` or `profiling`.
+    /// `email`, `sms`, `push`, `post`, `phone`, `profiling` or `tracking`.
     pub purpose: String,
     pub granted: bool,
     pub at: Instant,
@@ -841,6 +865,7 @@ impl Event {
                 | Body::Placement(_)
                 | Body::Note(_)
                 | Body::CodeRevoked(_)
+                | Body::Erasure(_)
                 | Body::Redemption(RedemptionStep {
                     act: RedemptionAct::Reserve(_),
                     ..
@@ -943,6 +968,11 @@ impl Event {
             SaleName::Sale(name) => name.source == self.source && name.id == self.id,
             SaleName::Order(order) => sale.order.as_ref() == Some(order),
         }
+    }
+
+    /// Whether the person of the event is forgotten with it.
+    pub fn is_erasure(&self) -> bool {
+        matches!(self.body, Body::Erasure(_))
     }
 
     /// The second customer of an event about two.

@@ -4,6 +4,7 @@
 //! customer: each keeps its sums, and what leaves it is read from the history.
 
 use crate::calendar::LocalTime;
+use crate::erasure;
 use crate::event::{
     Body, Channel, Consent, Edit, Event, Exchange, IdentifierKind, Instant, Line, Points,
     ProfileChange, Sale,
@@ -113,6 +114,7 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         Body::Tag(change) => set_tag(walk, step, &change.tag, change.added, change.until),
         Body::Checkout(sale) => open_basket(walk, &event, sale),
         Body::Other(_) if event.kind == "checkout.abandoned" => walk.fold.basket = None,
+        Body::Erasure(_) => erasure::forget(walk, step),
         Body::Adjustment(_)
         | Body::CreditAdjustment(_)
         | Body::Placement(_)
@@ -139,7 +141,7 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
     }
     if matches!(
         event.body,
-        Body::Profile(_) | Body::Consent(_) | Body::Tag(_)
+        Body::Profile(_) | Body::Consent(_) | Body::Tag(_) | Body::Erasure(_)
     ) {
         walk.refresh(step);
     }
@@ -485,6 +487,9 @@ fn edit_profile(fold: &mut Fold, event: &Event, change: &ProfileChange) {
     }
     put(&mut fold.birthday, &change.birthday);
     put(&mut fold.home_location, &change.home_location);
+    if let Some(distances) = &change.distances {
+        fold.distances = distances.clone();
+    }
     if change.replaces.contains(&IdentifierKind::Phone) {
         // Whoever agreed to be called did so for the number that they had.
         for purpose in ["sms", "phone"] {

@@ -18,7 +18,7 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// The layout of the stored bytes, their first byte. Whoever adds, moves or changes a field of the
 /// fold counts it up: bytes without field names would be read as something else.
-pub const FOLD_FORMAT: u8 = 9;
+pub const FOLD_FORMAT: u8 = 10;
 
 /// One customer at one place in their history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,10 @@ pub struct Fold {
     pub birthday: Option<MonthDay>,
     pub birthday_known_since: Instant,
     pub home_location: Option<String>,
+    /// How far the customer's default address is from locations, in whole kilometres.
+    pub distances: BTreeMap<String, u32>,
+    /// When the person was forgotten. Nothing is kept of them from then on.
+    pub erased_at: Option<Instant>,
     /// What the shop's own fields say that is not personal, as texts.
     pub attributes: BTreeMap<String, String>,
     pub points: Account,

@@ -1,7 +1,9 @@
 //! Follow-ups: what should happen next? The trigger sees everything that the event has decided.
 
+use crate::admit::{Secret, base32, mac};
 use crate::catalogue;
-use crate::change::{FollowUpRow, Planned};
+use crate::change::{CustomerId, FollowUpRow, Planned};
+use crate::fold::Fold;
 use crate::limits;
 use crate::offers;
 use crate::outcome::PromptView;
@@ -175,8 +177,7 @@ fn check(answer: &FollowUpAnswer, walk: &Walk, step: &Step) -> Result<(), Failur
 
 fn plan(walk: &mut Walk, step: &mut Step, plugin: usize, follow_up: FollowUp) {
     let is_wanted = !walk.fold.unwanted.contains(&follow_up.channel);
-    let may_be_sent = has_consent(walk, &follow_up.channel) && is_wanted;
-    let is_allowed = follow_up.purpose == Purpose::Service || may_be_sent;
+    let is_allowed = may_be_written(&walk.fold, &follow_up.channel, follow_up.purpose);
     if !is_allowed && !is_wanted {
         step.note(format!(
             "{} is suppressed: the customer wants no marketing by {}",
@@ -230,12 +231,29 @@ fn outside_of_target(walk: &Walk, plugin: usize, channel: &str) -> Option<String
     })
 }
 
-/// Marketing needs the customer's consent to its channel.
-fn has_consent(walk: &Walk, channel: &str) -> bool {
-    walk.fold
-        .consents
-        .get(channel)
-        .is_some_and(|consent| consent.granted)
+/// What a follow-up is called wherever it goes. It depends on nothing but whose it is and what its plugin
+/// calls the occasion, so it is the same for every attempt, after a refold, and in a shop that was restored.
+pub fn message_name(
+    customer: &CustomerId,
+    plugin: &str,
+    dedupe_key: &str,
+    secret: &Secret,
+) -> String {
+    let parts = [
+        customer.0.as_bytes(),
+        plugin.as_bytes(),
+        dedupe_key.as_bytes(),
+    ];
+    let hash = mac(secret, "follow-up", &parts);
+    format!("msg_{}", base32(&hash[..15]))
+}
+
+/// Whether the customer may be written to. Marketing needs their consent to its channel, and that they
+/// have not said that they want none there. It is asked when a message is planned, and again when it leaves.
+pub fn may_be_written(fold: &Fold, channel: &str, purpose: Purpose) -> bool {
+    let consent = fold.consents.get(channel);
+    let has_consent = consent.is_some_and(|consent| consent.granted);
+    purpose == Purpose::Service || has_consent && !fold.unwanted.contains(channel)
 }
 
 /// A prompt for the till.

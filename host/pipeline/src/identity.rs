@@ -189,7 +189,8 @@ pub fn log(event: &Admitted, who: &Who) -> Option<IdentityView> {
 /// An event creates a customer if it says who they are, and if the shop wants that or the event
 /// is about the customer's own account.
 fn may_create(event: &Admitted, shop: &Shop) -> bool {
-    if event.personal.identifiers.is_empty() || event.as_guest {
+    // Not by what the event still says of them: whoever was forgotten since came by something, too.
+    if event.event.identified_by.is_empty() || event.as_guest {
         return false;
     }
     match event.event.body {

@@ -54,6 +54,14 @@ pub const TOKEN_LIFETIME_MS: i64 = 5 * 60 * 1_000;
 /// no till waiting. A larger catalogue comes in several.
 pub const PRODUCTS_MAX: usize = 1_000;
 /// Addresses of one customer.
+/// What a browser calls itself, in bytes at least: 8 letters of a cookie are 10^12 browsers.
+pub const VISITOR_BYTES_MIN: usize = 8;
+/// How long what a visitor did waits for them to say who they are, in days. Then nobody can tell any more
+/// whose it was. It is what cookie notices promise.
+pub const VISITOR_DAYS: i64 = 30;
+/// The most of it that one customer is given when they say who they are, the newest: an afternoon of
+/// looking around.
+pub const VISITS_MAX: u32 = 500;
 pub const ADDRESSES_MAX: usize = 20;
 /// The largest extra that one `bonus-share` may ask for, in basis points: 100 times the base.
 pub const BONUS_SHARE_MAX: u32 = 1_000_000;

@@ -19,7 +19,10 @@ use crate::store::{
     Ask, Case, Committed, Durable, Known, Opened, OtherCase, Seen, SeenBy, Store, StoreError,
 };
 use crate::walk::Walk;
-use crate::{credit, facts, follow_ups, merges, points, redemption, referral, segments, tiers};
+use crate::{
+    credit, erasure, facts, follow_ups, merges, points, redemption, referral, segments, tiers,
+    visitors,
+};
 use tracing::debug_span;
 
 /// What one event is decided with.
@@ -198,6 +201,7 @@ fn walked(mut walk: Walk) -> Result<Change, Refusal> {
 /// What only the case can say is wrong with an event.
 fn check(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> {
     check_named(event, case)?;
+    erasure::check(event, case)?;
     merges::check(event, &case.who)?;
     check_identifiers(event, case)?;
     check_act(event, case, shop)?;
@@ -405,6 +409,10 @@ impl Ask for Line<'_> {
             _ => false,
         };
         (is_looked_at && seconds > 0).then(|| i64::from(seconds) * 1_000)
+    }
+
+    fn visits_since(&self, head: Option<&Fold>) -> Option<Instant> {
+        visitors::joins_since(&self.event.event, head)
     }
 
     fn tell_apart(&self, told: &[Told], identifiers: &[(Identifier, bool)]) -> Apart {

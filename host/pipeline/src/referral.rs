@@ -512,6 +512,10 @@ pub(crate) fn awards(walk: &mut Walk, step: &mut Step) -> Vec<Award> {
     if awards.is_empty() {
         return awards;
     }
+    if walk.fold.erased_at.is_some() {
+        step.note("whoever brought the friend is forgotten, and is given nothing");
+        return Vec::new();
+    }
     let policy = walk.with.shop.file.referral.as_ref();
     let most = policy.map_or(u32::MAX, |policy| policy.friends_per_day);
     let today = step.local.number();

@@ -237,7 +237,13 @@ fn apply(
     }
 }
 
-fn leave(walk: &mut Walk, step: &mut Step, plugin: Option<u32>, segment: String, reason: String) {
+pub(crate) fn leave(
+    walk: &mut Walk,
+    step: &mut Step,
+    plugin: Option<u32>,
+    segment: String,
+    reason: String,
+) {
     let member = walk
         .fold
         .memberships

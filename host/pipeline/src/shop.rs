@@ -3,6 +3,7 @@
 //! Reading files is the server's; this file says what the words mean and refuses what cannot be.
 
 mod credit;
+mod delivery;
 mod fields;
 mod hooks;
 mod referral;
@@ -11,6 +12,7 @@ mod tags;
 mod tiers;
 
 pub use credit::{CreditPolicy, Span};
+pub use delivery::{Delivery, Quiet};
 pub use fields::{FieldKind, FieldRule};
 pub use hooks::{Hook, HookFormat};
 pub use referral::ReferralPolicy;
@@ -19,6 +21,7 @@ pub use tags::{Registry, SetBy, TagPolicy, TagRule};
 pub use tiers::{Benefit, TierCard, UNKNOWN, Words};
 
 use crate::event::{Money, Points};
+use crate::geo::Geo;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -84,6 +87,9 @@ pub struct ShopFile {
     /// What each tag means, and who may set it.
     #[serde(default)]
     pub tags: Vec<TagRule>,
+    /// Where follow-ups go when they are due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -137,7 +143,7 @@ pub enum AutoMerge {
 }
 
 /// Kinds of events that change what a customer holds because somebody of the shop says so.
-pub const ACTS_OF_STAFF: [&str; 8] = [
+pub const ACTS_OF_STAFF: [&str; 9] = [
     "points.adjusted",
     "credit.adjusted",
     "points.imported",
@@ -146,6 +152,7 @@ pub const ACTS_OF_STAFF: [&str; 8] = [
     "customer.merged",
     "customer.unmerged",
     "merge.declined",
+    "customer.deleted",
 ];
 
 impl Default for Policies {
@@ -308,6 +315,9 @@ pub struct Location {
     pub country: Option<String>,
     #[serde(default)]
     pub time_zone: Option<String>,
+    /// Where on the earth it is, so that rules may ask how far a customer has to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geo: Option<Geo>,
     /// Local dates, `2024-05-01`. A pop-up has both. Sales outside them are refused.
     #[serde(default)]
     pub opened: Option<String>,
@@ -384,6 +394,8 @@ pub enum ShopError {
     Reward { key: String, problem: String },
     #[error("hooks: {name:?}: {problem}")]
     Hook { name: String, problem: String },
+    #[error("delivery.{key} {problem}")]
+    Delivery { key: &'static str, problem: String },
     #[error("caps.{0} must not be negative")]
     Cap(&'static str),
     #[error("failures.{0} must be at least 1; `then = \"nothing\"` lets a plugin fail for ever")]
@@ -476,6 +488,9 @@ impl Shop {
         }
         for field in &file.profile.fields {
             field.check()?;
+        }
+        if let Some(delivery) = &file.delivery {
+            delivery.check()?;
         }
         let keys: Vec<String> = file
             .profile

@@ -56,6 +56,8 @@ pub trait Ask {
     fn is_about_referral(&self) -> bool;
     /// How near, in milliseconds, another sale looks like this one; `None` if nobody wants to know.
     fn looks_twice_within(&self) -> Option<i64>;
+    /// From when on what the visitor of this event did is the customer's; `None` if nothing is.
+    fn visits_since(&self, head: Option<&Fold>) -> Option<Instant>;
     /// What goes back to the other customer when a merge is taken back.
     fn tell_apart(&self, told: &[Told], identifiers: &[(Identifier, bool)]) -> Apart;
 }
@@ -147,7 +149,8 @@ pub struct Case {
     pub who: Who,
     /// A guest sale that the event claims, if it is there and still nobody's.
     pub claimed: Option<(i64, Arc<Event>)>,
-    /// Events that spoke of this sale, or of the claimed one, before it was somebody's.
+    /// Events that spoke of this sale, or of the claimed one, before it was somebody's; and what a visitor did
+    /// of whom this event says who they are.
     pub waited: Vec<(i64, Arc<Event>)>,
     /// The redemption that the event speaks of.
     pub redemption: Option<RedemptionKnown>,

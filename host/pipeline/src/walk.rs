@@ -34,6 +34,7 @@ use crate::returns::{self, Returning, Sold};
 use crate::rules::{Birthday, Customer, Membership, Plugin, ReviewCause, Role, SoFar, Standing};
 use crate::shop::Late;
 use crate::store::{Case, CustomerCase, Hold};
+use crate::visitors;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -681,10 +682,8 @@ impl<'a> Walk<'a> {
     /// In a refold an event that comes later along the fold cancels what was planned before it.
     fn cancel_follow_ups(&mut self, event: &Event) {
         for row in &mut self.out.follow_ups {
-            if row.state == Planned::Planned
-                && row.send_at > event.at
-                && row.cancelled_by.contains(&event.kind)
-            {
+            let ends_it = row.send_at > event.at && row.cancelled_by.contains(&event.kind);
+            if row.state == Planned::Planned && (ends_it || event.is_erasure()) {
                 row.state = Planned::Cancelled;
             }
         }
@@ -991,6 +990,10 @@ impl Change {
                 let sale = returns::words(sale);
                 let note = format!("parked: {sale} has not come; this is done when it has");
                 outcome.notes.push(note);
+            }
+            None if visitors::waits(&admitted.event) => {
+                let note = "kept apart: nobody knows yet whose browser this is";
+                outcome.notes.push(note.into());
             }
             None if admitted.event.sale().is_none() => {}
             _ => {

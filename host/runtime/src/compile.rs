@@ -98,8 +98,8 @@ fn hold_to(limits: &CompileLimits) -> io::Result<()> {
     setrlimit(Resource::Data, at_most(limits.memory_bytes))?;
     setrlimit(Resource::Fsize, at_most(0))?;
     setrlimit(Resource::Core, at_most(0))?;
-    // Tills come first. A system that does not let us be nice is no reason to fail.
-    let _ = rustix::process::nice(10);
+    // Tills come first, by as much as there is: a swap may take a second longer, and a sale may not. A system that does not let us be nice is no reason to fail.
+    let _ = rustix::process::nice(19);
     Ok(())
 }
 

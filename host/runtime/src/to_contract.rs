@@ -131,6 +131,7 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::Declined(it) => other(it.told()),
         line::Body::Referral(it) => other(it.told()),
         line::Body::CodeRevoked(reason) => other(json!({ "reason": reason })),
+        line::Body::Erasure(it) => other(it.told()),
         line::Body::Other(data) => wit::Body::Other(data.clone()),
     }
 }

@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod conformance;
 mod csv;
+mod delivery;
 mod desk;
 mod devices;
 mod disk;

@@ -17,6 +17,7 @@ use crate::audit::{Audit, Audited};
 use crate::chores::Chores;
 use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Folder, ServerFile};
+use crate::delivery::{self, DeliveryFigures};
 use crate::desk::Desk;
 pub use crate::desk::Live;
 use crate::devices::{self, Devices};
@@ -149,6 +150,7 @@ pub struct Merchant {
 struct Tended {
     clock: Arc<Clock>,
     audit: Arc<Audit>,
+    sender: Arc<delivery::Sender>,
     chores: Chores,
     watched: Option<Watched>,
 }
@@ -217,6 +219,7 @@ pub struct Health {
     pub driven: u64,
     pub driven_failed: u64,
     pub audited: Audited,
+    pub delivery: DeliveryFigures,
     /// Events over which the host itself panicked.
     pub panics: u64,
     pub reloads: Reloads,
@@ -333,6 +336,7 @@ impl Merchant {
         let desk = || Arc::clone(&self.desk);
         let clock = Clock::start(&mut chores, desk(), Arc::clone(&self.lanes));
         let audit = Audit::start(&mut chores, desk(), self.engine.clone(), self.shops);
+        let sender = delivery::Sender::start(&mut chores, desk(), &self.name);
         quarantine::judge_while_open(&mut chores, self);
         orders::answer_while_open(&mut chores, self);
         let heard = Arc::clone(&self.devices);
@@ -340,6 +344,7 @@ impl Merchant {
         *self.tended.lock() = Some(Tended {
             clock,
             audit,
+            sender,
             chores,
             watched: watch.and_then(|watch| watch.over(self)),
         });
@@ -459,8 +464,12 @@ impl Merchant {
         } else {
             None
         };
-        let (driven, audited) = match &*self.tended.lock() {
-            Some(tended) => (tended.clock.driven(), tended.audit.audited()),
+        let (driven, audited, delivery) = match &*self.tended.lock() {
+            Some(tended) => (
+                tended.clock.driven(),
+                tended.audit.audited(),
+                tended.sender.figures(),
+            ),
             None => Default::default(),
         };
         Health {
@@ -472,6 +481,7 @@ impl Merchant {
             driven: driven.done,
             driven_failed: driven.failed,
             audited,
+            delivery,
             panics: self.lanes.panics(),
             reloads: self.reloads.lock().clone(),
         }

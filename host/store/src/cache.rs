@@ -73,6 +73,13 @@ impl Cache {
         }
     }
 
+    /// The outbox moved beside the line: whoever wants to know what waits looks again.
+    pub fn forget_plans(&mut self, public: &str) {
+        if let Some(hot) = self.customers.get_mut(public) {
+            hot.plans = None;
+        }
+    }
+
     pub fn clear(&mut self) {
         self.customers.clear();
         self.bytes = 0;

@@ -24,10 +24,12 @@ use stampcard_pipeline::change::{
 };
 use stampcard_pipeline::currency::{ByCurrency, Currency};
 use stampcard_pipeline::event::{Position, SaleName};
-use stampcard_pipeline::fold::Fold;
+use stampcard_pipeline::fold::{DAY_MS, Fold};
+use stampcard_pipeline::limits;
 use stampcard_pipeline::outcome::Status;
 use stampcard_pipeline::rules::Failure;
 use stampcard_pipeline::store::{Case, Committed, StoreError};
+use stampcard_pipeline::visitors;
 use std::sync::Arc;
 use two::OtherReady;
 
@@ -55,6 +57,7 @@ impl Shared {
         })?;
         let beside = token.other.as_ref().map(|(beside, _)| beside);
         let other_hot = beside.and_then(|beside| beside.hot.as_ref());
+        let other_row = other_hot.map(|hot| hot.row);
         check(&change, token.hot.as_ref(), other_hot)?;
         let other = self.other(&token, &mut change, &book)?;
         let plans = match &change.customer {
@@ -66,7 +69,7 @@ impl Shared {
                 ];
                 let cancelled = cancelled(&token, customer, events.into_iter().flatten());
                 Plans {
-                    fates: self.fates(&token, customer, &book)?,
+                    fates: self.fates(&token, other_row, customer, &book)?,
                     cancelled,
                 }
             }
@@ -235,6 +238,7 @@ impl Writing<'_> {
         if let Some(guest) = self.token.claimed {
             self.require_guest(guest)?;
         }
+        self.require_visits()?;
         let Some(customer) = &self.change.customer else {
             self.require_nobodys_sale()?;
             if self.change.in_journal {
@@ -283,6 +287,9 @@ impl Writing<'_> {
         if let Some(seq) = seq {
             self.decline(seq, row)?;
         }
+        if self.change.event.is_erasure() {
+            self.forget(row, seq)?;
+        }
         self.remember(row, customer, head);
         if let (Some(beside), Some(other), Some(seq), Some(moved)) = (beside, other, seq, moved) {
             self.write_other(&beside, other, seq)?;
@@ -299,6 +306,41 @@ impl Writing<'_> {
             |_| Ok(()),
         )?;
         there.ok_or(StoreError::Conflict.into())
+    }
+
+    /// What a visitor did may have become somebody else's meanwhile.
+    fn require_visits(&self) -> Result<(), Trouble> {
+        for journal in &self.token.visited {
+            let there = self.writer.sql.first(
+                "SELECT 1 FROM visits WHERE journal = ?1",
+                &[journal],
+                |_| Ok(()),
+            )?;
+            there.ok_or(StoreError::Conflict)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what a visitor did until somebody says who they are, and forgets whose the oldest was.
+    fn visits(&self, seq: i64, customer: Option<i64>) -> Result<(), Trouble> {
+        let (sql, event) = (&self.writer.sql, &self.change.event);
+        for journal in &self.token.visited {
+            sql.run("DELETE FROM visits WHERE journal = ?1", &[journal])?;
+        }
+        if customer.is_some() || !visitors::waits(event) {
+            return Ok(());
+        }
+        sql.run(
+            "INSERT INTO visits (journal, visitor, at) VALUES (?1, ?2, ?3)",
+            &[&seq, &event.visitor, &event.at.0],
+        )?;
+        // Two for each that comes, so that they go sooner than they come.
+        let oldest = event.at.0 - limits::VISITOR_DAYS * DAY_MS;
+        sql.run(
+            "DELETE FROM visits WHERE journal IN (SELECT journal FROM visits WHERE at < ?1 ORDER BY at LIMIT 2)",
+            &[&oldest],
+        )?;
+        Ok(())
     }
 
     /// The sale may have been claimed meanwhile by an event that does not know its order.
@@ -410,6 +452,7 @@ impl Writing<'_> {
             )?;
         }
         self.waiting(seq, customer)?;
+        self.visits(seq, customer)?;
         if let (Some(guest), Some(customer)) = (self.token.claimed, customer) {
             sql.run(
                 "INSERT INTO claims (guest, customer, journal) VALUES (?1, ?2, ?3)",
@@ -461,6 +504,22 @@ impl Writing<'_> {
         if seq.is_some() && !self.change.personal.fields.is_empty() {
             people::edit(&self.writer.sql, row, &self.change.personal.fields)?;
         }
+        Ok(())
+    }
+
+    /// The person is forgotten: nothing leaves for them, and nobody needs to look at whom they look like.
+    fn forget(&self, row: i64, seq: Option<i64>) -> Result<(), Trouble> {
+        people::erase(&self.writer.sql, row)?;
+        self.writer.sql.run(
+            "UPDATE outbox SET state = 'cancelled', ended_by = ?2 WHERE customer = ?1 AND state IN ('planned', 'dead')",
+            &[&row, &seq],
+        )?;
+        self.writer.sql.run(
+            "UPDATE review_items SET resolved_at = ?2
+             WHERE kind = 'merge-suggested' AND resolved_at IS NULL
+             AND EXISTS (SELECT 1 FROM customers WHERE id = ?1 AND public IN (body ->> 'keep', body ->> 'other'))",
+            &[&row, &self.change.event.at.0],
+        )?;
         Ok(())
     }
 

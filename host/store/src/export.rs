@@ -5,6 +5,7 @@
 //! whatever order, export the same bytes.
 
 mod customers;
+mod mail;
 
 use crate::error::Trouble;
 use crate::reads::Reads;
@@ -51,6 +52,12 @@ impl Reads {
                 entries(sql, view, out)
             }
         })
+    }
+
+    /// One line for each household that may be written to on paper, with who lives there. It is the one export
+    /// that says what people are called.
+    pub fn export_mail(&self, out: &mut dyn Write) -> Result<(), StoreError> {
+        self.read(|sql| mail::export(sql, out))
     }
 
     /// One line for each event, in the order of arrival; canonical: in the order of the fold.

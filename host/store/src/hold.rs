@@ -127,6 +127,8 @@ pub(crate) struct Token {
     pub claimed: Option<i64>,
     /// Events that waited for the sale.
     pub waited: Vec<i64>,
+    /// What a visitor did that becomes the customer's.
+    pub visited: Vec<i64>,
     /// The second customer of an event about two, and what becomes of the rows of both.
     pub other: Option<(Box<Token>, Way)>,
     // Last, so that it is dropped last: the group may only close when the hold is gone.
@@ -144,6 +146,7 @@ impl Token {
             start: None,
             claimed: None,
             waited: Vec::new(),
+            visited: Vec::new(),
             other: None,
             _work: work,
         }

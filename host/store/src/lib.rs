@@ -9,6 +9,7 @@ mod cache;
 pub mod check;
 mod codec;
 mod commit;
+mod deliveries;
 mod devices;
 mod error;
 pub mod export;
@@ -31,6 +32,7 @@ mod ticket;
 mod writer;
 
 pub use backup::{Snapshot, SnapshotError};
+pub use deliveries::{Delivered, Granted, OutboxDesk, Wish};
 pub use devices::{Device, DeviceBook};
 pub use error::OpenError;
 pub use group::{Grouping, Work};

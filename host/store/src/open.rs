@@ -11,7 +11,7 @@ use crate::row;
 use crate::rule_books::Books;
 use crate::store::Shared;
 use crate::writer::Writer;
-use customer::{Read, read_customer, unpack_recorded};
+use customer::{Read, hot, read_customer, unpack_recorded};
 use parking_lot::MutexGuard;
 use stampcard_pipeline::admit::Admitted;
 use stampcard_pipeline::change::CustomerId;
@@ -22,6 +22,7 @@ use stampcard_pipeline::event::{
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
 use stampcard_pipeline::limited::Giver;
+use stampcard_pipeline::limits;
 use stampcard_pipeline::referral::Referring;
 use stampcard_pipeline::store::{
     Ask, Case, CustomerCase, Hold, Known, Opened, OtherCase, PurseRows, RedemptionKnown, SaleKnown,
@@ -112,7 +113,7 @@ impl Shared {
             };
             let given = given(&writer, &givers)?;
             let claimed = claimed(&writer, event)?;
-            let waited = waited(&writer, event, claimed.as_ref())?;
+            let mut waited = waited(&writer, event, claimed.as_ref())?;
             // Whoever speaks of an exchange that comes back to life with this sale comes before, and is
             // among those that waited, or after, and finds it.
             let joined = waited.iter().map(|(_, event)| event);
@@ -120,6 +121,11 @@ impl Shared {
             let Some(mut writer) = self.holds.free_or_wait(&joined, writer) else {
                 continue;
             };
+            let visits = visits(&mut writer, event, &who, ask)?;
+            let visited: Vec<i64> = visits.iter().map(|(journal, _)| *journal).collect();
+            let claims = claimed.iter().map(|claimed| &claimed.event);
+            let joins = claims.chain(visits.iter().map(|(_, event)| event));
+            let joins: Vec<Arc<Event>> = joins.cloned().collect();
             let read = match who.customer {
                 Whose::New(_) => None,
                 _ => Some(read_customer(
@@ -127,15 +133,17 @@ impl Shared {
                     &id,
                     event,
                     ask,
-                    claimed.as_ref(),
+                    &joins,
                     sale,
                     &waited,
                 )?),
             };
             keys.push(held_customer);
             keys.extend(joined);
-            let token = Token::take(&self.holds, keys, work);
+            let mut token = Token::take(&self.holds, keys, work);
+            token.visited = visited;
             drop(writer);
+            waited.extend(visits);
             let case = finish(id, who, read, claimed, waited, given, token, &self.books)?;
             return Ok(Opened::New(Box::new(Case {
                 redemption,
@@ -418,6 +426,34 @@ fn waiting_for(writer: &Writer, sale: &Event) -> Result<Vec<(i64, Arc<Event>)>, 
         .collect()
 }
 
+/// What the visitor of this event did, the newest of it, as far as it becomes the customer's.
+fn visits(
+    writer: &mut Writer,
+    event: &Admitted,
+    who: &Who,
+    ask: &dyn Ask,
+) -> Result<Vec<(i64, Arc<Event>)>, Trouble> {
+    let Some(visitor) = &event.event.visitor else {
+        return Ok(Vec::new());
+    };
+    let head = match &who.customer {
+        Whose::Existing(id) => hot(writer, id)?.and_then(|hot| hot.head),
+        Whose::New(_) | Whose::Nobody => None,
+    };
+    let Some(since) = ask.visits_since(head.as_deref()) else {
+        return Ok(Vec::new());
+    };
+    let rows = writer.sql.all(
+        "SELECT v.journal, j.body FROM visits v JOIN journal j ON j.seq = v.journal
+         WHERE v.visitor = ?1 AND v.at >= ?2 ORDER BY v.at DESC, v.journal DESC LIMIT ?3",
+        &[visitor, &since.0, &limits::VISITS_MAX],
+        |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)),
+    )?;
+    rows.into_iter()
+        .map(|(seq, body)| Ok((seq, Arc::new(row::event(&body)?))))
+        .collect()
+}
+
 /// What each giver has given on the day.
 fn given(writer: &Writer, givers: &[Giver]) -> Result<Vec<(Giver, Points)>, Trouble> {
     let given = givers.iter().map(|giver| {
@@ -511,7 +547,10 @@ fn finish(
     books: &Books,
 ) -> Result<Case, StoreError> {
     token.claimed = claimed.as_ref().map(|claimed| claimed.seq);
-    token.waited = waited.iter().map(|(journal, _)| *journal).collect();
+    let waited_for = waited.iter().map(|(journal, _)| *journal);
+    token.waited = waited_for
+        .filter(|it| !token.visited.contains(it))
+        .collect();
     let customer = match read {
         None => CustomerCase {
             id,

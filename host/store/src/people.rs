@@ -105,6 +105,23 @@ pub(crate) fn rebuild(sql: &Sql, customer: i64) -> Result<(), Trouble> {
     index_names(sql, customer)
 }
 
+/// Deletes everything that is known of a person, of whoever was merged into them, and what their events
+/// said about them. The file overwrites what is deleted.
+pub(crate) fn erase(sql: &Sql, customer: i64) -> Result<(), Trouble> {
+    for text in [
+        "DELETE FROM said WHERE journal IN (SELECT journal FROM history WHERE customer = ?1)",
+        "DELETE FROM said WHERE journal IN
+             (SELECT seq FROM journal WHERE customer IN (SELECT id FROM customers WHERE id = ?1 OR merged_into = ?1))
+         AND NOT EXISTS (SELECT 1 FROM history h WHERE h.journal = said.journal AND h.customer <> ?1)",
+        "DELETE FROM people WHERE customer IN (SELECT id FROM customers WHERE id = ?1 OR merged_into = ?1)",
+        "DELETE FROM names WHERE customer IN (SELECT id FROM customers WHERE id = ?1 OR merged_into = ?1)",
+        "DELETE FROM identifiers WHERE customer IN (SELECT id FROM customers WHERE id = ?1 OR merged_into = ?1)",
+    ] {
+        sql.run(text, &[&customer])?;
+    }
+    Ok(())
+}
+
 /// The addresses of a person, in parts.
 pub(crate) fn addresses(sql: &Sql, customer: i64) -> Result<Vec<Address>, Trouble> {
     let text = sql.first(

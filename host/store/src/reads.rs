@@ -8,7 +8,7 @@
 mod again;
 mod chain;
 mod condition;
-mod customers;
+pub(crate) mod customers;
 mod effects;
 mod liability;
 mod movements;

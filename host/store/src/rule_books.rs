@@ -415,6 +415,7 @@ fn insert_book(writer: &mut Writer, number: i64, new: &NewRuleBook) -> Result<Ve
         notes: Vec::new(),
         body: Body::Other(serde_json::to_string(&Changed { number, by })?),
         room: Default::default(),
+        visitor: None,
         attributes: Default::default(),
     };
     let outcome = Outcome {

@@ -9,7 +9,7 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x5374_6d70;
 
 /// What brings an empty file to format 1, then to 2 …, each as it was released.
-const MIGRATIONS: [&str; 13] = [
+const MIGRATIONS: [&str; 14] = [
     include_str!("../schema/0001_first.sql"),
     include_str!("../schema/0002_revisions.sql"),
     include_str!("../schema/0003_acts_of_staff.sql"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("../schema/0010_limits_and_closing.sql"),
     include_str!("../schema/0011_packs.sql"),
     include_str!("../schema/0012_store_credit.sql"),
+    include_str!("../schema/0014_delivery.sql"),
     include_str!("../schema/0015_referral.sql"),
 ];
 

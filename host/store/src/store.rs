@@ -1,6 +1,7 @@
 //! One merchant's file: opens it, runs its threads, and is the line's store.
 
 use crate::cache::Cache;
+use crate::deliveries::{Delivered, Granted, Wish};
 use crate::error::{OpenError, Trouble, store_error};
 use crate::group::{Group, Grouping, Work};
 use crate::hold::Holds;
@@ -180,6 +181,16 @@ impl SqliteStore {
         ended_at: Option<Instant>,
     ) -> Result<(), StoreError> {
         self.shared.advance_round(rule_book, progress, ended_at)
+    }
+
+    /// Notes what became of a follow-up whose turn it was; [`SqliteStore::flush`] waits for the disk.
+    pub fn delivered(&self, id: i64, delivered: &Delivered) -> Result<(), StoreError> {
+        self.shared.delivered(id, delivered)
+    }
+
+    /// Sends a row of the outbox again, or not at all.
+    pub fn grant(&self, id: i64, wish: &Wish, now: Instant) -> Result<Granted, StoreError> {
+        self.shared.grant(id, wish, now)
     }
 
     /// Closes an item that waits for a person; see [`Reads::review_items`].

@@ -138,6 +138,10 @@ impl Ask for ByCard {
     fn looks_twice_within(&self) -> Option<i64> {
         None
     }
+
+    fn visits_since(&self, _: Option<&Fold>) -> Option<stampcard_pipeline::event::Instant> {
+        None
+    }
 }
 
 #[test]

@@ -160,6 +160,10 @@ impl<'a> Walk<'a> {
                 self.fleeting = true;
                 this_sale(place, sale)
             }
+            Condition::Distance(distance) if distance.location.is_empty() => {
+                refuse(place, "distance.location must name a location")
+            }
+            Condition::Distance(distance) => self.bounds(place, &distance.bounds()),
             Condition::Events(counted) => self.events(place, counted),
             Condition::SaleAfter(wanted) => {
                 self.fleeting = true;

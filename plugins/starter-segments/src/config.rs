@@ -138,10 +138,25 @@ pub enum Condition {
     /// The language begins with this tag: "fr" takes in "fr-CA".
     Language(String),
     HomeLocation(String),
+    /// How far the customer's address is from a location.
+    Distance(Distance),
     /// A field that the shop has declared itself has one of these values.
     Field(FieldIs),
     /// Where the profile came from: "pos", "online", "manual", "import".
     Origin(String),
+}
+
+/// Whole kilometres from the customer's address to a location, within bounds. Whoever's address is not
+/// known is nowhere near and nowhere far.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distance {
+    pub location: String,
+    pub at_least: Option<i64>,
+    pub over: Option<i64>,
+    pub at_most: Option<i64>,
+    pub under: Option<i64>,
+    pub exactly: Option<i64>,
 }
 
 /// A field of the shop's own, and what it may say. Without `is`, anything that is known will do.

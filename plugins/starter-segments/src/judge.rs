@@ -165,6 +165,11 @@ impl<'a> Judge<'a> {
             Condition::HomeLocation(wanted) => {
                 Verdict::for_ever(customer.home_location.as_ref() == Some(wanted))
             }
+            Condition::Distance(wanted) => {
+                let km = self.input.customer.distance_km(&wanted.location);
+                let range = wanted.bounds().range();
+                Verdict::for_ever(km.is_some_and(|km| range.holds(km)))
+            }
             Condition::Field(wanted) => {
                 let mut known = customer.attributes.iter();
                 let kept = known.find(|(key, _)| *key == wanted.key);

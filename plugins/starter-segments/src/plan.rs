@@ -5,7 +5,7 @@ use stampcard_sdk::prelude::*;
 
 use crate::check::check;
 use crate::config::{
-    Bounds, ChannelName, Condition, Config, Happened, Measured, SaleAfter, Scope, Seasons,
+    Bounds, ChannelName, Condition, Config, Distance, Happened, Measured, SaleAfter, Scope, Seasons,
 };
 use crate::ladder::{LadderStep, ladder_steps};
 use crate::rhythm::SeasonWindow;
@@ -175,6 +175,18 @@ impl SaleAfter {
                 .chain(channel.bytes())
                 .chain(days),
         )
+    }
+}
+
+impl Distance {
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            at_least: self.at_least,
+            over: self.over,
+            at_most: self.at_most,
+            under: self.under,
+            exactly: self.exactly,
+        }
     }
 }
 

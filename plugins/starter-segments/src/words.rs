@@ -189,6 +189,10 @@ impl Judge<'_> {
                 Some(location) => format!("Prefers location {location}."),
                 None => "Prefers no location.".into(),
             },
+            Condition::Distance(wanted) => match customer.distance_km(&wanted.location) {
+                Some(km) => format!("Lives {km} km from {}.", wanted.location),
+                None => format!("How far it is to {} isn't known.", wanted.location),
+            },
             Condition::Field(wanted) => {
                 let mut known = customer.attributes.iter();
                 match known.find(|(key, _)| *key == wanted.key) {

@@ -624,6 +624,16 @@ fn profile_conditions_read_the_profile() {
             "Prefers location soho.",
         ),
         (
+            "{ distance = { location = \"soho\", at_most = 5 } }",
+            |it| it.attributes = vec![("distance_km/soho".into(), "5".into())],
+            "Lives 5 km from soho.",
+        ),
+        (
+            "{ distance = { location = \"soho\", over = 4, under = 6 } }",
+            |it| it.attributes = vec![("distance_km/soho".into(), "5".into())],
+            "Lives 5 km from soho.",
+        ),
+        (
             "{ field = { key = \"shoe_size\", is = [42, \"42.5\"] } }",
             |it| it.attributes = vec![("shoe_size".into(), "42".into())],
             "The field shoe_size says 42.",

@@ -196,6 +196,15 @@ impl Customer {
         self.segment(segment).is_some()
     }
 
+    /// Whole kilometres from the customer's address to a location, rounded up. `None` where either is not
+    /// known, or the plugin was not granted addresses (`personal = ["address"]`).
+    pub fn distance_km(&self, location: &str) -> Option<i64> {
+        let mut known = self.attributes.iter();
+        let (_, km) =
+            known.find(|(name, _)| name.strip_prefix("distance_km/") == Some(location))?;
+        km.parse().ok()
+    }
+
     /// The membership, with since when and until when.
     pub fn segment(&self, segment: &str) -> Option<&Membership> {
         self.segments.iter().find(|it| it.segment == segment)

@@ -198,6 +198,10 @@ fn every_answer_is_as_the_description_says() {
     let bo = json!({"customer": {"email": "bo@example.com"}});
     let bo =
         server.outcome(&event("loyalty.enrolled", "bo", &ago(10), bo))["customer"]["id"].clone();
+    // Somebody who is forgotten has nothing to show afterwards.
+    let cy = json!({"customer": {"email": "cy@example.com"}});
+    let cy = server.outcome(&event("loyalty.enrolled", "cy", &ago(10), cy));
+    let cy = cy["customer"]["id"].as_str().expect("an id").to_owned();
     let basket = sale(
         "next",
         &ago(1),
@@ -228,7 +232,8 @@ fn every_answer_is_as_the_description_says() {
             "{}{query}",
             path.replace("review-items/{id}", "review-items/1")
                 .replace("redemptions/{id}", &format!("redemptions/{redemption}"))
-                .replace("{id}", &id)
+                .replace("outbox/{id}", "outbox/1")
+                .replace("{id}", if method == "delete" { &cy } else { &id })
                 .replace("{key}", "vip")
                 .replace("{name}", "starter-points")
                 // What it answers who has signed is in its own tests.
@@ -295,6 +300,14 @@ fn every_answer_is_as_the_description_says() {
                 let job = json!({"key": "m", "action": "add", "customers": [{"id": id}]});
                 send("POST", &target, &job)
             }
+            ("post", "/v1/outbox/{id}/retry" | "/v1/outbox/{id}/drop") => Request {
+                method: "POST",
+                ..get(&target)
+            },
+            ("delete", "/v1/customers/{id}") => Request {
+                method: "DELETE",
+                ..get(&target)
+            },
             ("patch", _) => {
                 send("PATCH", &target, &json!({"language": "es"})).header("if-match", "*")
             }

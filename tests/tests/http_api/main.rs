@@ -8,6 +8,7 @@ mod customers;
 mod description;
 mod devices;
 mod five_questions;
+mod forgetting;
 mod hooks;
 mod identity;
 mod keys;

@@ -4,9 +4,10 @@ use crate::tills::numbered;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use stampcard_tests::binary::root;
-use stampcard_tests::event::lines;
+use stampcard_tests::event::{event, lines};
 use stampcard_tests::markdown::{Block, blocks};
 use stampcard_tests::reader::{Reader, Serving};
+use stampcard_tests::receiver::{Receiver, Reply};
 use stampcard_tests::sale;
 use std::fs;
 
@@ -211,4 +212,36 @@ fn every_runbook_is_walked() {
             "nobody walks {name}"
         );
     }
+}
+
+#[test]
+fn outbox() {
+    let receiver = Receiver::start(|number, _| Reply::status(if number == 0 { 500 } else { 200 }));
+    let reader = reader();
+    reader.write("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let secret = format!("file:{}", reader.path("secret").display());
+    let merchant = reader.path("shop/merchant.toml");
+    let text = fs::read_to_string(&merchant).expect("the shop has one");
+    let delivery = receiver.delivery(&secret, "attempts = 1");
+    fs::write(&merchant, format!("{text}\n{delivery}")).expect("it can be written");
+    let now = Timestamp::now();
+    let ana = json!({"email": "ana@example.com"});
+    let made = json!({"customer": ana, "consents": [{"purpose": "email", "granted": true}]});
+    let made = event("customer.created", "made", &now.to_string(), made);
+    let bought = sale(
+        "bought",
+        &now.to_string(),
+        json!({"customer": ana, "total": 500}),
+    );
+    ingest(&reader, &[made, bought]);
+    let open = serve(&reader);
+    receiver.wait_for(1);
+    reader.run("until stampcard outbox list shop --state dead | grep welcome; do sleep 0.1; done");
+    let printed = walk(&reader, "outbox.md", open);
+    assert!(
+        printed[0].contains("the receiver answered 500"),
+        "{printed:?}"
+    );
+    assert_eq!(printed[1].trim(), "1 to be sent again");
+    receiver.wait_for(2);
 }

@@ -5,7 +5,9 @@ use super::data::{Common, bounded, instant_after};
 use super::said::acts;
 use super::sender::Sender;
 use crate::catalogue::distance;
-use crate::event::{Adjustment, Body, EventName, Instant, NoteChange, Points, StaffPlacement};
+use crate::event::{
+    Adjustment, Body, Erasure, EventName, Instant, NoteChange, Points, StaffPlacement,
+};
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::Shop;
@@ -27,6 +29,10 @@ acts! {
         reason: String,
         #[serde(default)]
         historical: bool,
+    }
+
+    ErasureEvent {
+        reason: String,
     }
 
     NoteEvent {
@@ -102,6 +108,14 @@ impl PlacementEvent {
             until,
             reason: reason(self.reason)?,
         }))
+    }
+}
+
+impl ErasureEvent {
+    pub fn check(mut self, common: &mut Common, by: &Sender) -> Result<Body, Refusal> {
+        self.said().tell(common, by)?;
+        let reason = reason(self.reason)?;
+        Ok(Body::Erasure(Erasure { reason }))
     }
 }
 

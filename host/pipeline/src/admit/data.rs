@@ -1,6 +1,6 @@
 //! The `data` of each kind of event: typed, unknown fields refused.
 
-use super::acts::{AdjustmentEvent, NoteEdit, NoteEvent, PlacementEvent};
+use super::acts::{AdjustmentEvent, ErasureEvent, NoteEdit, NoteEvent, PlacementEvent};
 use super::credit::CreditEvent;
 use super::exchange::{EditEvent, ExchangeEvent};
 use super::import::ImportEvent;
@@ -24,6 +24,7 @@ use crate::products;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::{ProfileMode, Shop};
 use crate::token::{self, Token, TokenError};
+use crate::visitors::TRACKING;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -42,6 +43,8 @@ pub(super) struct Common {
     pub customer: Option<CustomerData>,
     /// What of the customer's identifiers the sender has verified.
     pub verified: Vec<IdentifierKind>,
+    /// What the customer's browser calls itself.
+    pub anon: Option<String>,
     /// Whom a token names.
     pub shown: Option<CustomerId>,
     pub wants_account: bool,
@@ -81,6 +84,8 @@ pub(super) struct CustomerData {
     pub phone: Option<String>,
     pub card: Option<String>,
     pub external: Option<OneOrMany<ExternalData>>,
+    /// What a browser calls itself, such as the value of a cookie. It names nobody.
+    pub anon: Option<String>,
     /// What of it the sender has seen to be the customer's: they logged in with it, or read out a code.
     #[serde(default)]
     pub verified: Vec<IdentifierKind>,
@@ -282,6 +287,7 @@ pub(super) fn read(
         "credit.adjusted" => typed::<CreditEvent>(data)?.check(common, shop, by, at),
         "points.imported" => typed::<ImportEvent>(data)?.check(common, shop, by, at),
         "tier.overridden" => typed::<PlacementEvent>(data)?.check(common, shop, by, at),
+        "customer.deleted" => typed::<ErasureEvent>(data)?.check(common, by),
         "note.added" => typed::<NoteEvent>(data)?.check(common, by),
         "note.edited" => typed::<NoteEdit>(data)?.check(common, by),
         "customer.merged" => typed::<MergeEvent>(data)?.check(common, by),
@@ -400,6 +406,7 @@ fn profile(
                 change.cleared.push(name.into());
             }
         }
+        change.distances = Some(first.map(|it| it.distances(shop)).unwrap_or_default());
         let whole = serde_json::to_string(&given).expect("addresses are plain data");
         common
             .fields
@@ -410,6 +417,7 @@ fn profile(
     } else if change.changed.iter().any(|name| name == "address") {
         // One line takes the place of them all: two truths would be one too many.
         common.fields.insert("addresses".into(), None);
+        change.distances = Some(BTreeMap::new());
     }
     if let Some(given) = data.tax_exempt {
         change.changed.push("tax_exempt".into());
@@ -723,7 +731,15 @@ fn shown(text: &str, secret: &Secret, at: Instant) -> Result<Token, Refusal> {
 }
 
 fn check_purpose(purpose: &str, at: &str) -> Result<(), Refusal> {
-    const PURPOSES: [&str; 6] = ["email", "sms", "push", "post", "phone", "profiling"];
+    const PURPOSES: [&str; 7] = [
+        "email",
+        "sms",
+        "push",
+        "post",
+        "phone",
+        "profiling",
+        TRACKING,
+    ];
     if PURPOSES.contains(&purpose) {
         return Ok(());
     }

@@ -26,8 +26,24 @@ pub(super) fn read(
         phone,
         card,
         external,
+        anon,
         verified,
     } = customer;
+    if let Some(anon) = &anon
+        && anon.trim().len() < limits::VISITOR_BYTES_MIN
+    {
+        return invalid(
+            "visitor-too-short",
+            "/data/customer/anon",
+            format!(
+                "what a browser calls itself has {} bytes at least: a short name is another browser's, too",
+                limits::VISITOR_BYTES_MIN
+            ),
+        );
+    }
+    common.anon = anon
+        .map(|anon| short(anon.trim().to_owned(), "/data/customer/anon"))
+        .transpose()?;
     common.verified = verified;
     let named = id
         .as_deref()

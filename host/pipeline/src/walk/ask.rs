@@ -14,9 +14,17 @@ use crate::rules::{self, After, Call, Customer, Failure, Input, Memory, NextRevi
 use crate::store::Recorded;
 use std::sync::Arc;
 
+/// What the name of an attribute begins with that says how far it is from the customer's address to a
+/// location, in whole kilometres: `distance_km/soho`. Only a rule that was granted addresses has it.
+const DISTANCE_KM: &str = "distance_km/";
+
 impl Walk<'_> {
     /// Which plugins of a role this step is for, in the declared order.
     pub fn wanted(&self, step: &Step, role: Role) -> Vec<usize> {
+        // No rule remembers whom nobody knows any more.
+        if step.event.is_erasure() {
+            return Vec::new();
+        }
         // A step that stands was for those who were asked then, whatever is live today.
         let stands = self.stands(step);
         let as_then = match role {
@@ -53,7 +61,16 @@ impl Walk<'_> {
             .get(&info.name)
             .filter(|memory| memory.state_version == info.state_version);
         let known = &self.fold.known;
+        let mut attributes = step.customer.attributes.clone();
+        if info.personal.contains(&PersonField::Address) {
+            let distances = self.fold.distances.iter();
+            attributes.extend(distances.map(|(location, km)| {
+                let name = format!("{DISTANCE_KM}{location}");
+                (name, km.to_string())
+            }));
+        }
         let customer = Customer {
+            attributes,
             known: info
                 .personal
                 .iter()

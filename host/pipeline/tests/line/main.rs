@@ -5,6 +5,7 @@ mod abuse;
 mod acts;
 mod admission;
 mod credit;
+mod erasure;
 mod exchanges;
 mod fuzzed;
 mod imports;
@@ -67,6 +68,7 @@ impl Bench {
             profile: Default::default(),
             kinds: Default::default(),
             rates: Default::default(),
+            delivery: None,
             tags: Vec::new(),
             reload: Default::default(),
             locations: ["soho", "pier"]
@@ -76,6 +78,7 @@ impl Bench {
                     kind: String::new(),
                     country: None,
                     time_zone: None,
+                    geo: None,
                     opened: None,
                     closed: None,
                     required: None,

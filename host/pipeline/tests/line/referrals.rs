@@ -301,6 +301,36 @@ fn what_somebody_is_given_for_a_friend_gives_nobody_points() {
     assert_eq!((balance(&bench, ANA), balance(&bench, BO)), (10, 10));
 }
 
+#[test]
+fn whoever_is_forgotten_is_given_nothing_more_and_their_friends_join_and_bring_back_all_the_same() {
+    let (bench, code) = with_ana();
+    for told in [
+        joins("bo", "2024-05-02T10:00:00Z", BO, &code),
+        sale("coat", "2024-05-03T10:00:00Z", BO, 10_000),
+        event(
+            "forget",
+            "customer.deleted",
+            "2024-05-04T10:00:00Z",
+            json!({"customer": {"email": ANA}, "reason": "she asked for it"}),
+        ),
+        brings_back("back", "2024-05-05T10:00:00Z", "coat", 10_000),
+        sale("hat", "2024-05-06T10:00:00Z", BO, 1_000),
+    ] {
+        bench.tell(&told).unwrap();
+    }
+    let inner = bench.store.inner.borrow();
+    let told = inner
+        .journal
+        .iter()
+        .filter(|(event, ..)| event.referral().is_some());
+    assert_eq!(told.count(), 3, "joined, bought, brought back");
+    let ana = inner
+        .customers
+        .values()
+        .find(|it| it.head.erased_at.is_some());
+    assert_eq!(ana.unwrap().head.points.balance, 200);
+}
+
 /// What happens to Ana and two friends who joined with her code.
 #[derive(Clone, Debug)]
 enum Act {

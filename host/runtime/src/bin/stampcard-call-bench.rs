@@ -100,6 +100,7 @@ fn event() -> Event {
         notes: Vec::new(),
         body: Body::Sale(sale),
         room: Default::default(),
+        visitor: None,
         attributes: Default::default(),
     }
 }

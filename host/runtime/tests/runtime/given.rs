@@ -120,6 +120,7 @@ pub fn sale(id: &str, lines: usize) -> Arc<Event> {
         notes: Vec::new(),
         body: Body::Sale(sale),
         room: Default::default(),
+        visitor: None,
         attributes: BTreeMap::new(),
     })
 }

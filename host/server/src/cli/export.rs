@@ -11,10 +11,12 @@ use std::path::PathBuf;
 
 /// Write customers, ledger entries or events to standard output: one JSON object on each line, in a
 /// stable order. It may run while the shop is open.
+///
+/// `mail` is for letters: whoever agreed to post, one line for each household, with names and addresses.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  stampcard export shop customers > customers.ndjson\n  \
-    stampcard export shop ledger --as-of 2024-06-30T23:59:59Z"
+    stampcard export shop ledger --as-of 2024-06-30T23:59:59Z\n  stampcard export shop mail > letters.ndjson"
 )]
 pub struct Export {
     /// The shop's folder.
@@ -34,6 +36,7 @@ enum What {
     Customers,
     Ledger,
     Events,
+    Mail,
 }
 
 /// Pages that an export keeps in memory, in KiB: it reads everything once.
@@ -55,6 +58,13 @@ impl Export {
             What::Customers => reads.export_customers(view, &mut out),
             What::Ledger => reads.export_ledger(view, &mut out),
             What::Events => reads.export_events(view, &mut out),
+            What::Mail if view.canonical || view.as_of.is_some() => {
+                return Err(
+                    "letters go to who lives somewhere today: leave --as-of and --canonical out"
+                        .into(),
+                );
+            }
+            What::Mail => reads.export_mail(&mut out),
         };
         if out.closed {
             // Whoever reads has seen enough, such as `head`.

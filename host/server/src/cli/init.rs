@@ -285,6 +285,24 @@ customers = 10
 minutes = 10
 then = "quarantine"
 
+# Where follow-ups go when they are due: each by a signed POST (Standard Webhooks) to one receiver, which
+# writes to the customer. Without it they are planned and wait in the outbox.
+# [delivery]
+# url = "https://mailer.example.com/stampcard"
+# Where the secret is (whsec_ and base64): a variable of the server, or a file.
+# secret = "env:STAMPCARD_DELIVERY_SECRET"
+# How long the receiver may take, how often each is tried, and how long after the first attempt the
+# second one is; each wait after that is three times as long, up to eight hours.
+# timeout_seconds = 10
+# attempts = 12
+# retry_seconds = 10
+# How many are under way at once.
+# at_once = 4
+# What is due for longer when its turn comes first is not sent.
+# late_hours = 72
+# No marketing on these hours of the shop; it waits until the end.
+# quiet = { from = "21:00", to = "09:00" }
+
 [policies]
 # Whether points see the segments as they are "after" this event or "before" it. With "after", a
 # sale that makes a VIP earns what a VIP earns.
@@ -319,7 +337,8 @@ abandoned_after_minutes = 0
 # is taken and left for somebody to look at (GET /v1/review-items); 0 looks at none.
 looks_twice_seconds = 60
 # What the key of a till may do that only staff may: "points.adjusted", "credit.adjusted",
-# "points.imported", "tier.overridden", "tags.assigned", "customer.merged", "customer.unmerged", "merge.declined".
+# "points.imported", "tier.overridden", "tags.assigned", "customer.merged", "customer.unmerged",
+# "merge.declined", "customer.deleted".
 pos_may = []
 # Two profiles that one event names become one where whoever sends it has seen (`verified`) that what
 # names each of them is the customer's, and the e-mail ("exact_email") or the phone ("exact_phone") is
@@ -420,6 +439,8 @@ mode = "lenient"
 # kind = "store"
 # country = "US"
 # time_zone = "America/New_York"
+# Where it is on the map, so that a rule that may see addresses knows how far a customer has to come.
+# geo = { lat = 40.7233, lon = -74.003 }
 # opened = "2024-05-01"
 # What a profile that is made here must have, where it is not what [profile] says.
 # required = ["phone"]
@@ -443,6 +464,7 @@ mod tests {
         let taken_in = |text: &str| {
             text.replace("# [[", "[[")
                 .replace("# [tier", "[tier")
+                .replace("# [delivery", "[delivery")
                 .replace("\n# opened", "\nopened")
         };
         let mut lines = Vec::new();
@@ -468,6 +490,7 @@ mod tests {
         assert_eq!(shop.locations[0].required, Some(vec!["phone".to_owned()]));
         assert_eq!(shop.tier["gold"].benefits[0].key, "alterations");
         assert_eq!(shop.rates["EUR"], 1_080_000);
+        assert_eq!(shop.delivery.as_ref().map(|it| it.attempts), Some(12));
         stampcard_pipeline::shop::Shop::new(shop).unwrap();
     }
 }

@@ -9,6 +9,7 @@ mod export;
 mod ingest;
 mod init;
 mod key;
+mod outbox;
 mod pack;
 mod plugin;
 mod progress;
@@ -58,6 +59,8 @@ enum Command {
     #[command(subcommand)]
     Report(report::Report),
     #[command(subcommand)]
+    Outbox(outbox::Outbox),
+    #[command(subcommand)]
     Plugin(plugin::Plugin),
     #[command(subcommand)]
     Pack(pack::PackCommand),
@@ -94,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::Sandbox(sandbox) => sandbox.run(),
         Command::Conformance(conformance) => conformance.run(),
         Command::Report(report) => report.run(),
+        Command::Outbox(outbox) => outbox.run(),
         Command::Plugin(plugin) => plugin.run(),
         Command::Pack(pack) => pack.run(),
         Command::Key(key) => key.run(),

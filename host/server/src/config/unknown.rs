@@ -73,6 +73,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "profile",
             "kinds",
             "rates",
+            "delivery",
             "reload",
             "locations",
             "tags",
@@ -160,11 +161,28 @@ pub const MERCHANT_KEYS: &Keys = &[
             "kind",
             "country",
             "time_zone",
+            "geo",
             "opened",
             "closed",
             "required",
         ],
     ),
+    ("geo", &["lat", "lon"]),
+    (
+        "delivery",
+        &[
+            "url",
+            "secret",
+            "timeout_seconds",
+            "attempts",
+            "retry_seconds",
+            "at_once",
+            "late_hours",
+            "quiet",
+            "plain_http",
+        ],
+    ),
+    ("quiet", &["from", "to"]),
 ];
 
 pub const SERVER_KEYS: &Keys = &[
@@ -313,9 +331,10 @@ mod tests {
         let shop: ShopFile = toml::from_str(&format!(
             "{GOOD}{text}[caps]\npoints_per_event = 1\npoints_per_day = 1\npoints_per_device_day = 1\npoints_per_staff_day = 1\ndiscount_amount = 1\ndiscount_share = 1\n\
              [[tags]]\nkey = \"A\"\nmeans = \"A.\"\nexpires_after_days = 1\n\
-             [[locations]]\nid = \"a\"\nname = \"A\"\ncountry = \"US\"\ntime_zone = \"UTC\"\nopened = \"2024-01-01\"\nclosed = \"2024-01-02\"\nrequired = []\n\
+             [[locations]]\nid = \"a\"\nname = \"A\"\ncountry = \"US\"\ntime_zone = \"UTC\"\nopened = \"2024-01-01\"\nclosed = \"2024-01-02\"\nrequired = []\ngeo = {{ lat = 1, lon = 2 }}\n\
              [redemption]\napproval_from = 1\n\
              [referral]\nurl = \"https://a/{{code}}\"\n\
+             [delivery]\nurl = \"https://a\"\nsecret = \"env:S\"\nquiet = {{ from = \"21:00\", to = \"09:00\" }}\nplain_http = true\n\
              [[rewards]]\nkey = \"a\"\nname = \"A\"\npoints = 1\namount = 1\nshare = 1\nproduct = \"A\"\nminimum_basket = 1\nchannels = [\"pos\"]\nlimit = {{ times = 1, days = 1 }}\n\
              [store_credit]\nexpires_after = {{ months = 24 }}\nreceipt = \"A\"\n\
              [[hooks]]\nname = \"a\"\nformat = \"square\"\nsecrets = []\nsystem = \"a\"\nurl = \"a\"\n\

@@ -81,7 +81,7 @@ pub(super) fn look(
     checks.push(room(folder, &counters, &condition));
     checks.push(log(folder, &counters));
     checks.push(timers(folder, &condition, now));
-    checks.push(follow_ups(&condition, now));
+    checks.push(follow_ups(folder, &condition, now));
     checks.push(clock(&condition, now));
     let working: Vec<ApiKey> = keys
         .into_iter()
@@ -241,7 +241,7 @@ fn timers(folder: &Folder, condition: &Condition, now: Instant) -> Finding {
     ok("timers", "nothing is overdue")
 }
 
-fn follow_ups(condition: &Condition, now: Instant) -> Finding {
+fn follow_ups(folder: &Folder, condition: &Condition, now: Instant) -> Finding {
     let backlog = &condition.backlog;
     let late = backlog
         .follow_ups_due_since
@@ -255,7 +255,18 @@ fn follow_ups(condition: &Condition, now: Instant) -> Finding {
                 count(backlog.follow_ups_due),
                 span(late)
             ),
-            "this version plans and does not send: whoever sends them reads GET /v1/outbox",
+            "see docs/runbooks/outbox.md: without [delivery] in merchant.toml nothing is sent",
+        );
+    }
+    if backlog.follow_ups_dead > 0 {
+        return bad(
+            "follow-ups",
+            State::Warn,
+            format!("{} could not be delivered", count(backlog.follow_ups_dead)),
+            format!(
+                "stampcard outbox list {} --state dead says why; see docs/runbooks/outbox.md",
+                folder.dir().display()
+            ),
         );
     }
     ok(

@@ -84,6 +84,8 @@ fn log(request: &str, method: &Method, route: &str, status: StatusCode, took: Du
     let (status, micros) = (status.as_u16(), took.as_micros() as u64);
     match status {
         500.. => tracing::error!(request, %method, route, status, micros, "answered"),
+        // Whoever asks ten times too often would fill the log ten times as fast; it is counted.
+        429 => tracing::debug!(request, %method, route, status, micros, "answered"),
         400.. => tracing::info!(request, %method, route, status, micros, "answered"),
         _ => tracing::debug!(request, %method, route, status, micros, "answered"),
     }

@@ -96,6 +96,8 @@ pub const SEES_CUSTOMERS: &[Role] = &[Pos, Staff, Operator, Read];
 pub const MAKES_CUSTOMERS: &[Role] = &[Pos, Staff, Operator];
 /// Edits profiles by hand.
 pub const EDITS: &[Role] = &[Pos, Staff, Operator];
+/// Forgets a person who wants it.
+pub const FORGETS: &[Role] = &[Staff, Operator];
 /// Says which profiles are one person.
 pub const MERGES: &[Role] = &[Staff, Operator];
 /// Sees which profiles may be one person.
@@ -113,6 +115,8 @@ pub const SEES_RULES: &[Role] = &[Operator, Agency, Read];
 pub const ORDERS_RULES: &[Role] = &[Operator];
 /// Sees what is to be sent to whom.
 pub const SEES_OUTBOX: &[Role] = &[Staff, Operator, Read];
+/// Says that something is to be sent again, or not at all.
+pub const RUNS_OUTBOX: &[Role] = &[Staff, Operator];
 /// Looks at what waits for a person, and says what they found.
 pub const LOOKS_AT_ITEMS: &[Role] = &[Staff, Operator];
 

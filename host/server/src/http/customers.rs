@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use stampcard_pipeline::admit::{normal_card, normal_email, normal_phone};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::event::IdentifierKind;
+use stampcard_pipeline::event::{IdentifierKind, Instant};
 use stampcard_pipeline::refusal::Refusal;
 use stampcard_pipeline::shop::Shop;
 use stampcard_store::Reads;
@@ -231,7 +231,7 @@ pub async fn one(door: &Arc<Door>, id: CustomerId) -> Result<Customer, Problem> 
     .await
 }
 
-fn answer(status: StatusCode, customer: Customer) -> Response {
+pub(super) fn answer(status: StatusCode, customer: Customer) -> Response {
     let tag = etag(customer.revision);
     let mut response = (status, Json(customer)).into_response();
     if let Ok(tag) = HeaderValue::from_str(&tag) {
@@ -332,6 +332,15 @@ async fn refuse_if_there(
 /// The event that a request becomes. Its name is new: a request is not sent twice by anybody but
 /// people, and what they make twice is found by its identifiers.
 pub(super) fn event(kind: &str, data: Map<String, Value>) -> Result<Bytes, Problem> {
+    event_at(kind, data, clock::now())
+}
+
+/// The same, of an instant that need not be now.
+pub(super) fn event_at(
+    kind: &str,
+    data: Map<String, Value>,
+    at: Instant,
+) -> Result<Bytes, Problem> {
     let random: [u8; 16] = crate::keys::random().map_err(|error| {
         tracing::error!(%error, "no random numbers");
         super::problem::internal()
@@ -339,7 +348,7 @@ pub(super) fn event(kind: &str, data: Map<String, Value>) -> Result<Bytes, Probl
     let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let event = json!({
         "specversion": "1.0", "source": SOURCE, "id": id, "type": kind,
-        "time": calendar::text(clock::now()), "data": data,
+        "time": calendar::text(at), "data": data,
     });
     Ok(Bytes::from(event.to_string()))
 }

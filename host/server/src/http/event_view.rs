@@ -120,6 +120,7 @@ fn data(body: &Body, currency: &str) -> Value {
         Body::Declined(declined) => declined.told(),
         Body::Referral(referral) => referral.told(),
         Body::CodeRevoked(reason) => json!({ "reason": reason }),
+        Body::Erasure(erasure) => erasure.told(),
         Body::Visit(visit) => json!({"count": visit.count}),
         Body::Review => json!({}),
         Body::RulesChanged(change) => {

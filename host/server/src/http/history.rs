@@ -86,6 +86,7 @@ fn sort_of(event: &Event) -> &'static str {
         Body::Tag(_) => "tag",
         Body::Adjustment(_) | Body::Import(_) => "points",
         Body::CreditAdjustment(_) => "credit",
+        Body::Erasure(_) => "profile",
         Body::Placement(_) => "tier",
         Body::Note(_) => "note",
         Body::Return(_) => "return",

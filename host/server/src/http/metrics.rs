@@ -274,6 +274,19 @@ fn text(
             page.sample(&[("field", &field), ("result", result)], count);
         }
     }
+    page.metric(
+        "stampcard_deliveries_total",
+        "counter",
+        "What became of attempts to send a follow-up, since the start.",
+    );
+    let delivery = health.delivery;
+    for (result, count) in [
+        ("sent", delivery.sent),
+        ("failed", delivery.failed),
+        ("dead", delivery.dead),
+    ] {
+        page.sample(&[("result", result)], count);
+    }
     plugins(page, figures);
     page.metric(
         "stampcard_award_visible_seconds",

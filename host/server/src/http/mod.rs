@@ -12,6 +12,7 @@ mod devices;
 mod effect;
 mod event_view;
 mod events;
+mod forgetting;
 mod front;
 mod health;
 mod history;
@@ -27,6 +28,7 @@ mod notes;
 mod openapi;
 mod operations;
 mod orders;
+pub mod outbox;
 mod page;
 mod plugins;
 mod problem;
@@ -277,7 +279,7 @@ impl Door {
         let id = CustomerId(id.unwrap_or_default());
         let person = self.read(move |reads| Ok(reads.person(&id)?)).await?;
         let policy = self.referral();
-        outcome.fill(|field| referral::value_of(&person, policy.as_ref(), field));
+        outcome.fill(|field| person.value(field, policy.as_ref()));
         Ok(outcome)
     }
 

@@ -8,7 +8,6 @@ use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::profile::{ConsentView, consents, record};
 use super::redemptions::{OfferedTender, RewardView, Spendable, rewards, spendable, tenders};
-use super::referral::value_of;
 use super::schema;
 use super::tier::{Benefit, benefits_of, language_asked, languages, tier_of};
 use crate::clock;
@@ -19,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::{Channel, Instant};
 use stampcard_pipeline::fold::Fold;
+use stampcard_pipeline::follow_ups::message_name;
 use stampcard_pipeline::outcome::{DiscountView, PromptView, Time, fill_data, names_somebody};
 use stampcard_pipeline::rules::Value;
 use stampcard_pipeline::shop::ReferralPolicy;
@@ -47,8 +47,27 @@ pub struct FollowUpsAsked {
 pub struct FollowUp {
     pub id: i64,
     pub customer: String,
-    /// `planned`, `suppressed` (a consent is missing), `cancelled` or `withdrawn`.
+    /// What its receiver knows it by: each attempt has the same name.
+    #[schema(example = "msg_0r6h3m9c1w8k2f7d5t4b9n1q")]
+    pub message: String,
+    /// `planned`, `suppressed` (a consent is missing), `cancelled` or `withdrawn`; when its turn came
+    /// `sent`, `dead` (it was tried often enough, or there is nowhere to send it to), `too-late` or
+    /// `dropped`.
+    #[schema(example = "planned")]
     pub state: String,
+    /// How often it was tried to send it.
+    pub attempts: u32,
+    /// When it is tried again, where that is later than `send_at`.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Time>,
+    /// What was wrong with the last attempt, or who dropped it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// When it was sent, given up, dropped or seen to be too late.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Time>,
     #[schema(example = "email")]
     pub channel: String,
     #[schema(example = "win-back")]
@@ -125,18 +144,19 @@ pub async fn follow_ups(
 
 /// Follow-ups as whoever sends them needs them: with what their customers are called, and in which
 /// language they are spoken to. Both are as they are today, not as they were when it was planned.
-fn follow_ups_of(
+pub(super) fn follow_ups_of(
     reads: &Reads,
     rows: Vec<OutboxRow>,
     shops: &str,
     policy: Option<&ReferralPolicy>,
 ) -> Result<Vec<FollowUp>, Problem> {
+    let secret = reads.secret()?;
     let mut languages: HashMap<CustomerId, Option<String>> = HashMap::new();
     let mut follow_ups = Vec::with_capacity(rows.len());
     for mut row in rows {
         if names_somebody(&row.data) {
             let person = reads.person(&row.customer)?;
-            fill_data(&mut row.data, |field| value_of(&person, policy, field));
+            fill_data(&mut row.data, |field| person.value(field, policy));
         }
         let language = match languages.get(&row.customer) {
             Some(known) => known.clone(),
@@ -146,12 +166,13 @@ fn follow_ups_of(
                 told
             }
         };
-        follow_ups.push(follow_up(row, language, shops));
+        let message = message_name(&row.customer, &row.plugin, &row.dedupe_key, &secret);
+        follow_ups.push(follow_up(row, message, language, shops));
     }
     Ok(follow_ups)
 }
 
-fn follow_up(row: OutboxRow, language: Option<String>, shops: &str) -> FollowUp {
+fn follow_up(row: OutboxRow, message: String, language: Option<String>, shops: &str) -> FollowUp {
     FollowUp {
         language_of: match &language {
             Some(_) => "customer",
@@ -161,7 +182,12 @@ fn follow_up(row: OutboxRow, language: Option<String>, shops: &str) -> FollowUp 
         shop_language: shops.to_owned(),
         id: row.id,
         customer: row.customer.0,
+        message,
         state: row.state,
+        attempts: row.attempts,
+        next_attempt_at: row.next_attempt.map(Time),
+        problem: row.problem,
+        ended_at: row.ended_at.map(Time),
         channel: row.channel,
         template: row.template,
         purpose: row.purpose,
@@ -176,23 +202,6 @@ fn follow_up(row: OutboxRow, language: Option<String>, shops: &str) -> FollowUp 
         plugin: row.plugin,
         event: row.event.into(),
     }
-}
-
-/// What is planned for all customers, the next due first.
-pub async fn outbox(
-    State(door): State<Arc<Door>>,
-    Query(paging): Query<Paging>,
-) -> Result<Json<Page<FollowUp>>, Problem> {
-    let (rows, after) = (paging.rows()?, paging.after::<(Instant, i64)>()?);
-    let (shops, policy) = (door.language(), door.referral());
-    let page = door
-        .read(move |reads| {
-            let found = reads.outbox(after, rows + 1)?;
-            let page = Page::of(found, rows, |row| (row.due, row.id));
-            page.try_map(|rows| follow_ups_of(reads, rows, &shops, policy.as_ref()))
-        })
-        .await?;
-    Ok(Json(page))
 }
 
 /// What should happen next, and which rule says so.
@@ -293,7 +302,7 @@ pub fn prompts_of(
         .map(|row| row.outcome.prompts.clone())
         .unwrap_or_default();
     for prompt in &mut prompts {
-        prompt.fill(|field| value_of(person, policy, field));
+        prompt.fill(|field| person.value(field, policy));
     }
     prompts
 }

@@ -6,7 +6,6 @@ use super::event_view::Named;
 use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::profile::record;
-use super::referral::value_of;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -102,7 +101,7 @@ pub async fn orders(
 fn order(row: OrderRow, person: &Person, policy: Option<&ReferralPolicy>, currency: &str) -> Order {
     let sale = row.sale;
     let mut outcome = row.outcome;
-    outcome.fill(|field| value_of(person, policy, field));
+    outcome.fill(|field| person.value(field, policy));
     Order {
         receipt: outcome.receipt,
         at: Time(row.event.at),

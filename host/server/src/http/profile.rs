@@ -104,6 +104,10 @@ pub struct Customer {
     /// When they joined the programme, if they did.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub enrolled_at: Option<Time>,
+    /// When the person was forgotten because they wanted it. What is left is for the books.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Time>,
     /// Rises with every change; the ETag of this customer.
     pub revision: u64,
 }
@@ -134,8 +138,20 @@ pub struct Address {
     /// ISO 3166-1 alpha-2.
     #[schema(example = "US")]
     pub country: String,
+    /// Where on the earth it is, if whoever wrote it down knew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geo: Option<Geo>,
     /// Where to send things if nothing else is said; one of them is.
     pub default: bool,
+}
+
+/// A place on the earth, in degrees.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Geo {
+    #[schema(example = 40.7233)]
+    pub lat: f64,
+    #[schema(example = -74.003)]
+    pub lon: f64,
 }
 
 /// The customer pays no tax.
@@ -171,7 +187,7 @@ pub struct NextTier {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConsentView {
-    /// `email`, `sms`, `push`, `post`, `phone` or `profiling`.
+    /// `email`, `sms`, `push`, `post`, `phone`, `profiling` or `tracking`.
     pub purpose: String,
     pub granted: bool,
     #[schema(value_type = String, format = DateTime)]
@@ -246,6 +262,7 @@ pub fn view(
         missing,
         created_at: Time(head.created_at),
         enrolled_at: head.enrolled_at.map(Time),
+        erased_at: head.erased_at.map(Time),
         fields: own_fields(&head, Some(&person), shop),
         language: head.language,
         home_location: head.home_location,

@@ -11,8 +11,6 @@ use stampcard_pipeline::event::Points;
 use stampcard_pipeline::outcome::Time;
 use stampcard_pipeline::person::PersonField;
 use stampcard_pipeline::referral::shown;
-use stampcard_pipeline::shop::ReferralPolicy;
-use stampcard_store::reads::Person;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -56,7 +54,7 @@ pub async fn of_customer(
         let known = record.head.referrals.as_deref();
         Ok(Referral {
             code: code.map(shown),
-            url: value_of(&person, policy.as_ref(), PersonField::ReferralUrl),
+            url: person.value(PersonField::ReferralUrl, policy.as_ref()),
             friends: known.map_or(0, |known| known.friends),
             points: known.map_or(0, |known| known.points),
             referred_by: known
@@ -68,16 +66,4 @@ pub async fn of_customer(
         })
     });
     Ok(Json(referral.await?))
-}
-
-/// What stands for a field in the texts of rules.
-pub fn value_of(
-    person: &Person,
-    policy: Option<&ReferralPolicy>,
-    field: PersonField,
-) -> Option<String> {
-    match field {
-        PersonField::ReferralUrl => Some(policy?.link(person.referral_code.as_deref()?)),
-        field => person.value(field),
-    }
 }

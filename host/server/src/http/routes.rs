@@ -5,19 +5,19 @@
 
 use super::ask::Nothing;
 use super::auth::{
-    APPROVES, EDITS, LOOKS_AT_ITEMS, MAKES_CUSTOMERS, MERGES, ORDERS_RULES, Role, SEES_CUSTOMERS,
-    SEES_DECISIONS, SEES_OUTBOX, SEES_RULES, SEES_SUGGESTIONS, SENDS,
+    APPROVES, EDITS, FORGETS, LOOKS_AT_ITEMS, MAKES_CUSTOMERS, MERGES, ORDERS_RULES, RUNS_OUTBOX,
+    Role, SEES_CUSTOMERS, SEES_DECISIONS, SEES_OUTBOX, SEES_RULES, SEES_SUGGESTIONS, SENDS,
 };
 use super::page::Paging;
 use super::{
-    Door, customers, devices, effect, events, health, history, hooks, installing, membership,
-    merges, metrics, next, notes, openapi, orders, plugins, products, profile, profile_rules,
-    redemptions, referral, reports, review_items, rules, schema, segments, stream, tag_jobs,
-    tag_list, tags, tier, till, tokens,
+    Door, customers, devices, effect, events, forgetting, health, history, hooks, installing,
+    membership, merges, metrics, next, notes, openapi, orders, outbox, plugins, products, profile,
+    profile_rules, redemptions, referral, reports, review_items, rules, schema, segments, stream,
+    tag_jobs, tag_list, tags, tier, till, tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, get, patch, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa::openapi::path::{Parameter, ParameterIn};
@@ -100,6 +100,10 @@ pub fn all() -> Vec<Route> {
             .header("If-Match", "The ETag of the customer as you read it, or * for whatever it is.", true, r#"^(\*|"[0-9]+")$"#)
             .body::<schema::CustomerEdit>()
             .answers::<profile::Customer>().with_etag().problems(&[409, 412, 413, 415, 422, 428]),
+        Route::delete("/v1/customers/{id}", "forgetCustomer", forgetting::forget).may(FORGETS)
+            .about("Forgets a person because they want it: what they are called and go by, what was written about them and what rules remember is deleted; the ledger and what was bought stay, under a name that says nothing. It is an event as any other, and cannot be taken back. What is not sent yet is not sent.")
+            .of_customer().asks::<forgetting::ForgetAsked>()
+            .answers::<profile::Customer>().with_etag().problems(&[409]),
         Route::post("/v1/customers/{id}/merge", "mergeCustomers", merges::merge).may(MERGES)
             .about("Takes another customer in: from now on what happened to both happened to this one, who has the points of both. It is an event as any other; with `dry_run` it only says what would come of it.")
             .of_customer().body::<merges::MergeAsked>().answers::<schema::Outcome>().problems(&[409, 413, 415, 422]),
@@ -272,9 +276,18 @@ pub fn all() -> Vec<Route> {
             .about("Says what somebody found who looked at an item. It changes no customer: what should follow is an event of its own.")
             .in_path("id", "The item's id.").body::<review_items::CloseItem>()
             .answers::<review_items::ReviewItem>().problems(&[404, 409, 413, 415]),
-        Route::get("/v1/outbox", "listOutbox", next::outbox).may(SEES_OUTBOX)
-            .about("What is planned for all customers, the next due first.")
-            .asks::<Paging>().answers_pages_of::<next::FollowUp>(),
+        Route::get("/v1/outbox", "listOutbox", outbox::list).may(SEES_OUTBOX)
+            .about("What is planned for all customers, the next due first; with `state` what was sent, what is dead, what was too late or was dropped, the newest first.")
+            .asks::<outbox::OutboxAsked>().answers_pages_of::<next::FollowUp>(),
+        Route::get("/v1/outbox/{id}", "readFollowUp", outbox::one).may(SEES_OUTBOX)
+            .about("One follow-up: how often it was tried, and what was wrong.")
+            .in_path("id", "Its id in the outbox.").answers::<next::FollowUp>().problems(&[404]),
+        Route::post("/v1/outbox/{id}/retry", "retryFollowUp", outbox::retry).may(RUNS_OUTBOX)
+            .about("Sends one again that is dead, was too late or was dropped: now, and as often as at first. Its receiver knows it by the same name.")
+            .in_path("id", "Its id in the outbox.").answers::<next::FollowUp>().problems(&[404, 409]),
+        Route::post("/v1/outbox/{id}/drop", "dropFollowUp", outbox::drop).may(RUNS_OUTBOX)
+            .about("Says that one is not to be sent. No rule plans it again.")
+            .in_path("id", "Its id in the outbox.").answers::<next::FollowUp>().problems(&[404, 409]),
 
         Route::post("/v1/hooks/{source}", "hearWebhook", hooks::take)
             .about("Webhooks of the sources that merchant.toml has under [[hooks]]: a payment that failed or arrived, a sale that was taken back, money that was given back. The signature is the key. What was understood is answered with 200, also when it was told before or its sale has not come yet.")
@@ -312,6 +325,14 @@ impl Route {
         handler: H,
     ) -> Route {
         Route::new("put", path, name, put(handler))
+    }
+
+    fn delete<H: Handler<T, Arc<Door>>, T: 'static>(
+        path: &'static str,
+        name: &'static str,
+        handler: H,
+    ) -> Route {
+        Route::new("delete", path, name, delete(handler))
     }
 
     fn patch<H: Handler<T, Arc<Door>>, T: 'static>(

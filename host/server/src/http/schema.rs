@@ -74,6 +74,7 @@ pub fn name_of_data(kind: &str) -> &'static str {
         "tier.overridden" => "PlacementData",
         "customer.merged" => "MergeData",
         "customer.unmerged" | "merge.declined" => "ApartData",
+        "customer.deleted" => "ErasureData",
         "note.added" => "NoteData",
         "note.edited" => "NoteEditData",
         "catalog.updated" => "CatalogueData",

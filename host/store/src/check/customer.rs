@@ -697,7 +697,8 @@ fn outbox(
     findings: &mut Findings,
 ) -> Result<(), Trouble> {
     sql.each::<Trouble>(
-        "SELECT id, number FROM outbox WHERE customer = ?1 AND state <> 'withdrawn' AND number > ?2",
+        "SELECT id, number FROM outbox WHERE customer = ?1 AND state IN ('planned', 'suppressed', 'cancelled')
+         AND number > ?2",
         &[&customer.row, &head.changes],
         |row| {
             let what = format!("follow-up {}: number", row.get::<_, i64>(0)?);

@@ -36,9 +36,13 @@ pub(super) enum Fate {
     Known,
 }
 
+/// The states of which no refold takes anything back: it was sent, or it is settled that it is not.
+const HAS_LEFT: [&str; 4] = ["sent", "dead", "too-late", "dropped"];
+
 fn fate(
     writer: &Writer,
     token: &Token,
+    beside: Option<i64>,
     customer: &CustomerChange,
     row: &FollowUpRow,
     book: &RuleBook,
@@ -47,13 +51,22 @@ fn fate(
         return Ok(Fate::Fresh);
     };
     let plugin = &plugin_name(book, row.plugin)?;
-    let found = writer.sql.first(
-        "SELECT id, number, state FROM outbox WHERE customer = ?1 AND plugin = ?2 AND dedupe_key = ?3",
-        &[&hot.row, plugin, &row.dedupe_key],
-        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, String>(2)?)),
-    )?;
-    Ok(match found {
+    let find = |customer: i64| {
+        writer.sql.first(
+            "SELECT id, number, state FROM outbox WHERE customer = ?1 AND plugin = ?2 AND dedupe_key = ?3",
+            &[&customer, plugin, &row.dedupe_key],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, String>(2)?)),
+        )
+    };
+    // What left for either of two who become one, or one who becomes two, does not leave again.
+    if let Some(beside) = beside
+        && find(beside)?.is_some_and(|(_, _, state)| HAS_LEFT.contains(&state.as_str()))
+    {
+        return Ok(Fate::Known);
+    }
+    Ok(match find(hot.row)? {
         None => Fate::Fresh,
+        Some((_, _, state)) if HAS_LEFT.contains(&state.as_str()) => Fate::Known,
         Some((id, number, state)) => {
             let is_taken_back = customer.start.is_refold && number > customer.start.changes;
             if state == "withdrawn" || is_taken_back {
@@ -123,6 +136,7 @@ impl Shared {
     pub(super) fn fates(
         &self,
         token: &Token,
+        beside: Option<i64>,
         customer: &CustomerChange,
         book: &RuleBook,
     ) -> Result<Vec<Fate>, StoreError> {
@@ -135,7 +149,7 @@ impl Shared {
         for row in &customer.follow_ups {
             let key = row.dedupe_key.as_str();
             fates.push(if planned.insert((row.plugin, key)) {
-                fate(&writer, token, customer, row, book)?
+                fate(&writer, token, beside, customer, row, book)?
             } else {
                 Fate::Known
             });
@@ -166,7 +180,7 @@ impl Writing<'_> {
         let sql = &self.writer.sql;
         for plan in &self.plans.cancelled {
             sql.run(
-                "UPDATE outbox SET state = 'cancelled', ended_by = ?2 WHERE id = ?1",
+                "UPDATE outbox SET state = 'cancelled', ended_by = ?2 WHERE id = ?1 AND state = 'planned'",
                 &[&plan.id, &seq],
             )?;
         }

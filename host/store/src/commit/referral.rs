@@ -9,7 +9,8 @@ use stampcard_pipeline::event::Body;
 impl Writing<'_> {
     /// The code that the event gives, and those that it takes.
     pub(super) fn codes(&self, row: i64, seq: i64) -> Result<(), Trouble> {
-        if let Body::CodeRevoked(_) = self.change.event.body {
+        let event = &self.change.event;
+        if event.is_erasure() || matches!(event.body, Body::CodeRevoked(_)) {
             self.writer.sql.run(
                 "UPDATE referral_codes SET revoked_by = ?2 WHERE customer = ?1 AND revoked_by IS NULL",
                 &[&row, &seq],

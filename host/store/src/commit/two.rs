@@ -39,7 +39,7 @@ impl Shared {
             return Ok(None);
         };
         let plans = Plans {
-            fates: self.fates(beside, other, book)?,
+            fates: self.fates(beside, token.hot.as_ref().map(|hot| hot.row), other, book)?,
             cancelled: Vec::new(),
         };
         let encoded = Encoded::default().with(other);
@@ -160,6 +160,9 @@ impl<'a> Writing<'a> {
             "DELETE FROM told_apart WHERE (one, other) IN ((?1, ?2), (?2, ?1))",
             "UPDATE identifiers SET customer = ?1, first_of = coalesce(first_of, ?2) WHERE customer = ?2",
             "UPDATE review_items SET customer = ?1 WHERE customer = ?2 AND resolved_at IS NULL",
+            // What has left for one of them has left for both.
+            "UPDATE OR IGNORE outbox SET customer = ?1
+             WHERE customer = ?2 AND state IN ('sent', 'dead', 'too-late', 'dropped')",
         ] {
             sql.run(text, &[&first, &other])?;
         }

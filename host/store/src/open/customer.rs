@@ -1,7 +1,7 @@
 //! Reading one customer: their head, or for a late event everything from the last checkpoint on.
 
+use super::Sale;
 use super::referral::{referrer_awards, sold_for_referrer};
-use super::{Claimed, Sale};
 use crate::cache::{Hot, Plan};
 use crate::codec::unpack;
 use crate::error::Trouble;
@@ -50,7 +50,7 @@ pub(super) fn read_customer(
     id: &CustomerId,
     event: &Admitted,
     ask: &dyn Ask,
-    claimed: Option<&Claimed>,
+    joins: &[Arc<Event>],
     sale: Option<Sale>,
     waited: &[(i64, Arc<Event>)],
 ) -> Result<Read, Trouble> {
@@ -64,13 +64,11 @@ pub(super) fn read_customer(
         writer.cache.put(&id.0, hot.clone());
     }
     // What is claimed may have been paid with store credit.
-    let opens_purse =
-        !waited.is_empty() || claimed.is_some_and(|claimed| claimed.event.pays_with_credit(true));
-    // A claimed sale joins the history in its own place, so the start is before that as well.
-    let can_start = |fold: &Fold| {
-        ask.can_start_at(fold)
-            && claimed.is_none_or(|claimed| fold.is_before(&claimed.event.position()))
-    };
+    let opens_purse = !waited.is_empty() || joins.iter().any(|event| event.pays_with_credit(true));
+    // What was nobody's joins the history in its own place, so the start is before that as well.
+    let places: Vec<Position> = joins.iter().map(|event| event.position()).collect();
+    let can_start =
+        |fold: &Fold| ask.can_start_at(fold) && places.iter().all(|place| fold.is_before(place));
     let end = end_of_walk(event, hot.clock, waited);
     let planned_by = match event.event.rules_changed() {
         None => Vec::new(),

@@ -18,6 +18,8 @@ pub struct Backlog {
     /// Follow-ups that are due, not sent and not too late yet, and since when the first is.
     pub follow_ups_due: u64,
     pub follow_ups_due_since: Option<Instant>,
+    /// Follow-ups that could not be delivered and wait for a person.
+    pub follow_ups_dead: u64,
 }
 
 /// How the newest events of the journal came in.
@@ -138,6 +140,13 @@ fn backlog(sql: &Sql, now: Instant) -> rusqlite::Result<Backlog> {
         overdue_since,
         follow_ups_due,
         follow_ups_due_since,
+        follow_ups_dead: sql
+            .first(
+                "SELECT count(*) FROM outbox WHERE state = 'dead'",
+                &[],
+                |row| count(row, 0),
+            )?
+            .unwrap_or(0),
     })
 }
 

@@ -16,8 +16,9 @@ use stampcard_pipeline::event::{
 use stampcard_pipeline::fold::{Fold, Moved};
 use stampcard_pipeline::outcome::{DiscountView, Outcome};
 use stampcard_pipeline::person::PersonField;
-use stampcard_pipeline::referral;
+use stampcard_pipeline::referral::shown;
 use stampcard_pipeline::rules::Value;
+use stampcard_pipeline::shop::ReferralPolicy;
 use stampcard_pipeline::store::StoreError;
 use std::collections::BTreeMap;
 
@@ -50,17 +51,18 @@ pub struct Person {
 }
 
 impl Person {
-    /// What stands for this field in the texts of rules. Only the shop knows what a link looks like.
-    pub fn value(&self, field: PersonField) -> Option<String> {
+    /// What stands for this field in the texts of rules. How the shop's links look is in its file.
+    pub fn value(&self, field: PersonField, referral: Option<&ReferralPolicy>) -> Option<String> {
         let identifier = |kind| {
             let found = self.identifiers.iter().find(|it| it.kind == kind);
             found.map(|it| it.value.clone())
         };
+        let code = self.referral_code.as_deref();
         match field {
             PersonField::Email => identifier(IdentifierKind::Email),
             PersonField::Phone => identifier(IdentifierKind::Phone),
-            PersonField::ReferralCode => self.referral_code.as_deref().map(referral::shown),
-            PersonField::ReferralUrl => None,
+            PersonField::ReferralCode => code.map(shown),
+            PersonField::ReferralUrl => Some(referral?.link(code?)),
             PersonField::GivenName | PersonField::FamilyName | PersonField::Address => {
                 self.fields.get(field.name()).cloned()
             }
@@ -185,17 +187,27 @@ pub struct OutboxRow {
     pub offer: Option<DiscountView>,
     pub dedupe_key: String,
     pub reason: String,
-    /// `planned`, `suppressed`, `cancelled` or `withdrawn`.
+    /// `planned`, `suppressed`, `cancelled` or `withdrawn`; `sent`, `dead`, `too-late` or `dropped` when
+    /// its turn came.
     pub state: String,
     /// The event that it was planned for.
     pub event: EventName,
+    /// How often it was tried to send it.
+    pub attempts: u32,
+    /// When it is its turn, where that is later than when it is due.
+    pub next_attempt: Option<Instant>,
+    /// What was wrong with the last attempt, or who dropped it.
+    pub problem: Option<String>,
+    /// When it was sent, given up, dropped or seen to be too late.
+    pub ended_at: Option<Instant>,
 }
 
 /// The columns that [`outbox_row`] reads.
 macro_rules! outbox_columns {
     () => {
         "SELECT o.id, c.public, o.plugin, o.channel, o.template, o.planned_at, o.due, o.expires_at, o.data,
-                o.cancelled_by, o.purpose, o.offer, o.dedupe_key, o.reason, o.state, j.source, j.id
+                o.cancelled_by, o.purpose, o.offer, o.dedupe_key, o.reason, o.state, j.source, j.id,
+                o.attempts, o.next_attempt, o.problem, o.ended_at
          FROM outbox o JOIN customers c ON c.id = o.customer JOIN journal j ON j.seq = o.journal"
     };
 }
@@ -519,6 +531,10 @@ pub(crate) fn outbox_row(row: &Row) -> Result<OutboxRow, Trouble> {
             source: row.get(15)?,
             id: row.get(16)?,
         },
+        attempts: row.get(17)?,
+        next_attempt: some_instant(row, 18)?,
+        problem: row.get(19)?,
+        ended_at: some_instant(row, 20)?,
     })
 }
 

@@ -40,6 +40,7 @@ pub fn event(shop: &Shop, event: &Event) -> String {
             Body::Adjustment(adjustment) => Some(&adjustment.reason),
             Body::CreditAdjustment(adjustment) => Some(&adjustment.reason),
             Body::Placement(placement) => Some(&placement.reason),
+            Body::Erasure(erasure) => Some(&erasure.reason),
             Body::Merge(Merge {
                 why: WhyMerged::Staff { reason, .. },
                 ..

@@ -47,6 +47,11 @@ pub(super) fn text(
             seconds(backlog.follow_ups_due_since),
         ),
         (
+            "stampcard_outbox_dead",
+            "Follow-ups that could not be delivered and wait for a person.",
+            backlog.follow_ups_dead,
+        ),
+        (
             "stampcard_recent_sales",
             "Sales among the newest 1,000 events.",
             recent.arrivals.sales,
