@@ -615,6 +615,13 @@ pub enum ReviewItem {
     /// A code was used at a till that was not connected, and by the time that it told us its points
     /// were spent: the balance is below zero by so many.
     RedeemedTooMuch { redemption: String, points: Points },
+    /// A till that was not connected redeemed so many points that no allowance covers, of which so many
+    /// were not there and are owed.
+    RedeemedBeyond {
+        redemption: String,
+        points: Points,
+        debt: Points,
+    },
     /// A sale looks like another one: the same customer, amount and place, at nearly the same time.
     LooksTwice { sale: EventName },
 }

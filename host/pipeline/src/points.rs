@@ -180,7 +180,7 @@ fn earn(
             },
             points: recovered,
             debt: 0,
-            reason: "owed for a return".into(),
+            reason: "owed".into(),
             by: Decider::Host,
         };
         walk.take(step, taking);

@@ -10,7 +10,7 @@ mod tiers;
 
 pub use fields::{FieldKind, FieldRule};
 pub use hooks::{Hook, HookFormat};
-pub use rewards::{PointsWorth, RedemptionPolicy, Reward, RewardLimit};
+pub use rewards::{Beyond, OfflinePolicy, PointsWorth, RedemptionPolicy, Reward, RewardLimit};
 pub use tags::{Registry, SetBy, TagPolicy, TagRule};
 pub use tiers::{Benefit, TierCard, UNKNOWN, Words};
 

@@ -5,6 +5,7 @@
 //! ([`crate::facts`], [`crate::segments`] …) decide.
 
 use crate::admit::Admitted;
+use crate::allowance;
 use crate::calendar::{self, LocalTime};
 use crate::change::{
     Change, CustomerChange, Explanation, FollowUpRow, HistoryRow, KeptRow, LotKey, MembershipRow,
@@ -51,8 +52,9 @@ pub struct Walk<'a> {
     pub sold: Vec<Sold>,
     /// Points that were given with sales along the walk.
     pub given: Vec<Given>,
-    /// Redemptions whose codes came with a sale of this change.
-    pub used_by_sale: Vec<String>,
+    /// Redemptions of this change for which nobody could be asked: by the code that a sale carried, or
+    /// by an allowance.
+    pub given_unasked: Vec<String>,
     /// Why the event cannot be.
     refused: Option<Refusal>,
     /// Sales of the walk so far, if an event may speak of them.
@@ -186,6 +188,7 @@ impl<'a> Walk<'a> {
         if event.room.is_everything() && !case.given.is_empty() {
             Arc::make_mut(&mut event).room = limited::room(&case.given, with.shop);
         }
+        allowance::note_what_is_left(&mut event, case.redemption.as_ref());
         let mut upcoming: VecDeque<Upcoming> = customer
             .later
             .iter()
@@ -264,7 +267,7 @@ impl<'a> Walk<'a> {
                 .map(Sold::of)
                 .collect(),
             given: Vec::new(),
-            used_by_sale: Vec::new(),
+            given_unasked: Vec::new(),
             refused: None,
             passed: Vec::new(),
             later_expiry: customer.start.next_expiry,
@@ -686,7 +689,10 @@ impl<'a> Walk<'a> {
             .cleared
             .extend(step.so_far.tags_cleared.iter().cloned());
         outcome.tier = step.tier.take().or(outcome.tier.take());
-        let redemptions = step.redemptions.iter().map(RedemptionView::of);
+        let (id, secret) = (&self.case.id, self.with.secret);
+        let redemptions = step.redemptions.iter();
+        let redemptions =
+            redemptions.map(|row| RedemptionView::of(row, allowance::text_of(row, id, secret)));
         outcome.redemptions.extend(redemptions);
         outcome.prompts.append(&mut step.prompts);
         outcome.receipt.append(&mut step.receipt);
@@ -731,6 +737,11 @@ impl<'a> Walk<'a> {
         !self.out.cancels.is_empty() || self.fold.decided() != self.case.start.decided()
     }
 
+    /// Leaves something for a person to look at.
+    pub(crate) fn look_at(&mut self, item: ReviewItem) {
+        self.out.review_items.push(item);
+    }
+
     /// Nothing of this walk is to be kept.
     pub fn refuse(&mut self, refusal: Refusal) {
         self.refused.get_or_insert(refusal);
@@ -772,7 +783,7 @@ impl<'a> Walk<'a> {
             );
         }
         if self.fold.balance < 0 {
-            for redemption in std::mem::take(&mut self.used_by_sale) {
+            for redemption in std::mem::take(&mut self.given_unasked) {
                 let points = -self.fold.balance;
                 let item = ReviewItem::RedeemedTooMuch { redemption, points };
                 self.out.review_items.push(item);

@@ -98,7 +98,7 @@ impl ReserveEvent {
 }
 
 /// Points at their general worth.
-fn loose(points: Points, shop: &Shop) -> Result<Reserve, Refusal> {
+pub(super) fn loose(points: Points, shop: &Shop) -> Result<Reserve, Refusal> {
     let policy = &shop.file.redemption;
     let least = policy.minimum_points;
     if points < least {
@@ -128,6 +128,7 @@ fn loose(points: Points, shop: &Shop) -> Result<Reserve, Refusal> {
         needs_approval: false,
         limit: None,
         alone: false,
+        offline_until: None,
     })
 }
 
@@ -180,6 +181,7 @@ fn of_reward(
         needs_approval: false,
         limit: reward.limit.map(|limit| (limit.times, limit.days)),
         alone: !reward.stacks,
+        offline_until: None,
     })
 }
 

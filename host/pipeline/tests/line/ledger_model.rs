@@ -10,14 +10,15 @@ use crate::{Bench, event};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use stampcard_pipeline::admit::Secret;
+use stampcard_pipeline::allowance::Allowance;
 use stampcard_pipeline::calendar;
-use stampcard_pipeline::change::LotKind;
+use stampcard_pipeline::change::{CustomerId, LotKind};
 use stampcard_pipeline::event::{Event, Instant};
 use stampcard_pipeline::fold::DAY_MS;
 use stampcard_pipeline::redemption::id_of;
 use stampcard_pipeline::refusal::Refusal;
 use stampcard_pipeline::rules::{Amount, Input, Moment, OnReturn, PointAnswer};
-use stampcard_pipeline::shop::{OfReturns, ShopFile};
+use stampcard_pipeline::shop::{Beyond, OfReturns, OfflinePolicy, ShopFile};
 use std::collections::{BTreeMap, BTreeSet};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -53,6 +54,10 @@ enum What {
     /// A second person agrees, or does not.
     Approve(usize),
     Deny(usize),
+    /// Points that a till may redeem while it is not connected.
+    Allow(i64),
+    /// Of an allowance: how many it did redeem, with a sale.
+    Offline(usize, i64, usize),
     /// Points that come over, and end.
     Import(i64, Option<i64>),
     /// A tier, and until when staff holds it; none gives it back to the rules.
@@ -66,6 +71,9 @@ const HOLD_HOURS: i64 = 48;
 /// From so many points on a second person has to agree, and how long it waits for them.
 const APPROVAL_FROM: i64 = 300;
 const APPROVAL_HOURS: i64 = 72;
+/// How long an allowance is good, and how long its points stay set aside.
+const OFFLINE_HOURS: i64 = 100;
+const SYNC_HOURS: i64 = 60;
 
 /// The shop's rule: a point per dollar that lasts 90 days, 50 for 100 dollars, and 5 for coming, which
 /// is not what an edit is.
@@ -374,6 +382,29 @@ impl Books {
         }
     }
 
+    /// What a till gave while it was not connected: what the allowance does not cover is taken from what
+    /// is there, and the rest is owed.
+    fn offline(&mut self, index: usize, of: usize, points: i64, sale: usize) {
+        let (_, allowed) = self.reserved.remove(&of).unwrap();
+        let covered = points.min(allowed);
+        let pending: i64 = (0..self.lots.len())
+            .filter(|at| self.is_pending(*at))
+            .map(|at| self.lots[at].left)
+            .sum();
+        let there = (self.balance() - self.reserved() - pending - covered).max(0);
+        let debt = (points - covered - there).max(0);
+        self.debt += debt;
+        let mut order = self.order();
+        order.sort_by_key(|at| self.is_pending(*at));
+        let mut ends = self.take_in(order, points - debt);
+        ends.extend(vec![None; debt as usize]);
+        ends.sort_by_key(|ends| ends.map(std::cmp::Reverse));
+        if let Some(sold) = self.sold.get_mut(&sale) {
+            let back = sold.share(ends.len());
+            sold.redeemed.push((format!("{index}"), ends, back));
+        }
+    }
+
     /// Points for as much of a sale as has come back.
     fn give_back(&mut self, told: &Told, sale: usize) {
         let sold = self.sold.get_mut(&sale).unwrap();
@@ -510,6 +541,14 @@ impl Books {
                 };
                 self.reserved.insert(index, (told.hour + hours, *points));
             }
+            What::Allow(points) => {
+                let until = told.hour + OFFLINE_HOURS + SYNC_HOURS;
+                self.reserved.insert(index, (until, *points));
+            }
+            What::Offline(of, points, sale) => {
+                self.offline(index, *of, *points, *sale);
+                self.expire(told.hour);
+            }
             What::Approve(of) => {
                 self.reserved.get_mut(of).unwrap().0 = told.hour + HOLD_HOURS;
             }
@@ -545,6 +584,8 @@ fn kind_of(what: &What) -> &'static str {
         What::Cancel(_) => "redemption.cancelled",
         What::Approve(_) => "redemption.approved",
         What::Deny(_) => "redemption.denied",
+        What::Allow(_) => "redemption.allowed",
+        What::Offline(..) => "redemption.offline",
         What::Other(number) => standing::other(*number).0,
     }
 }
@@ -572,6 +613,22 @@ fn time(hour: i64) -> String {
 
 fn redemption(of: usize, all: &[Told]) -> String {
     id_of("till-1", &all[of].id, &Secret([7; 32]))
+}
+
+/// The text that the till was given.
+fn allowance(of: usize, all: &[Told]) -> String {
+    let What::Allow(points) = all[of].what else {
+        panic!("{:?} allows nothing", all[of].what);
+    };
+    let start = calendar::parse("2024-01-01T00:00:00Z").unwrap().0;
+    let until = Instant(start + (all[of].hour + OFFLINE_HOURS) * HOUR_MS);
+    let allowance = Allowance {
+        redemption: redemption(of, all),
+        customer: CustomerId("cus_whoever".into()),
+        points,
+        until,
+    };
+    allowance.sign(&Secret([7; 32]))
 }
 
 fn as_event(told: &Told, all: &[Told]) -> Value {
@@ -630,7 +687,13 @@ fn as_event(told: &Told, all: &[Told]) -> Value {
         What::Place(tier, until) => {
             json!({"tier": tier, "until": until.map(time), "reason": "because"})
         }
-        What::Reserve(points) => json!({"points": points, "channel": "online"}),
+        What::Reserve(points) | What::Allow(points) => {
+            json!({"points": points, "channel": "online"})
+        }
+        What::Offline(of, points, sale) => {
+            let allowance = allowance(*of, all);
+            json!({"allowance": allowance, "points": points, "channel": "online", "sale": of_sale(*sale)})
+        }
         What::Confirm(of, sale) => {
             json!({"redemption": redemption(*of, all), "sale": sale.map(of_sale)})
         }
@@ -647,6 +710,7 @@ fn as_event(told: &Told, all: &[Told]) -> Value {
             | What::Import(..)
             | What::Place(..)
             | What::Reserve(_)
+            | What::Allow(_)
             | What::Other(_)
     );
     if names_ana {
@@ -710,6 +774,7 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
             }
             13 => What::Import(*number, (number % 2 == 0).then_some(hour + 1 + number)),
             14 | 15 => What::Other(*number as usize),
+            16 => What::Allow(1 + number % (APPROVAL_FROM - 1)),
             _ => What::Reserve(*number),
         };
         if matches!(what, What::Exchange(..)) {
@@ -720,10 +785,8 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
             id: format!("t{index:02}"),
             what,
         });
-        let Some(What::Reserve(points)) = all.last().map(|it| it.what.clone()) else {
-            continue;
-        };
         let of = all.len() - 1;
+        let begun = all[of].what.clone();
         let mut then = |letter, after, what| {
             all.push(Told {
                 hour: hour + after,
@@ -733,6 +796,22 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
         };
         // Somebody answers later than they are asked.
         let after = 1 + number % 60;
+        let points = match begun {
+            What::Allow(points) => {
+                match number % 5 {
+                    0 => then('v', after, What::Cancel(of)),
+                    // Often less than was allowed, and sometimes more.
+                    _ => then(
+                        'v',
+                        after,
+                        What::Offline(of, 1 + points * (number % 7) / 5, sale),
+                    ),
+                }
+                continue;
+            }
+            What::Reserve(points) => points,
+            _ => continue,
+        };
         if points >= APPROVAL_FROM {
             match number % 5 {
                 0 => then('u', after, What::Deny(of)),
@@ -756,6 +835,12 @@ fn shop(keeps_debts: bool) -> Bench {
         file.redemption.hold_minutes = HOLD_HOURS as u32 * 60;
         file.redemption.approval_from = Some(APPROVAL_FROM);
         file.redemption.approval_hours = APPROVAL_HOURS as u32;
+        file.redemption.offline = OfflinePolicy {
+            points: APPROVAL_FROM - 1,
+            minutes: OFFLINE_HOURS as u32 * 60,
+            sync_hours: SYNC_HOURS as u32,
+            beyond: Beyond::Debt,
+        };
         if keeps_debts {
             file.policies.returns = OfReturns::Debt;
         }
@@ -821,7 +906,7 @@ proptest! {
         order.sort_by_key(|at| shuffle[*at]);
         // Nobody says what becomes of what they have not been answered yet.
         for (at, told) in all.iter().enumerate() {
-            if let What::Confirm(of, _) | What::Cancel(of) | What::Approve(of) | What::Deny(of) = told.what {
+            if let What::Confirm(of, _) | What::Cancel(of) | What::Approve(of) | What::Deny(of) | What::Offline(of, ..) = told.what {
                 let place = |event: usize| order.iter().position(|it| *it == event).unwrap();
                 let (first, then) = (place(of), place(at));
                 if then < first {

@@ -347,6 +347,16 @@ hold_minutes = 30
 # approval_from = 5000
 approval_hours = 72
 
+# What tills may redeem while they are not connected: they ask for an allowance of at most so many
+# points before, and have so many minutes; 0 gives none. Its points stay set aside for sync_hours more,
+# so nobody spends them twice. What is redeemed without one, or beyond it, is refused ("refuse"), or taken
+# and owed ("debt").
+# [redemption.offline]
+# points = 500
+# minutes = 240
+# sync_hours = 72
+# beyond = "refuse"
+
 # What customers can have for points: one of amount (minor units), share (basis points) and product
 # (a SKU), from a basket of some size, in some channels, so often.
 # [[rewards]]

@@ -115,9 +115,11 @@ pub const MERCHANT_KEYS: &Keys = &[
             "hold_minutes",
             "approval_from",
             "approval_hours",
+            "offline",
         ],
     ),
     ("worth", &["points", "amount"]),
+    ("offline", &["points", "minutes", "sync_hours", "beyond"]),
     (
         "rewards",
         &[

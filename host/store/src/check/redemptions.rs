@@ -1,5 +1,5 @@
 //! One customer's redemptions: those that are open are in the head, and those that were given have
-//! taken their points.
+//! taken their points, or are owed them.
 
 use super::Findings;
 use crate::error::Trouble;
@@ -21,7 +21,7 @@ pub(super) fn check(
         held.insert(name, reservation.points);
     }
     sql.each::<Trouble>(
-        "SELECT id, state, points, (SELECT coalesce(sum(points), 0) FROM takings WHERE redemption = r.id)
+        "SELECT id, state, points, (SELECT coalesce(sum(points + debt), 0) FROM takings WHERE redemption = r.id)
          FROM redemptions r WHERE customer = ?1",
         &[&row],
         |row| {

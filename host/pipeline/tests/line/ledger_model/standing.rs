@@ -31,7 +31,7 @@ pub const OTHERS: [&str; 18] = [
     "ticket.opened",
 ];
 /// Kinds of which the model writes its own data.
-pub const BOOKED: [&str; 15] = [
+pub const BOOKED: [&str; 17] = [
     "sale.completed",
     "sale.voided",
     "order.edited",
@@ -43,6 +43,8 @@ pub const BOOKED: [&str; 15] = [
     "points.imported",
     "tier.overridden",
     "redemption.reserved",
+    "redemption.allowed",
+    "redemption.offline",
     "redemption.confirmed",
     "redemption.cancelled",
     "redemption.approved",
