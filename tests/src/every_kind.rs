@@ -19,6 +19,10 @@ hold_minutes = 2880
 approval_from = 1000
 approval_hours = 48
 
+[redemption.offline]
+points = 500
+sync_hours = 48
+
 [referral]
 url = "https://shop.example/join?code={code}"
 "#;
@@ -264,8 +268,13 @@ fn what_is_redeemed(told: &mut Told, shop: &Shop) {
         told.tell(time, "redemption.reserved", id, data);
         told.rests_on(id, &["k-brought"]);
     }
+    let till =
+        json!({"customer": by("rae"), "points": 400, "channel": "online", "actor": "staff-7"});
+    told.tell("13:40", "redemption.allowed", "k-allowed", till);
+    told.rests_on("k-allowed", &["k-brought"]);
     let answered = answered(shop, told, before);
-    let red = |id: &str| answered[id].clone();
+    let red = |id: &str| answered[id]["id"].clone();
+    let allowance = answered["k-allowed"]["allowance"].clone();
     #[rustfmt::skip]
     let events = [
         // Given with a sale, of which a part comes back.
@@ -275,6 +284,7 @@ fn what_is_redeemed(told: &mut Told, shop: &Shop) {
         ("11:20", "redemption.cancelled", "k-not", json!({"redemption": red("k-red-2"), "reason": "changed their mind"})),
         ("12:15", "redemption.approved", "k-agreed", json!({"redemption": red("k-red-3"), "actor": "staff-9"})),
         ("12:25", "redemption.confirmed", "k-given-2", json!({"redemption": red("k-red-3"), "channel": "online"})),
+        ("14:30", "redemption.offline", "k-offline", json!({"allowance": allowance, "points": 250, "channel": "online"})),
         ("12:35", "redemption.denied", "k-denied", json!({"redemption": red("k-red-4"), "actor": "staff-9", "reason": "ask for a receipt first"})),
     ];
     for (time, kind, id, data) in events {
@@ -286,6 +296,7 @@ fn what_is_redeemed(told: &mut Told, shop: &Shop) {
         ("k-agreed", &["k-red-3"]),
         ("k-given-2", &["k-agreed"]),
         ("k-denied", &["k-red-4"]),
+        ("k-offline", &["k-allowed"]),
     ] {
         told.rests_on(id, others);
     }
@@ -318,8 +329,8 @@ fn who_brings_a_friend(told: &mut Told, shop: &Shop) {
     told.rests_on("k-revoked", &["k-friend"]);
 }
 
-/// The ids of redemptions, by the event that asks for them, as this shop makes them.
-fn answered(shop: &Shop, told: &Told, from: usize) -> BTreeMap<String, String> {
+/// Redemptions, by the event that asks for them, as this shop makes them.
+fn answered(shop: &Shop, told: &Told, from: usize) -> BTreeMap<String, Value> {
     let copy = shop.copied();
     let brought = told.events.iter().find(|event| event["id"] == "k-brought");
     let mut events = vec![brought.expect("she brought points").clone()];
@@ -328,8 +339,8 @@ fn answered(shop: &Shop, told: &Told, from: usize) -> BTreeMap<String, String> {
     let rows = copy.exported("events", &[]);
     rows.iter()
         .filter_map(|row| {
-            let id = row["outcome"]["redemptions"][0]["id"].as_str()?;
-            Some((row["event"]["id"].as_str()?.to_owned(), id.to_owned()))
+            let made = row["outcome"]["redemptions"].get(0)?;
+            Some((row["event"]["id"].as_str()?.to_owned(), made.clone()))
         })
         .collect()
 }

@@ -288,6 +288,7 @@ impl Play<'_> {
                 let field = match what {
                     "redemption" => "id",
                     "code" => "code",
+                    "allowance" => "allowance",
                     other => panic!("{other:?} is nothing that a step is answered"),
                 };
                 let event = self.sent.get(id);

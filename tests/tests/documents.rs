@@ -26,6 +26,7 @@ fn every_path_that_a_document_names_exists() {
         "examples/three-languages/README.md",
         "docs/hardening.md",
         "docs/sizing.md",
+        "docs/webhooks.md",
         "docs/runbooks/bad-plugin.md",
         "docs/runbooks/double-award.md",
         "docs/runbooks/failed-import.md",

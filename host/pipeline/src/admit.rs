@@ -6,6 +6,7 @@
 
 mod acts;
 mod addresses;
+mod allowances;
 mod canonical;
 mod credit;
 mod data;
@@ -32,8 +33,8 @@ use crate::calendar;
 use crate::catalogue::{self, Support};
 use crate::change::{CustomerId, Sameness};
 use crate::event::{
-    Body, Channel, Event, IdentifierKind, Instant, Merge, Personal, RedemptionAct, RedemptionStep,
-    Room, RulesChanged, WhyMerged,
+    Body, Channel, Event, IdentifierKind, Instant, Merge, Offline, Personal, RedemptionAct,
+    RedemptionStep, Room, RulesChanged, WhyMerged,
 };
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
@@ -180,7 +181,11 @@ fn admit_told(
     | Body::CodeRevoked(_)
     | Body::Erasure(_)
     | Body::Redemption(RedemptionStep {
-        act: RedemptionAct::Reserve(_),
+        act:
+            RedemptionAct::Reserve(_)
+            | RedemptionAct::Offline(Offline {
+                allowance: None, ..
+            }),
         ..
     }) = body
         && personal.identifiers.is_empty()

@@ -116,6 +116,10 @@ kinds! {
         r#"{"customer":{"email":"ana@example.com"},"tier":"gold","until":"2024-12-31T23:59:59-05:00","actor":"staff-7","reason":"press"}"#;
     "redemption.reserved", Processed, "till, web store", "Points were set aside, for a reward or at their general worth, or store credit; the answer has the code that the customer shows.",
         r#"{"customer":{"email":"ana@example.com"},"points":200,"channel":"online"}"#;
+    "redemption.allowed", Processed, "till", "Points were set aside for a till that may lose its connection: it may redeem as many without asking, for a while, and shows the allowance that the answer has.",
+        r#"{"customer":{"email":"ana@example.com"},"points":50,"channel":"pos","location":"soho"}"#;
+    "redemption.offline", Processed, "till", "Points were given while the till was not connected: by an allowance, or without one where the shop takes that. They are gone as of then.",
+        r#"{"customer":{"email":"ana@example.com"},"points":50,"channel":"pos","location":"soho","order":{"system":"till","id":"1001"}}"#;
     "redemption.confirmed", Processed, "till, web store", "What the points were set aside for was given: they are gone. A sale with the code among its discounts says the same.",
         r#"{"redemption":"red_0r6h3m9c1w8k2f7d5t4b9n1q","channel":"pos","location":"soho","order":{"system":"till","id":"1001"}}"#;
     "redemption.cancelled", Processed, "till, web store", "It was not given: the points are free again.",

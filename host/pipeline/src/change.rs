@@ -690,6 +690,13 @@ pub enum ReviewItem {
     ReferredThemselves { referrer: CustomerId },
     /// A sale was paid with more store credit than its customer had: by so much.
     CreditOverspent { sale: EventName, amount: Money },
+    /// A till that was not connected redeemed so many points that no allowance covers, of which so many
+    /// were not there and are owed.
+    RedeemedBeyond {
+        redemption: String,
+        points: Points,
+        debt: Points,
+    },
     /// A sale looks like another one: the same customer, amount and place, at nearly the same time.
     LooksTwice { sale: EventName },
 }

@@ -413,6 +413,8 @@ pub enum RedemptionName {
 pub enum RedemptionAct {
     /// Points are set aside.
     Reserve(Reserve),
+    /// They were given while nobody could be asked.
+    Offline(Offline),
     /// It was given to the customer, with this sale where one is named.
     Confirm(Option<SaleName>),
     /// It was not given: the points are free again.
@@ -448,6 +450,28 @@ pub struct Reserve {
     /// No other redemption may be open beside it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alone: bool,
+    /// It is an allowance: a till may redeem as much until then while it is not connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline_until: Option<Instant>,
+}
+
+/// Points that were given at a till while it was not connected. It has happened; what is checked is
+/// what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offline {
+    /// Above zero.
+    pub points: Points,
+    pub worth: Worth,
+    /// The allowance that the till had for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowance: Option<RedemptionName>,
+    /// The allowance had been used, or given back, when this arrived.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub came_too_late: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale: Option<SaleName>,
+    /// What no allowance covers is taken all the same, and what is not there is owed.
+    pub may_exceed: bool,
 }
 
 /// What a redemption is worth.
@@ -867,7 +891,11 @@ impl Event {
                 | Body::CodeRevoked(_)
                 | Body::Erasure(_)
                 | Body::Redemption(RedemptionStep {
-                    act: RedemptionAct::Reserve(_),
+                    act: RedemptionAct::Reserve(_)
+                        | RedemptionAct::Offline(Offline {
+                            allowance: None,
+                            ..
+                        }),
                     ..
                 })
         )
@@ -888,7 +916,19 @@ impl Event {
                 act: RedemptionAct::Reserve(_),
                 ..
             }) => None,
+            Body::Redemption(RedemptionStep {
+                act: RedemptionAct::Offline(it),
+                ..
+            }) => it.allowance.as_ref(),
             Body::Redemption(step) => Some(&step.of),
+            _ => None,
+        }
+    }
+
+    /// What was given at a till that was not connected.
+    pub fn offline(&self) -> Option<&Offline> {
+        match &self.redemption()?.act {
+            RedemptionAct::Offline(it) => Some(it),
             _ => None,
         }
     }

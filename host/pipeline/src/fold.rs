@@ -18,7 +18,7 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// The layout of the stored bytes, their first byte. Whoever adds, moves or changes a field of the
 /// fold counts it up: bytes without field names would be read as something else.
-pub const FOLD_FORMAT: u8 = 10;
+pub const FOLD_FORMAT: u8 = 11;
 
 /// One customer at one place in their history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,6 +196,8 @@ pub struct Reservation {
     pub channel: Option<Channel>,
     /// Who asked for it; a second person is somebody else.
     pub asked_by: String,
+    /// For an allowance: until when a till may redeem it without being connected.
+    pub offline_until: Option<Instant>,
 }
 
 /// Who referred a customer, and whom they referred.

@@ -7,6 +7,7 @@
 //! Start with [`line::process`]; its steps are the files beside it.
 
 pub mod admit;
+pub mod allowance;
 pub mod calendar;
 pub mod campaigns;
 pub mod catalogue;

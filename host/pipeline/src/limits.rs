@@ -27,6 +27,11 @@ pub const IDENTIFIERS_MAX: usize = 10;
 
 /// An event this far ahead of the wall clock moves no timer, in milliseconds: tills' clocks drift.
 pub const AHEAD_MS_MAX: i64 = 5 * 60 * 1_000;
+/// How long a till may redeem by an allowance, in minutes: a week without a connection is a till that
+/// nobody mends.
+pub const OFFLINE_MINUTES_MAX: u32 = 7 * 24 * 60;
+/// How long the points of an allowance stay set aside for a till that comes back, in hours.
+pub const SYNC_HOURS_MAX: u32 = 30 * 24;
 /// An event further ahead than this is refused, in milliseconds: it is a wrong date, not a drift.
 pub const AHEAD_MS_REFUSED: i64 = 24 * 60 * 60 * 1_000;
 

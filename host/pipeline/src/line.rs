@@ -296,6 +296,8 @@ fn check_redemption(event: &Admitted, case: &Case) -> Result<(), Refusal> {
     };
     match &case.redemption {
         Some(known) if known.state.is_open() => Ok(()),
+        // It has happened, and the shop takes what no allowance covers.
+        Some(_) if event.event.offline().is_some_and(|it| it.may_exceed) => Ok(()),
         Some(known) => Err(redemption::closed(name, known.state)),
         None => invalid(
             "unknown-redemption",

@@ -165,10 +165,17 @@ fn capped(plugin: &str, key: &str, wanted: DiscountValue, given: DiscountValue) 
     )
 }
 
-/// A sale that carries the code of an offer has used it.
+/// What a sale carries as a code to say that it used the offer. One without a code has its name for that.
+pub fn id_of(plugin: &str, offer: &HeldOffer) -> String {
+    let code = offer.code.clone();
+    code.unwrap_or_else(|| format!("{plugin}/{}", offer.key))
+}
+
+/// A sale that carries the code of an offer, or its name, has used it.
 pub fn mark_used(fold: &mut Fold, sale: &Sale, now: Instant) {
-    for (_, offer) in &mut fold.offers {
-        let carries = |code: &Option<String>| offer.code.is_some() && *code == offer.code;
+    for (plugin, offer) in &mut fold.offers {
+        let id = id_of(plugin, offer);
+        let carries = |code: &Option<String>| code.as_ref() == Some(&id);
         if offer.used_at.is_none()
             && sale
                 .discounts

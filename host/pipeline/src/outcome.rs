@@ -91,7 +91,7 @@ impl Outcome {
 }
 
 impl RedemptionView {
-    pub fn of(row: &RedemptionRow) -> RedemptionView {
+    pub fn of(row: &RedemptionRow, allowance: Option<String>) -> RedemptionView {
         RedemptionView {
             id: row.id.clone(),
             state: row.state,
@@ -108,6 +108,7 @@ impl RedemptionView {
             minimum: row.held.minimum,
             code: redemption::shown(&row.held.code),
             expires_at: Time(row.held.until),
+            allowance,
         }
     }
 }
@@ -311,6 +312,9 @@ pub struct RedemptionView {
     pub code: String,
     /// The points are free again then, if nobody says anything before.
     pub expires_at: Time,
+    /// What a till carries that may redeem them while it is not connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowance: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -181,7 +181,7 @@ fn earn(
     for (key, amount) in earned {
         walk.give(step, key, *amount);
     }
-    walk.recover(step, Currency::Points, given, "owed for a return");
+    walk.recover(step, Currency::Points, given, "owed");
     let net = given - lost;
     walk.fold.earned += net;
     if let Some(channel) = step.moved.channel {

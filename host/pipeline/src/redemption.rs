@@ -3,12 +3,14 @@
 //! They are set aside first and can be spent on nothing else; they are gone when somebody confirms,
 //! and free again when somebody cancels, a second person says no, or nobody says anything in time.
 //! That somebody had the points when they asked is checked when the event arrives. From then on it is
-//! a fact, which no refold decides again.
+//! a fact, which no refold decides again. What tills redeem while they are not connected is in
+//! [`crate::allowance`].
 //!
 //! Credit is set aside in the same way. What takes it is the sale's tender that carries the code
 //! ([`crate::credit`]), and nothing else, so that no credit is taken twice for one sale.
 
 use crate::admit::{Secret, base32, mac};
+use crate::allowance;
 use crate::change::{Decider, LotKey, LotKind, RedemptionRow, RedemptionState, TakingKind};
 use crate::credit;
 use crate::currency::Currency;
@@ -41,7 +43,7 @@ pub fn id_of(source: &str, id: &str, secret: &Secret) -> String {
 }
 
 /// What the customer shows for it: capitals and figures that nobody confuses.
-fn code_of(event: &Event, secret: &Secret) -> String {
+pub(crate) fn code_of(event: &Event, secret: &Secret) -> String {
     let name = [event.source.as_bytes(), event.id.as_bytes()];
     let hash = mac(secret, "redemption-code", &name);
     let mut code = base32(&hash[..7]).to_uppercase();
@@ -92,6 +94,7 @@ pub fn redeem(walk: &mut Walk, step: &mut Step) {
     if let Some(redemption) = event.redemption() {
         match &redemption.act {
             RedemptionAct::Reserve(what) => reserve(walk, step, &redemption.of, what),
+            RedemptionAct::Offline(what) => allowance::redeem(walk, step, &redemption.of, what),
             _ => go_on(walk, step, redemption),
         }
         return;
@@ -124,7 +127,7 @@ pub fn redeem(walk: &mut Walk, step: &mut Step) {
 fn use_up(walk: &mut Walk, step: &mut Step, id: String, sale: EventName) {
     confirm(walk, step, id.clone(), Some(SaleName::Sale(sale)));
     if !step.was_decided() {
-        walk.used_by_sale.push(id);
+        walk.given_unasked.push(id);
     }
 }
 
@@ -155,12 +158,14 @@ pub fn time_out(walk: &mut Walk, step: &mut Step) {
     }
 }
 
+/// A redemption that is open. An allowance has a code like all others, which opens nothing.
 pub(crate) fn find(walk: &Walk, name: &RedemptionName) -> Option<String> {
     let held = &walk.fold.reservations;
     match name {
         RedemptionName::Id(id) => held.contains_key(id).then(|| id.clone()),
         RedemptionName::Code(code) => {
-            let found = held.iter().find(|(_, held)| held.code == *code);
+            let has_it = |held: &Reservation| held.code == *code && held.offline_until.is_none();
+            let found = held.iter().find(|(_, held)| has_it(held));
             found.map(|(id, _)| id.clone())
         }
     }
@@ -190,6 +195,7 @@ fn reserve(walk: &mut Walk, step: &mut Step, name: &RedemptionName, what: &Reser
         awaits_approval: what.needs_approval,
         channel: step.event.channel,
         asked_by: step.event.actor(),
+        offline_until: what.offline_until,
     };
     let state = match held.awaits_approval {
         true => RedemptionState::PendingApproval,
@@ -308,7 +314,8 @@ fn go_on(walk: &mut Walk, step: &mut Step, redemption: &RedemptionStep) {
         return;
     }
     match &redemption.act {
-        RedemptionAct::Reserve(_) => {}
+        // These are begun, and not gone on with.
+        RedemptionAct::Reserve(_) | RedemptionAct::Offline(_) => {}
         RedemptionAct::Confirm(sale) => confirm(walk, step, id, sale.clone()),
         RedemptionAct::Cancel(reason) | RedemptionAct::Deny(reason) => {
             let state = match redemption.act {
@@ -354,6 +361,10 @@ fn check_act(
                 credit::TENDER,
                 shown(&held.code)
             ),
+        ),
+        (RedemptionAct::Confirm(_), _) if held.offline_until.is_some() => not_now(
+            "an-allowance",
+            format!("{id} is an allowance; redemption.offline says what was redeemed of it"),
         ),
         (RedemptionAct::Confirm(_), true) => not_now(
             "approval-required",
@@ -451,7 +462,7 @@ fn confirm(walk: &mut Walk, step: &mut Step, id: String, sale: Option<SaleName>)
     walk.expire(step);
 }
 
-fn close(
+pub(crate) fn close(
     walk: &mut Walk,
     step: &mut Step,
     id: String,

@@ -16,7 +16,7 @@ pub use delivery::{Delivery, Quiet};
 pub use fields::{FieldKind, FieldRule};
 pub use hooks::{Hook, HookFormat};
 pub use referral::ReferralPolicy;
-pub use rewards::{PointsWorth, RedemptionPolicy, Reward, RewardLimit};
+pub use rewards::{Beyond, OfflinePolicy, PointsWorth, RedemptionPolicy, Reward, RewardLimit};
 pub use tags::{Registry, SetBy, TagPolicy, TagRule};
 pub use tiers::{Benefit, TierCard, UNKNOWN, Words};
 

@@ -5,6 +5,7 @@
 //! ([`crate::facts`], [`crate::segments`] …) decide.
 
 use crate::admit::Admitted;
+use crate::allowance;
 use crate::calendar::{self, LocalTime};
 use crate::change::{
     Change, CustomerChange, Explanation, FollowUpRow, HistoryRow, KeptRow, LotKey, MembershipRow,
@@ -58,8 +59,9 @@ pub struct Walk<'a> {
     pub sold: Vec<Sold>,
     /// Points that were given with sales along the walk.
     pub given: Vec<Given>,
-    /// Redemptions whose codes came with a sale of this change.
-    pub used_by_sale: Vec<String>,
+    /// Redemptions of this change for which nobody could be asked: by the code that a sale carried, or
+    /// by an allowance.
+    pub given_unasked: Vec<String>,
     /// The sale of this change, if it was paid with store credit.
     pub paid_with_credit: Option<EventName>,
     /// Why the event cannot be.
@@ -198,6 +200,7 @@ impl<'a> Walk<'a> {
         if event.room.is_everything() && !case.given.is_empty() {
             Arc::make_mut(&mut event).room = limited::room(&case.given, with.shop);
         }
+        allowance::note_what_is_left(&mut event, case.redemption.as_ref());
         let referring = std::mem::take(&mut case.referring);
         if let Some(referrer) = &referring.referrer {
             let whose = &referrer.customer;
@@ -290,7 +293,7 @@ impl<'a> Walk<'a> {
                 .map(Sold::of)
                 .collect(),
             given: Vec::new(),
-            used_by_sale: Vec::new(),
+            given_unasked: Vec::new(),
             paid_with_credit: None,
             refused: None,
             passed: Vec::new(),
@@ -723,7 +726,10 @@ impl<'a> Walk<'a> {
             .cleared
             .extend(step.so_far.tags_cleared.iter().cloned());
         outcome.tier = step.tier.take().or(outcome.tier.take());
-        let redemptions = step.redemptions.iter().map(RedemptionView::of);
+        let (id, secret) = (&self.case.id, self.with.secret);
+        let redemptions = step.redemptions.iter();
+        let redemptions =
+            redemptions.map(|row| RedemptionView::of(row, allowance::text_of(row, id, secret)));
         outcome.redemptions.extend(redemptions);
         outcome.prompts.append(&mut step.prompts);
         outcome.receipt.append(&mut step.receipt);
@@ -806,7 +812,7 @@ impl<'a> Walk<'a> {
             self.overspent(sale, -balance);
         }
         if self.fold.points.balance < 0 {
-            for redemption in std::mem::take(&mut self.used_by_sale) {
+            for redemption in std::mem::take(&mut self.given_unasked) {
                 let points = -self.fold.points.balance;
                 let item = ReviewItem::RedeemedTooMuch { redemption, points };
                 self.out.review_items.push(item);

@@ -145,6 +145,9 @@ fn redemption(step: &line::RedemptionStep) -> serde_json::Value {
         line::RedemptionAct::Reserve(what) => json!({
             "points": what.points, "reward": what.reward, "worth": what.worth,
         }),
+        line::RedemptionAct::Offline(what) => json!({
+            "points": what.points, "worth": what.worth, "of": what.sale,
+        }),
         line::RedemptionAct::Confirm(sale) => json!({ "of": sale }),
         line::RedemptionAct::Cancel(reason) | line::RedemptionAct::Deny(reason) => {
             json!({ "reason": reason })

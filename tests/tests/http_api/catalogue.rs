@@ -229,10 +229,10 @@ fn redemption(server: &Server, kind: &str, which: &str) -> Value {
 #[test]
 fn every_example_of_the_catalogue_is_taken_and_fits_its_schema() {
     let shop = Shop::new();
-    shop.lay_over(
-        "merchant.toml",
-        "[redemption]\napproval_from = 200\n[referral]\nurl = \"https://shop.example/{code}\"\n",
-    );
+    let offline = "[redemption.offline]\npoints = 100\nbeyond = \"debt\"\n";
+    let referral = "[referral]\nurl = \"https://shop.example/{code}\"\n";
+    let redemption_policy = format!("[redemption]\napproval_from = 200\n{offline}{referral}");
+    shop.lay_over("merchant.toml", &redemption_policy);
     let server = shop.serve();
     let catalogue = server.get("/v1/catalogue");
     let kinds = catalogue["kinds"].as_array().expect("a list");

@@ -145,6 +145,7 @@ fn the_document_is_openapi_3_1_and_complete_enough_for_a_generated_client() {
 #[test]
 fn every_answer_is_as_the_description_says() {
     let shop = Shop::new();
+    shop.lay_over("merchant.toml", "[redemption.offline]\npoints = 100\n");
     let server = shop.serve();
     let description = Description::read(&server);
     let customer = json!({"email": "ana@example.com", "phone": "2125550100"});
@@ -274,6 +275,10 @@ fn every_answer_is_as_the_description_says() {
                 send("POST", &target, &json!({"other": bo, "reason": "a test"}))
             }
             ("post", "/v1/hooks/{source}") => send("POST", &target, &json!({})),
+            ("post", "/v1/customers/{id}/allowances") => {
+                let wanted = json!({"points": 10, "channel": "online"});
+                send("POST", &target, &wanted).header("idempotency-key", "third")
+            }
             ("post", "/v1/redemptions") => {
                 send("POST", &target, &wanted).header("idempotency-key", "second")
             }

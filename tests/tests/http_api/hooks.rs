@@ -218,7 +218,7 @@ fn what_nobody_signed_or_somebody_signed_long_ago_is_refused_and_changes_nothing
     assert_eq!((wrong.status, wrong.problem()), (401, "wrong-signature"));
     let body = cancelled.to_string();
     let topic = ("x-shopify-topic", "orders/cancelled".to_owned());
-    let unsigned = deliver(&server, "web", &[topic.clone()], &body);
+    let unsigned = deliver(&server, "web", std::slice::from_ref(&topic), &body);
     assert_eq!(
         (unsigned.status, unsigned.problem()),
         (401, "hook-not-signed")

@@ -1,12 +1,14 @@
 //! The HTTP API as those who build on it see it: what it takes, what it refuses and how it says so,
 //! who may do what, and that its own description is true.
 
+mod allowances;
 mod bad_input;
 mod catalogue;
 mod client;
 mod customers;
 mod description;
 mod devices;
+mod discounts;
 mod five_questions;
 mod forgetting;
 mod hooks;

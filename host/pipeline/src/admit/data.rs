@@ -1,6 +1,7 @@
 //! The `data` of each kind of event: typed, unknown fields refused.
 
 use super::acts::{AdjustmentEvent, ErasureEvent, NoteEdit, NoteEvent, PlacementEvent};
+use super::allowances::{AllowEvent, OfflineEvent};
 use super::credit::CreditEvent;
 use super::exchange::{EditEvent, ExchangeEvent};
 use super::import::ImportEvent;
@@ -279,6 +280,8 @@ pub(super) fn read(
             typed::<AboutSale>(data)?.payment(kind == "payment.settled", common)
         }
         "redemption.reserved" => typed::<ReserveEvent>(data)?.check(common, shop, with, name),
+        "redemption.allowed" => typed::<AllowEvent>(data)?.check(common, shop, with, name),
+        "redemption.offline" => typed::<OfflineEvent>(data)?.check(common, shop, with, name),
         "redemption.confirmed" => typed::<AboutRedemption>(data)?.confirmed(common, by),
         "redemption.cancelled" => typed::<AboutRedemption>(data)?.cancelled(common, by),
         "redemption.approved" => typed::<AboutRedemption>(data)?.approved(common, shop, by, at),

@@ -129,11 +129,12 @@ fn of_credit(amount: Money) -> Reserve {
         needs_approval: false,
         limit: None,
         alone: false,
+        offline_until: None,
     }
 }
 
 /// Points at their general worth.
-fn loose(points: Points, shop: &Shop) -> Result<Reserve, Refusal> {
+pub(super) fn loose(points: Points, shop: &Shop) -> Result<Reserve, Refusal> {
     let policy = &shop.file.redemption;
     let least = policy.minimum_points;
     if points < least {
@@ -164,6 +165,7 @@ fn loose(points: Points, shop: &Shop) -> Result<Reserve, Refusal> {
         needs_approval: false,
         limit: None,
         alone: false,
+        offline_until: None,
     })
 }
 
@@ -217,6 +219,7 @@ fn of_reward(
         needs_approval: false,
         limit: reward.limit.map(|limit| (limit.times, limit.days)),
         alone: !reward.stacks,
+        offline_until: None,
     })
 }
 

@@ -19,6 +19,44 @@ pub struct RedemptionPolicy {
     pub approval_from: Option<Points>,
     /// How long a redemption waits for that person, in hours.
     pub approval_hours: u32,
+    /// What tills may redeem while they are not connected.
+    pub offline: OfflinePolicy,
+}
+
+/// What tills may redeem while they are not connected: nothing, if nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OfflinePolicy {
+    /// The most points that one allowance is for; 0 gives none.
+    pub points: Points,
+    /// How long a till may redeem by it, in minutes.
+    pub minutes: u32,
+    /// How long its points stay set aside after that, in hours, until tills that were not connected have
+    /// told what they did.
+    pub sync_hours: u32,
+    /// What becomes of points that were redeemed without an allowance, or beyond it.
+    pub beyond: Beyond,
+}
+
+impl Default for OfflinePolicy {
+    fn default() -> Self {
+        OfflinePolicy {
+            points: 0,
+            minutes: 240,
+            sync_hours: 72,
+            beyond: Beyond::Refuse,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Beyond {
+    /// The event is refused: tills of this shop give nothing without an allowance.
+    #[default]
+    Refuse,
+    /// They are taken, what is not there is owed, and somebody looks at it.
+    Debt,
 }
 
 impl Default for RedemptionPolicy {
@@ -32,6 +70,7 @@ impl Default for RedemptionPolicy {
             hold_minutes: 30,
             approval_from: None,
             approval_hours: 72,
+            offline: OfflinePolicy::default(),
         }
     }
 }
@@ -185,6 +224,24 @@ pub(super) fn check(
     }
     if policy.hold_minutes == 0 || policy.approval_hours == 0 {
         return wrong("hold_minutes and approval_hours must be at least 1");
+    }
+    let offline = policy.offline;
+    if !(0..=limits::NUMBER_MAX).contains(&offline.points) {
+        return wrong("offline.points must not be negative; 0 gives no allowances");
+    }
+    if offline.minutes == 0 || offline.minutes > limits::OFFLINE_MINUTES_MAX {
+        return wrong("offline.minutes is from 1 to 10080, which is a week");
+    }
+    if offline.sync_hours == 0 || offline.sync_hours > limits::SYNC_HOURS_MAX {
+        return wrong("offline.sync_hours is from 1 to 720, which is thirty days");
+    }
+    if policy
+        .approval_from
+        .is_some_and(|from| offline.points >= from)
+    {
+        return wrong(
+            "offline.points must be below approval_from: nobody can be asked at a till that is not connected",
+        );
     }
     if policy.approval_from.is_some_and(|from| from < 1) {
         return wrong("approval_from must be at least 1; leave it out where nobody has to agree");

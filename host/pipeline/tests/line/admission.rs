@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use stampcard_pipeline::catalogue::{KINDS, SCHEMAS, Support, schema_of};
 use stampcard_pipeline::limits;
 use stampcard_pipeline::outcome::Status;
+use stampcard_pipeline::shop::{Beyond, OfflinePolicy};
 
 const NOON: &str = "2024-05-01T12:00:00-04:00";
 
@@ -330,8 +331,13 @@ fn a_profile_needs_an_identifier_and_what_the_shop_requires() {
 
 #[test]
 fn every_example_of_the_catalogue_does_what_its_entry_says() {
+    let offline = OfflinePolicy {
+        points: 100,
+        beyond: Beyond::Debt,
+        ..OfflinePolicy::default()
+    };
     for kind in KINDS {
-        let bench = Bench::new();
+        let bench = Bench::with(|file| file.redemption.offline = offline);
         let data: Value = serde_json::from_str(kind.example).unwrap();
         // Acts of staff are about somebody whom the shop knows.
         let ana = json!({"customer": {"email": "ana@example.com"}});

@@ -10,15 +10,16 @@ use crate::{Bench, event};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use stampcard_pipeline::admit::Secret;
+use stampcard_pipeline::allowance::Allowance;
 use stampcard_pipeline::calendar;
-use stampcard_pipeline::change::LotKind;
+use stampcard_pipeline::change::{CustomerId, LotKind};
 use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{Event, Instant};
 use stampcard_pipeline::fold::DAY_MS;
 use stampcard_pipeline::redemption::id_of;
 use stampcard_pipeline::refusal::Refusal;
 use stampcard_pipeline::rules::{Amount, Input, Moment, OnReturn, PointAnswer};
-use stampcard_pipeline::shop::{CreditPolicy, OfReturns, ShopFile, Span};
+use stampcard_pipeline::shop::{Beyond, CreditPolicy, OfReturns, OfflinePolicy, ShopFile, Span};
 use std::collections::{BTreeMap, BTreeSet};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -58,6 +59,10 @@ enum What {
     /// A second person agrees, or does not.
     Approve(usize),
     Deny(usize),
+    /// Points that a till may redeem while it is not connected.
+    Allow(i64),
+    /// Of an allowance: how many it did redeem, with a sale.
+    Offline(usize, i64, usize),
     /// Points that come over, and end.
     Import(i64, Option<i64>),
     /// A tier, and until when staff holds it; none gives it back to the rules.
@@ -81,6 +86,9 @@ const HOLD_HOURS: i64 = 48;
 /// From so many points on a second person has to agree, and how long it waits for them.
 const APPROVAL_FROM: i64 = 300;
 const APPROVAL_HOURS: i64 = 72;
+/// How long an allowance is good, and how long its points stay set aside.
+const OFFLINE_HOURS: i64 = 100;
+const SYNC_HOURS: i64 = 60;
 
 /// The shop's rule: a point per dollar that lasts 90 days, 50 for 100 dollars, and 5 for coming, which
 /// is not what an edit is.
@@ -453,6 +461,28 @@ impl Books {
         self.credit.recover(amount);
     }
 
+    /// What a till gave while it was not connected: what the allowance does not cover is taken from what
+    /// is there, and the rest is owed.
+    fn offline(&mut self, index: usize, of: usize, points: i64, sale: usize) {
+        let pending = self.pending();
+        let column = &mut self.points;
+        let (_, allowed) = column.reserved.remove(&of).unwrap();
+        let covered = points.min(allowed);
+        let held: i64 = pending.iter().map(|at| column.lots[*at].left).sum();
+        let there = (column.balance() - column.reserved() - held - covered).max(0);
+        let debt = (points - covered - there).max(0);
+        column.debt += debt;
+        let mut order = column.order();
+        order.sort_by_key(|at| pending.contains(at));
+        let mut ends = column.take_in(order, points - debt);
+        ends.extend(vec![None; debt as usize]);
+        ends.sort_by_key(|ends| ends.map(std::cmp::Reverse));
+        if let Some(sold) = self.sold.get_mut(&sale) {
+            let back = sold.share(ends.len());
+            sold.redeemed.push((format!("{index}"), ends, back));
+        }
+    }
+
     /// Points for as much of a sale as has come back.
     fn give_back(&mut self, told: &Told, sale: usize) {
         let sold = self.sold.get_mut(&sale).unwrap();
@@ -619,6 +649,14 @@ impl Books {
                 let held = (told.hour + HOLD_HOURS, *amount);
                 self.credit.reserved.insert(index, held);
             }
+            What::Allow(points) => {
+                let until = told.hour + OFFLINE_HOURS + SYNC_HOURS;
+                self.points.reserved.insert(index, (until, *points));
+            }
+            What::Offline(of, points, sale) => {
+                self.offline(index, *of, *points, *sale);
+                self.expire(told.hour);
+            }
             What::Approve(of) => {
                 self.points.reserved.get_mut(of).unwrap().0 = told.hour + HOLD_HOURS;
             }
@@ -656,6 +694,8 @@ fn kind_of(what: &What) -> &'static str {
         What::Cancel(_) => "redemption.cancelled",
         What::Approve(_) => "redemption.approved",
         What::Deny(_) => "redemption.denied",
+        What::Allow(_) => "redemption.allowed",
+        What::Offline(..) => "redemption.offline",
         What::Other(number) => standing::other(*number).0,
     }
 }
@@ -683,6 +723,22 @@ fn time(hour: i64) -> String {
 
 fn redemption(of: usize, all: &[Told]) -> String {
     id_of("till-1", &all[of].id, &Secret([7; 32]))
+}
+
+/// The text that the till was given.
+fn allowance(of: usize, all: &[Told]) -> String {
+    let What::Allow(points) = all[of].what else {
+        panic!("{:?} allows nothing", all[of].what);
+    };
+    let start = calendar::parse("2024-01-01T00:00:00Z").unwrap().0;
+    let until = Instant(start + (all[of].hour + OFFLINE_HOURS) * HOUR_MS);
+    let allowance = Allowance {
+        redemption: redemption(of, all),
+        customer: CustomerId("cus_whoever".into()),
+        points,
+        until,
+    };
+    allowance.sign(&Secret([7; 32]))
 }
 
 fn as_event(told: &Told, all: &[Told], codes: &BTreeMap<usize, String>) -> Value {
@@ -764,7 +820,13 @@ fn as_event(told: &Told, all: &[Told], codes: &BTreeMap<usize, String>) -> Value
         What::Place(tier, until) => {
             json!({"tier": tier, "until": until.map(time), "reason": "because"})
         }
-        What::Reserve(points) => json!({"points": points, "channel": "online"}),
+        What::Reserve(points) | What::Allow(points) => {
+            json!({"points": points, "channel": "online"})
+        }
+        What::Offline(of, points, sale) => {
+            let allowance = allowance(*of, all);
+            json!({"allowance": allowance, "points": points, "channel": "online", "sale": of_sale(*sale)})
+        }
         What::Confirm(of, sale) => {
             json!({"redemption": redemption(*of, all), "sale": sale.map(of_sale)})
         }
@@ -783,6 +845,7 @@ fn as_event(told: &Told, all: &[Told], codes: &BTreeMap<usize, String>) -> Value
             | What::Place(..)
             | What::Reserve(_)
             | What::ReserveCredit(_)
+            | What::Allow(_)
             | What::Other(_)
     );
     if names_ana {
@@ -854,6 +917,7 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
                 let tender = Tender { amount, of };
                 What::Sale(vec![(1, 900 + number)], number % 3 == 0, Some(tender))
             }
+            21 => What::Allow(1 + number % (APPROVAL_FROM - 1)),
             _ => What::Reserve(*number),
         };
         if matches!(what, What::Exchange(..) | What::Sale(..)) {
@@ -882,9 +946,7 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
                 what,
             });
         }
-        let What::Reserve(points) = all[of].what else {
-            continue;
-        };
+        let begun = all[of].what.clone();
         let mut then = |letter, after, what| {
             all.push(Told {
                 hour: hour + after,
@@ -894,6 +956,22 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
         };
         // Somebody answers later than they are asked.
         let after = 1 + number % 60;
+        let points = match begun {
+            What::Allow(points) => {
+                match number % 5 {
+                    0 => then('v', after, What::Cancel(of)),
+                    // Often less than was allowed, and sometimes more.
+                    _ => then(
+                        'v',
+                        after,
+                        What::Offline(of, 1 + points * (number % 7) / 5, sale),
+                    ),
+                }
+                continue;
+            }
+            What::Reserve(points) => points,
+            _ => continue,
+        };
         if points >= APPROVAL_FROM {
             match number % 5 {
                 0 => then('u', after, What::Deny(of)),
@@ -923,6 +1001,12 @@ fn shop(keeps_debts: bool) -> Bench {
         });
         file.redemption.approval_from = Some(APPROVAL_FROM);
         file.redemption.approval_hours = APPROVAL_HOURS as u32;
+        file.redemption.offline = OfflinePolicy {
+            points: APPROVAL_FROM - 1,
+            minutes: OFFLINE_HOURS as u32 * 60,
+            sync_hours: SYNC_HOURS as u32,
+            beyond: Beyond::Debt,
+        };
         if keeps_debts {
             file.policies.returns = OfReturns::Debt;
         }
@@ -978,7 +1062,7 @@ proptest! {
     #[test]
     fn the_ledger_is_what_a_bookkeeper_would_write_whatever_the_order_of_arrival(
         sales in prop::collection::vec((0i64..200 * 24, prop::collection::vec((1i64..5, 50i64..9_000), 1..4), any::<bool>()), 1..12),
-        acts in prop::collection::vec((any::<prop::sample::Index>(), 0i64..120 * 24, 0u8..25, 1i64..400), 0..24),
+        acts in prop::collection::vec((any::<prop::sample::Index>(), 0i64..120 * 24, 0u8..26, 1i64..400), 0..24),
         shuffle in prop::collection::vec(any::<u32>(), 96),
         clocks in prop::collection::vec(prop::option::weighted(0.2, 0i64..400 * 24), 96),
         keeps_debts in any::<bool>(),
@@ -992,7 +1076,7 @@ proptest! {
         // Nobody says what becomes of what they have not been answered yet.
         for (at, told) in all.iter().enumerate() {
             let of = match told.what {
-                What::Confirm(of, _) | What::Cancel(of) | What::Approve(of) | What::Deny(of) => Some(of),
+                What::Confirm(of, _) | What::Cancel(of) | What::Approve(of) | What::Deny(of) | What::Offline(of, ..) => Some(of),
                 What::Sale(.., Some(Tender { of, .. })) => of,
                 _ => None,
             };

@@ -4,6 +4,7 @@
 mod abuse;
 mod acts;
 mod admission;
+mod allowances;
 mod credit;
 mod erasure;
 mod exchanges;

@@ -366,6 +366,15 @@ hold_minutes = 30
 # approval_from = 5000
 approval_hours = 72
 
+# What tills may redeem while they are not connected: they ask for an allowance of at most so many
+# points before, and have so many minutes; 0 gives none. Its points stay set aside for sync_hours more,
+# so nobody spends them twice. What is redeemed without one, or beyond it, is refused ("refuse"), or taken
+# and owed ("debt").
+# [redemption.offline]
+# points = 500
+# minutes = 240
+# sync_hours = 72
+# beyond = "refuse"
 # How customers bring friends: who joins the programme has a code, and this is the link with it. For
 # more friends than so many within a day they are given nothing.
 # [referral]

@@ -118,12 +118,14 @@ pub const MERCHANT_KEYS: &Keys = &[
             "hold_minutes",
             "approval_from",
             "approval_hours",
+            "offline",
         ],
     ),
     ("worth", &["points", "amount"]),
     ("referral", &["url", "friends_per_day"]),
     ("store_credit", &["expires_after", "receipt"]),
     ("expires_after", &["days", "months"]),
+    ("offline", &["points", "minutes", "sync_hours", "beyond"]),
     (
         "rewards",
         &[

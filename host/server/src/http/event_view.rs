@@ -141,7 +141,17 @@ fn of_redemption(step: &RedemptionStep) -> Value {
         RedemptionAct::Reserve(what) => json!({
             "points": what.points, "reward": what.reward, "worth": what.worth, "until": calendar::text(what.until),
             "needs_approval": what.needs_approval,
+            "offline_until": what.offline_until.map(calendar::text),
         }),
+        RedemptionAct::Offline(what) => {
+            let mut data = what.sale.as_ref().map_or_else(|| json!({}), of);
+            data["points"] = what.points.into();
+            data["worth"] = json!(what.worth);
+            if let Some(RedemptionName::Id(allowance)) = &what.allowance {
+                data["allowance"] = allowance.as_str().into();
+            }
+            data
+        }
         RedemptionAct::Confirm(Some(sale)) => of(sale),
         RedemptionAct::Confirm(None) => json!({}),
         RedemptionAct::Cancel(reason) | RedemptionAct::Deny(reason) => json!({ "reason": reason }),

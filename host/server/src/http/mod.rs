@@ -3,6 +3,8 @@
 //! It decides nothing about customers. [`routes`] is the list of what there is; [`around`] is what
 //! happens to every request.
 
+mod allowances;
+mod applicable;
 mod around;
 mod ask;
 pub mod auth;

@@ -238,7 +238,7 @@ async fn act(
 }
 
 /// Sends the event, or finds that it was sent before with the same request.
-async fn tell(
+pub(super) async fn tell(
     door: &Arc<Door>,
     caller: &Caller,
     name: EventName,
@@ -305,7 +305,7 @@ fn fingerprint(kind: &str, data: &Map<String, Value>) -> String {
 }
 
 /// The caller's own name for a request.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(given) = headers.get("idempotency-key") else {
         return Ok(None);
     };

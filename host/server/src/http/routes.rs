@@ -10,10 +10,10 @@ use super::auth::{
 };
 use super::page::Paging;
 use super::{
-    Door, customers, devices, effect, events, forgetting, health, history, hooks, installing,
-    membership, merges, metrics, next, notes, openapi, orders, outbox, plugins, products, profile,
-    profile_rules, redemptions, referral, reports, review_items, rules, schema, segments, stream,
-    tag_jobs, tag_list, tags, tier, till, tokens,
+    Door, allowances, customers, devices, effect, events, forgetting, health, history, hooks,
+    installing, membership, merges, metrics, next, notes, openapi, orders, outbox, plugins,
+    products, profile, profile_rules, redemptions, referral, reports, review_items, rules, schema,
+    segments, stream, tag_jobs, tag_list, tags, tier, till, tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -152,6 +152,11 @@ pub fn all() -> Vec<Route> {
         Route::post("/v1/customers/{id}/token", "mintToken", tokens::mint).may(SENDS)
             .about("A token that says who the customer is, for a few minutes and once: a storefront shows it as a QR code, and a till sends it in customer.identified.")
             .of_customer().answers::<tokens::Token>(),
+        Route::post("/v1/customers/{id}/allowances", "allowOffline", allowances::allow).may(SENDS)
+            .about("What a till may redeem for the customer while it is not connected: a signed allowance that it carries. The points are set aside from now on, until some days after it ends. What was redeemed by it is told with `redemption.offline`. Sent again with the same key it is the same allowance.")
+            .header(IDEMPOTENCY_KEY, "The caller's own name for this allowance, new for each.", true, "^[ -~]{1,255}$")
+            .of_customer().body::<schema::NewAllowance>()
+            .answers::<allowances::AllowanceView>().at_its_place().problems(&[409, 413, 415, 422]),
         Route::get("/v1/customers/{id}/card", "readCard", till::card).may(SEES_CUSTOMERS)
             .about("What a till shows: the last purchases, tier, balance, offers and prompts.")
             .of_customer().asks::<till::CardAsked>().answers::<till::Card>(),

@@ -43,7 +43,7 @@ macro_rules! named {
 }
 
 named! {
-    Event NewCustomer CustomerEdit NewRedemption RedemptionAct Webhook Outcome SegmentChanges Prompt Discount TemplateValue Worth StoreCredit
+    Event NewCustomer CustomerEdit NewRedemption NewAllowance RedemptionAct Webhook Outcome SegmentChanges Prompt Discount TemplateValue Worth StoreCredit
 }
 
 /// The name of the schema of a kind's `data`.
@@ -62,6 +62,8 @@ pub fn name_of_data(kind: &str) -> &'static str {
         "sale.voided" | "payment.settled" | "payment.failed" => "AboutSaleData",
         "return.completed" => "ReturnData",
         "redemption.reserved" => "ReserveData",
+        "redemption.allowed" => "AllowData",
+        "redemption.offline" => "OfflineData",
         "redemption.confirmed"
         | "redemption.cancelled"
         | "redemption.approved"

@@ -1,6 +1,7 @@
 //! What a till shows of one customer: the balance, and the card.
 
 use super::Door;
+use super::applicable::{Applicable, applicable};
 use super::ask::Query;
 use super::event_view::Named;
 use super::limits;
@@ -118,6 +119,8 @@ pub struct Card {
     pub purchases: Vec<Purchase>,
     /// Offers that can be used now.
     pub offers: Vec<Offer>,
+    /// Those of them that the till can take off the basket by itself, each with the id that confirms it.
+    pub discounts: Vec<Applicable>,
     /// What the till was last told to say.
     #[schema(value_type = Vec<schema::Prompt>)]
     pub prompts: Vec<PromptView>,
@@ -223,6 +226,7 @@ fn card_of(reads: &Reads, id: CustomerId, live: &Live) -> Result<Card, Problem> 
             .take(limits::CARD_PURCHASES)
             .collect(),
         offers: usable(head, now),
+        discounts: applicable(head, &rows, &person, live.shop.file.referral.as_ref(), now),
         prompts: prompts_of(rows.first(), &person, live.shop.file.referral.as_ref()),
         requests: requests(&rows, &waiting),
         basket: rows.first().and_then(|row| match &row.event.body {

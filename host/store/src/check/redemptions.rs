@@ -1,5 +1,5 @@
 //! One customer's redemptions: those that are open are in the head, and those that were given have
-//! taken their points.
+//! taken their points, or are owed them.
 
 use super::Findings;
 use crate::error::Trouble;

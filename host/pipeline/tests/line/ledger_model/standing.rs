@@ -31,7 +31,7 @@ pub const OTHERS: [&str; 18] = [
     "ticket.opened",
 ];
 /// Kinds of which the model writes its own data.
-pub const BOOKED: [&str; 16] = [
+pub const BOOKED: [&str; 18] = [
     "sale.completed",
     "sale.voided",
     "order.edited",
@@ -44,6 +44,8 @@ pub const BOOKED: [&str; 16] = [
     "points.imported",
     "tier.overridden",
     "redemption.reserved",
+    "redemption.allowed",
+    "redemption.offline",
     "redemption.confirmed",
     "redemption.cancelled",
     "redemption.approved",
