@@ -40,8 +40,8 @@ referrer = 500
 /// For `stampcard.toml`. Events of several lanes arrive in no order, and here the order is what is tried.
 pub const SERVER: &str = "lanes = 1\n";
 
-const PEOPLE: [&str; 9] = [
-    "rae", "mia", "mia-2", "tom", "tim", "ann", "anna", "gus", "lou",
+const PEOPLE: [&str; 10] = [
+    "rae", "mia", "mia-2", "tom", "tim", "ann", "anna", "gus", "lou", "zoe",
 ];
 
 /// Events, and what of them must arrive before what.
@@ -232,6 +232,8 @@ fn what_staff_does(told: &mut Told, id: &dyn Fn(&str) -> String) {
         ("08:10", "sale.completed", "k-mia-2", json!({"customer": by("mia-2"), "total": 26_000})),
         ("08:20", "sale.completed", "k-tom", json!({"customer": by("tom"), "total": 9_000})),
         ("08:25", "sale.completed", "k-tim", json!({"customer": by("tim"), "total": 52_000})),
+        ("08:30", "sale.completed", "k-zoe", json!({"customer": by("zoe"), "total": 2_500})),
+        ("23:10", "customer.deleted", "k-forgotten", json!({"customer": by("zoe"), "actor": "staff-7", "reason": "asked for it"})),
         ("13:10", "customer.merged", "k-merged", merged),
         ("13:20", "customer.merged", "k-wrong", wrong),
         ("14:10", "sale.completed", "k-mia-later", json!({"customer": by("mia-2"), "total": 4_000})),
@@ -251,6 +253,8 @@ fn what_staff_does(told: &mut Told, id: &dyn Fn(&str) -> String) {
         told.tell(time, kind, id, data);
     }
     told.rests_on("k-two", &["k-wrong"]);
+    // Nothing is taken about somebody who was forgotten.
+    told.rests_on("k-forgotten", &["k-zoe"]);
 }
 
 /// What rae gives points for, out of what she brought.

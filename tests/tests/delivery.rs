@@ -432,3 +432,31 @@ fn a_letter_goes_to_each_household_once_and_to_nobody_who_has_not_agreed() {
     let ran = shop.run("export", &["mail", "--canonical"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
 }
+
+#[test]
+fn what_was_sent_to_two_is_not_sent_again_when_they_become_one_or_two_again() {
+    let receiver = Receiver::start(|_, _| Reply::status(200));
+    let shop = shop_for(&receiver, "");
+    let server = shop.serve();
+    comes(&server, "Ana", 5);
+    comes(&server, "Bo", 4);
+    wait_for_rows(&server, "sent", 2);
+    let [ana, bo] = ["Ana", "Bo"].map(|name| {
+        let found = server.get(&format!("/v1/customers?email={name}@example.com"));
+        found["items"][0]["id"].as_str().expect("an id").to_owned()
+    });
+    let asked = json!({"other": bo, "confirmed_on": "document", "reason": "registered twice"});
+    let path = format!("/v1/customers/{ana}/merge");
+    let merged = server.post_as(&server.keys.operator, &path, &asked);
+    assert_eq!(merged.status, 200, "{}", merged.body);
+    let asked = json!({"other": bo, "reason": "mother and daughter"});
+    let path = format!("/v1/customers/{ana}/unmerge");
+    let parted = server.post_as(&server.keys.operator, &path, &asked);
+    assert_eq!(parted.status, 200, "{}", parted.body);
+    std::thread::sleep(Duration::from_millis(2_500));
+    let received = receiver.received();
+    let names: Vec<&str> = received.iter().map(Received::id).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    server.stop();
+    shop.check();
+}

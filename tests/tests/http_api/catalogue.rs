@@ -266,6 +266,11 @@ fn every_example_of_the_catalogue_is_taken_and_fits_its_schema() {
         if name == "referral.signup" {
             event["data"]["code"] = code.clone();
         }
+        // And whoever is forgotten is so after everything else that happened to them.
+        if name == "customer.deleted" {
+            event["data"]["customer"] = json!({"id": two[1].1});
+            event["time"] = json!(ago(0));
+        }
         for which in ["redemption", "code"] {
             if event["data"].get(which).is_some() && name != "referral.signup" {
                 event["data"][which] = redemption(&server, name.as_str().unwrap(), which);

@@ -52,9 +52,11 @@ pub const BOOKED: [&str; 18] = [
     "redemption.denied",
 ];
 /// Kinds that are not about one customer who is there. The store's own model has merges, over two
-/// histories, and what friends do has one, too; the others are of nobody, or begin this history.
-const NOT_OF_ONE: [&str; 9] = [
+/// histories, and what friends do has one, too; the others are of nobody, or begin
+/// or end this history.
+const NOT_OF_ONE: [&str; 10] = [
     "customer.created",
+    "customer.deleted",
     "customer.merged",
     "customer.unmerged",
     "merge.declined",
