@@ -441,6 +441,7 @@ mod tests {
         let taken_in = |text: &str| {
             text.replace("# [[", "[[")
                 .replace("# [tier", "[tier")
+                .replace("# [redemption.offline]", "[redemption.offline]")
                 .replace("\n# opened", "\nopened")
         };
         let mut lines = Vec::new();
