@@ -9,7 +9,7 @@
 //! and what it earned is lost with them.
 
 use crate::calendar::LocalTime;
-use crate::change::{Decider, LotKey, ReferrerAward, TakingKind};
+use crate::change::{Decider, LotKey, LotKind, ReferrerAward, TakingKind};
 use crate::credit;
 use crate::currency::Currency;
 use crate::event::{Back, Body, Event, Line, Money, Points, Position, Sale, SaleName};
@@ -164,7 +164,9 @@ impl Sold {
     /// Adds what its own step was awarded, or one that edited it and whose lines stand after so many
     /// others.
     pub fn earn(&mut self, key: LotKey, earned: Points, shares: &[(u32, Points)], after: u32) {
-        self.earned(key, false, earned, shares, after);
+        if is_of_the_sale(&key) {
+            self.earned(key, false, earned, shares, after);
+        }
     }
 
     /// The same, for what went to whoever referred the customer.
@@ -209,7 +211,8 @@ impl Sold {
     }
 
     fn award(&mut self, lots: &mut Vec<SoldLot>, origin: &Position, after: u32) {
-        let earned = lots.extract_if(.., |lot| lot.key.origin == *origin);
+        let is_its_own = |key: &LotKey| key.origin == *origin && is_of_the_sale(key);
+        let earned = lots.extract_if(.., |lot| is_its_own(&lot.key));
         self.awards.extend(earned.map(|lot| SoldAward {
             lot: LotId::Known(lot.id),
             shares: numbered_after(after, &lot.shares),
@@ -262,6 +265,12 @@ impl Sold {
         }
         (losses, gives_back)
     }
+}
+
+/// Points that came back with goods of another sale, in an exchange, are not this sale's: whoever brings
+/// back what they took in exchange keeps them.
+fn is_of_the_sale(key: &LotKey) -> bool {
+    key.kind != LotKind::GivenBack
 }
 
 /// Numbers of lines as the sale has them that was edited.

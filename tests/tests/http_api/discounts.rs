@@ -53,7 +53,8 @@ fn a_tap_lists_what_can_be_taken_off_and_the_sale_that_carries_its_id_has_used_i
     );
     let code = five["id"].as_str().expect("an id").to_owned();
     assert!(code.starts_with("FIVE-"), "{code}");
-    assert_eq!(welcome["id"], "starter-follow-ups/welcome");
+    let name = welcome["id"].as_str().expect("an id").to_owned();
+    assert!(name.starts_with("starter-follow-ups/welcome"), "{name}");
     assert_eq!(welcome["discount"]["value"], json!({"share": 500}));
     assert_eq!(welcome["text"], "5 % off today.");
     // Nothing is used by being shown.
@@ -63,11 +64,7 @@ fn a_tap_lists_what_can_be_taken_off_and_the_sale_that_carries_its_id_has_used_i
         json!({"customer": {"card": "L-100"}, "lines": [{"sku": "TEE", "amount": 3_000}], "total": 3_000 - taken,
             "discounts": [{"code": id, "amount": taken}]})
     };
-    server.outcome(&sale(
-        "1",
-        &ago(20),
-        with("starter-follow-ups/welcome", 150),
-    ));
+    server.outcome(&sale("1", &ago(20), with(&name, 150)));
     assert_eq!(ids(&tapped(&server, "tap-3", 15)), [code.as_str()]);
     server.outcome(&sale("2", &ago(10), with(&code, 500)));
     assert_eq!(tapped(&server, "tap-4", 5), [Value::Null; 0]);

@@ -471,9 +471,7 @@ mod tests {
     #[test]
     fn what_is_commented_out_can_be_taken_in() {
         let taken_in = |text: &str| {
-            text.replace("# [[", "[[")
-                .replace("# [tier", "[tier")
-                .replace("# [delivery", "[delivery")
+            text.replace("\n# [", "\n[")
                 .replace("\n# opened", "\nopened")
         };
         let mut lines = Vec::new();

@@ -347,12 +347,16 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_about_the_server_itself_goes_without_a_key() {
+    fn only_what_is_about_the_server_itself_and_what_is_signed_goes_without_a_key() {
         let open: Vec<&str> = all()
             .iter()
             .filter(|route| route.may.is_none())
             .map(|route| route.path)
             .collect();
-        assert_eq!(open, ["/healthz", "/readyz", "/metrics", "/openapi.json"]);
+        let [hooks, rest @ ..] = &open[..] else {
+            panic!("there are none");
+        };
+        assert_eq!(*hooks, "/v1/hooks/{source}");
+        assert_eq!(rest, ["/healthz", "/readyz", "/metrics", "/openapi.json"]);
     }
 }
