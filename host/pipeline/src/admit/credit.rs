@@ -104,7 +104,7 @@ pub(super) struct PaidBack {
 
 impl PaidBack {
     /// What of it is store credit; `in_all` is the amount in the shop's currency.
-    pub fn to_credit(self, in_all: Money, shop: &Shop) -> Result<Option<ToCredit>, Refusal> {
+    pub fn as_credit(&self, in_all: Money, shop: &Shop) -> Result<Option<ToCredit>, Refusal> {
         if self.parts.len() > limits::LIST_MAX {
             return too_many("refunds", self.parts.len(), limits::LIST_MAX);
         }

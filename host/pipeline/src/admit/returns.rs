@@ -132,7 +132,7 @@ impl ReturnEvent {
         let refund = back.check("lines", shop)?;
         Ok(Body::Return(Return {
             of,
-            to_credit: paid_back.to_credit(refund.amount, shop)?,
+            to_credit: paid_back.as_credit(refund.amount, shop)?,
             back: Back::Goods(refund),
         }))
     }
