@@ -137,7 +137,7 @@ fn a_mistake_in_the_shops_files_is_told_with_file_line_key_and_the_nearest_one()
     // In each file something is written otherwise, and the message has to name something.
     let table = [
         ("merchant.toml", "currency =", "currencies =", "currency"),
-        ("merchant.toml", "\nlate =", "\nlat =", "late"),
+        ("merchant.toml", "\nlate =", "\nlats =", "late"),
         (
             "merchant.toml",
             "id = \"brooklyn\"",

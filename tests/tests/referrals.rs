@@ -80,15 +80,38 @@ fn a_shop_that_is_open_gets_a_referral_programme_and_both_see_their_points_at_on
     let of_bo = server.get(&format!("/v1/customers/{bo}/referral"));
     assert_eq!(of_bo["referred_by"]["customer"], ana);
     let of_bo = server.get(&format!("/v1/customers/{bo}/timeline"));
-    let signup = &of_bo["items"][0]["data"];
+    let signup = &of_bo["items"][0]["event"]["data"];
     assert_eq!(
         (&signup["via"], &signup["referrer"]),
         (&json!("instagram"), &json!(ana))
     );
+    // What leaves for the customer has the link; the journal has only that there is one.
+    shop.write(
+        "plugins/starter-follow-ups.toml",
+        "pack = \"starter-follow-ups\"\n[config]\nreceipt = [\"Bring a friend: {referral_url}\"]\n",
+    );
+    let began = Instant::now();
+    let mut receipt = Value::Null;
+    for number in 0.. {
+        let bought = json!({"customer": {"email": "ana@example.com"}, "total": 100});
+        let told = server.outcome(&sale(&format!("ana-{number}"), &ago(1), bought));
+        receipt = told["receipt"][0].clone();
+        if receipt
+            .as_str()
+            .is_some_and(|line| line.starts_with("Bring"))
+        {
+            break;
+        }
+        assert!(began.elapsed() < TAKEN_MAX, "{receipt}: {}", server.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(receipt, format!("Bring a friend: {url}"));
     // Both events name the referral.
     let id = &told.body["referral"]["id"];
     let timeline = server.get(&format!("/v1/customers/{ana}/timeline"));
-    let newest = &timeline["items"][0];
+    let joined = timeline["items"].as_array().unwrap().iter();
+    let mut joined = joined.filter(|item| item["event"]["type"] == "referral.joined");
+    let newest = &joined.next().unwrap()["event"];
     assert_eq!(
         (&newest["type"], &newest["data"]["referral"]),
         (&json!("referral.joined"), id)

@@ -205,6 +205,7 @@ pub fn redeem(walk: &mut Walk, step: &mut Step, name: &RedemptionName, what: &Of
     }
     let given = given(walk, step, what);
     let row = RedemptionRow {
+        taken: what.points,
         sale: what.sale.clone(),
         channel: step.event.channel,
         location: step.event.location.clone(),

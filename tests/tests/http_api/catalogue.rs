@@ -242,7 +242,9 @@ fn every_example_of_the_catalogue_is_taken_and_fits_its_schema() {
     let two = ["keep", "other"].map(|card| {
         let customer = json!({"customer": {"card": card}});
         let made = server.outcome(&event("loyalty.enrolled", card, &ago(60), customer));
-        code = made["referral"]["code"].clone();
+        if code.is_null() {
+            code = made["referral"]["code"].clone();
+        }
         (card, made["customer"]["id"].clone())
     });
     // Whoever redeems needs points.

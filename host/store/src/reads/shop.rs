@@ -190,7 +190,10 @@ impl Reads {
                  JOIN explanations x ON x.customer = coalesce(w.merged_into, w.id)
                  LEFT JOIN journal c ON c.seq = x.caused_by
                  WHERE j.source = ?1 AND j.id = ?2
-                 AND (x.at = j.occurred_at AND x.source = j.source AND x.id = j.id OR x.caused_by = j.seq AND x.source = '')
+                 -- What a friend's step gives has its place by that step, which its name begins with.
+                 AND (x.at = j.occurred_at AND x.source = j.source
+                      AND x.id = iif(j.kind IN ('referral.joined', 'referral.awarded'), substr(j.id, 1, instr(j.id, '/') - 1), j.id)
+                      OR x.caused_by = j.seq AND x.source = '')
                  ORDER BY x.number",
                 &[&name.source, &name.id],
                 |row| {
