@@ -37,6 +37,7 @@ use crate::event::{
     RedemptionStep, Room, RulesChanged, WhyMerged,
 };
 use crate::limits;
+use crate::outcome::IdentityView;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::Shop;
 use data::Common;
@@ -80,6 +81,9 @@ pub struct Admitted {
     pub as_guest: bool,
     /// The shop's clock sent it: only what is due is driven.
     pub due: bool,
+    /// How its customer was found when it came, for an event of the journal: who was forgotten since cannot
+    /// be found in that way again.
+    pub found_then: Option<IdentityView>,
     /// What of the identifiers the sender has seen to be the customer's. It counts with this event only.
     pub verified: Vec<IdentifierKind>,
 }
@@ -232,6 +236,7 @@ fn admit_told(
         wants_account: common.wants_account,
         as_guest: common.as_guest,
         due: false,
+        found_then: None,
         verified: common.verified,
     })
 }
@@ -302,6 +307,7 @@ fn made_by_host(
         wants_account: false,
         as_guest: false,
         due: false,
+        found_then: None,
         verified: Vec::new(),
     }
 }

@@ -21,7 +21,7 @@ struct Longitude(i32);
 const MILLIONTHS: f64 = 1e6;
 
 /// Kilometres: the mean radius of the earth.
-const EARTH_KM: f64 = 6_371.0088;
+const EARTH_KM: f64 = 6_371.008_8;
 
 impl Geo {
     /// Along the surface, in kilometres, rounded up: next door is 1, not nothing.

@@ -154,6 +154,9 @@ fn named_by_event(customer: Whose, waits_for_sale: bool) -> Who {
 /// The decision as people read it. It says kinds and our own ids, and nothing that is personal.
 /// What it says is the same when the journal is taken down the line again.
 pub fn log(event: &Admitted, who: &Who) -> Option<IdentityView> {
+    if let Some(then) = &event.found_then {
+        return Some(then.clone());
+    }
     let told = &event.event;
     // A replay names everybody by what was found out then; what follows from a sale or a redemption had
     // nothing to find out.

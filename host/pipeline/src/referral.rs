@@ -272,7 +272,7 @@ pub struct Gave {
     was_decided: bool,
     joined: bool,
     to: Referred,
-    awards: Vec<(LotKey, Points, Vec<(u32, Points)>)>,
+    awards: Vec<Award>,
 }
 
 impl Gave {
@@ -281,12 +281,9 @@ impl Gave {
         if step.for_referrer.is_empty() && !step.joined {
             return None;
         }
-        let mut awards: Vec<_> = std::mem::take(&mut step.for_referrer)
-            .into_iter()
-            .map(|award| (award.key, award.amount, award.shares))
-            .collect();
+        let mut awards = std::mem::take(&mut step.for_referrer);
         if step.joined {
-            awards.push((joining(step.event.position()), 0, Vec::new()));
+            awards.push(joining(step.event.position()));
         }
         Some(Gave {
             event: step.event.clone(),
@@ -298,28 +295,30 @@ impl Gave {
     }
 
     /// What the sale of this place gave.
-    pub(crate) fn at<'a>(
-        &'a self,
-        origin: &'a Position,
-    ) -> impl Iterator<Item = &'a (LotKey, Points, Vec<(u32, Points)>)> {
+    pub(crate) fn at<'a>(&'a self, origin: &'a Position) -> impl Iterator<Item = &'a Award> {
         let awards = self.awards.iter();
-        awards.filter(move |(key, points, _)| *points > 0 && key.origin == *origin)
+        awards.filter(move |award| award.amount > 0 && award.key.origin == *origin)
     }
 }
 
 /// Stands among what was given for that somebody joined, which is told even if it gave nothing.
-fn joining(step: Position) -> LotKey {
-    LotKey {
-        origin: step,
-        currency: Currency::Points,
-        plugin: String::new(),
-        kind: LotKind::Adjustment,
-        reason: "joined".into(),
-        covers: Coverage::Whole,
-        available_from: None,
-        expires_at: None,
-        on_return: OnReturn::Keep,
-        ordinal: 0,
+fn joining(step: Position) -> Award {
+    Award {
+        by: Decider::Host,
+        key: LotKey {
+            origin: step,
+            currency: Currency::Points,
+            plugin: String::new(),
+            kind: LotKind::Adjustment,
+            reason: "joined".into(),
+            covers: Coverage::Whole,
+            available_from: None,
+            expires_at: None,
+            on_return: OnReturn::Keep,
+            ordinal: 0,
+        },
+        amount: 0,
+        shares: Vec::new(),
     }
 }
 
@@ -366,7 +365,7 @@ pub(crate) fn settle(
             awards: Vec::new(),
         };
         let known = before.remove(&(step, place)).unwrap_or_default();
-        let award = |(key, points, shares)| now.award(key, points, shares);
+        let award = |award: Award| now.award(award.key, award.amount, award.shares);
         let awards: Vec<ReferrerAward> = gave.awards.into_iter().map(award).collect();
         now.awards = awards;
         // Of a plugin that is live no more nobody can say what it would give, so it stays.

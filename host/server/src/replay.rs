@@ -221,6 +221,7 @@ impl Replay<'_> {
             as_guest: row.customer.is_none(),
             new_customer: row.customer.unwrap_or(CustomerId(String::new())),
             due: false,
+            found_then: row.outcome.identity,
             verified: Vec::new(),
         }
     }

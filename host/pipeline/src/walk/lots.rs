@@ -133,8 +133,8 @@ impl Walk<'_> {
             sold.earn(lot.key.clone(), lot.earned, &lot.shares, 0);
         }
         let for_referrer = self.out.for_referrers.iter();
-        for (key, points, shares) in for_referrer.flat_map(|gave| gave.at(&origin)) {
-            sold.earn_for_referrer(key.clone(), *points, shares, 0);
+        for award in for_referrer.flat_map(|gave| gave.at(&origin)) {
+            sold.earn_for_referrer(award.key.clone(), award.amount, &award.shares, 0);
         }
         let event = sold.event.clone();
         let given = self

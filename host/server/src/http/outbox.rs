@@ -12,7 +12,6 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use stampcard_pipeline::event::Instant;
-use stampcard_pipeline::store::StoreError;
 use stampcard_store::{Granted, Wish};
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -112,9 +111,8 @@ async fn grant(door: &Arc<Door>, id: &str, wish: Wish) -> Result<Json<FollowUp>,
     let number = number(id)?;
     let states = wish.from().join(" or ");
     let merchant = Arc::clone(&door.merchant);
-    let granting = tokio::task::spawn_blocking(move || {
-        Ok::<_, StoreError>(merchant.store().grant(number, &wish, clock::now())?)
-    });
+    let granting =
+        tokio::task::spawn_blocking(move || merchant.store().grant(number, &wish, clock::now()));
     match granting.await.map_err(|_| internal())?? {
         Granted::Done => Ok(Json(read(door, number).await?)),
         Granted::NotThere => Err(no_such_follow_up(id)),
