@@ -234,6 +234,29 @@ pub struct LotKey {
     pub ordinal: u32,
 }
 
+impl LotKey {
+    /// Of a lot that no rule decided: nobody takes it back with a sale.
+    pub fn of_no_rule(
+        origin: Position,
+        currency: Currency,
+        kind: LotKind,
+        reason: impl Into<String>,
+    ) -> LotKey {
+        LotKey {
+            origin,
+            currency,
+            plugin: String::new(),
+            kind,
+            reason: reason.into(),
+            covers: Coverage::Whole,
+            available_from: None,
+            expires_at: None,
+            on_return: OnReturn::Keep,
+            ordinal: 0,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LotKind {

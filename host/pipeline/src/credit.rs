@@ -16,7 +16,6 @@ use crate::points::Award;
 use crate::purse::TakingKey;
 use crate::redemption;
 use crate::refusal::{Refusal, invalid};
-use crate::rules::{Coverage, OnReturn};
 use crate::shop::Shop;
 use crate::store::Redeemed;
 use crate::walk::{Step, Walk};
@@ -112,16 +111,9 @@ fn give(
     let award = Award {
         by,
         key: LotKey {
-            origin: step.event.position(),
-            currency: Currency::StoreCredit,
-            plugin: String::new(),
-            kind,
-            reason: reason.to_owned(),
-            covers: Coverage::Whole,
-            available_from: None,
             expires_at,
-            on_return: OnReturn::Keep,
             ordinal,
+            ..LotKey::of_no_rule(step.event.position(), Currency::StoreCredit, kind, reason)
         },
         amount,
         shares: Vec::new(),

@@ -146,16 +146,14 @@ fn give_by_hand(
     let award = Award {
         by: Decider::Staff(step.event.actor()),
         key: LotKey {
-            origin: step.event.position(),
-            currency: Currency::Points,
-            plugin: String::new(),
-            kind: LotKind::Adjustment,
-            reason: reason.to_owned(),
-            covers: Coverage::Whole,
-            available_from: None,
             expires_at,
-            on_return: OnReturn::Keep,
             ordinal,
+            ..LotKey::of_no_rule(
+                step.event.position(),
+                Currency::Points,
+                LotKind::Adjustment,
+                reason,
+            )
         },
         amount,
         shares: Vec::new(),

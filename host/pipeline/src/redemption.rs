@@ -25,7 +25,6 @@ use crate::points::Award;
 use crate::purse::TakingKey;
 use crate::refusal::Refusal;
 use crate::returns::Coming;
-use crate::rules::{Coverage, OnReturn};
 use crate::shop::Reward;
 use crate::store::{Redeemed, RedemptionKnown};
 use crate::walk::{Step, Walk};
@@ -537,16 +536,14 @@ pub fn give_back(walk: &mut Walk, step: &mut Step) {
             let award = Award {
                 by: Decider::Host,
                 key: LotKey {
-                    origin: step.event.position(),
-                    currency,
-                    plugin: String::new(),
-                    kind: LotKind::GivenBack,
-                    reason: reason.clone(),
-                    covers: Coverage::Whole,
-                    available_from: None,
                     expires_at: ends,
-                    on_return: OnReturn::Keep,
                     ordinal: *ordinal,
+                    ..LotKey::of_no_rule(
+                        step.event.position(),
+                        currency,
+                        LotKind::GivenBack,
+                        reason.clone(),
+                    )
                 },
                 amount: points,
                 shares: Vec::new(),

@@ -14,9 +14,7 @@ use crate::change::{
     CustomerId, Decider, LotKey, LotKind, ReferrerAward, ReviewItem, StepAwards, TakingKind,
 };
 use crate::currency::Currency;
-use crate::event::{
-    Awarded, Body, Event, EventName, Instant, Points, Position, ProfileChange, Referral,
-};
+use crate::event::{Awarded, Body, Event, EventName, Instant, Points, Position, Referral};
 use crate::fold::{Fold, Referrals, Referred};
 use crate::identity::Whose;
 use crate::ledger::Taking;
@@ -25,6 +23,7 @@ use crate::outcome::ReferralView;
 use crate::person::PersonField;
 use crate::points::Award;
 use crate::purse::TakingKey;
+use crate::redemption::shown;
 use crate::refusal::{Refusal, invalid};
 use crate::rules::{Coverage, OnReturn};
 use crate::shop::{Late, Shop};
@@ -112,13 +111,9 @@ pub fn same_address(one: &str, other: &str) -> bool {
 
 /// What is wrong with a friend's sign-up: nobody is referred by themselves, in a circle, or twice.
 pub(crate) fn check(event: &Event, case: &Case, shop: &Shop) -> Result<(), Refusal> {
-    let signup = match &event.body {
-        // In a replay it was checked before.
-        Body::Profile(ProfileChange {
-            referral: Some(signup),
-            ..
-        }) if signup.referrer.is_none() => signup,
-        _ => return Ok(()),
+    // In a replay it was checked before.
+    let Some(signup) = event.signup().filter(|it| it.referrer.is_none()) else {
+        return Ok(());
     };
     let refuse = |code: &'static str, problem: &str| invalid(code, "/data/code", problem);
     if shop.file.referral.is_none() {
@@ -260,12 +255,6 @@ pub(crate) fn view(
     })
 }
 
-/// A code as people read it.
-pub fn shown(code: &str) -> String {
-    let (front, back) = code.split_at(code.len() / 2);
-    format!("{front}-{back}")
-}
-
 /// What a step of the friend gave whoever referred them.
 pub struct Gave {
     event: Arc<Event>,
@@ -305,18 +294,7 @@ impl Gave {
 fn joining(step: Position) -> Award {
     Award {
         by: Decider::Host,
-        key: LotKey {
-            origin: step,
-            currency: Currency::Points,
-            plugin: String::new(),
-            kind: LotKind::Adjustment,
-            reason: "joined".into(),
-            covers: Coverage::Whole,
-            available_from: None,
-            expires_at: None,
-            on_return: OnReturn::Keep,
-            ordinal: 0,
-        },
+        key: LotKey::of_no_rule(step, Currency::Points, LotKind::Adjustment, "joined"),
         amount: 0,
         shares: Vec::new(),
     }

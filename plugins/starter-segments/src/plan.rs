@@ -113,17 +113,26 @@ impl Bounds {
     }
 }
 
-impl Measured {
-    pub fn bounds(&self) -> Bounds {
-        Bounds {
-            at_least: self.at_least,
-            over: self.over,
-            at_most: self.at_most,
-            under: self.under,
-            exactly: self.exactly,
+/// Whatever says how much says it in the same five fields.
+macro_rules! bounded {
+    ($($of:ident),+) => { $(
+        impl $of {
+            pub fn bounds(&self) -> Bounds {
+                Bounds {
+                    at_least: self.at_least,
+                    over: self.over,
+                    at_most: self.at_most,
+                    under: self.under,
+                    exactly: self.exactly,
+                }
+            }
         }
-    }
+    )+ };
+}
 
+bounded!(Measured, Distance, Happened);
+
+impl Measured {
     /// The scope and the key of the facts that it asks for, if it is about a group.
     pub fn group(&self) -> Option<(&'static str, &str)> {
         let named = [
@@ -178,29 +187,7 @@ impl SaleAfter {
     }
 }
 
-impl Distance {
-    pub fn bounds(&self) -> Bounds {
-        Bounds {
-            at_least: self.at_least,
-            over: self.over,
-            at_most: self.at_most,
-            under: self.under,
-            exactly: self.exactly,
-        }
-    }
-}
-
 impl Happened {
-    pub fn bounds(&self) -> Bounds {
-        Bounds {
-            at_least: self.at_least,
-            over: self.over,
-            at_most: self.at_most,
-            under: self.under,
-            exactly: self.exactly,
-        }
-    }
-
     /// Names the count by what is counted: conditions that count the same share it, and a changed
     /// one begins anew.
     pub fn fingerprint(&self) -> u32 {

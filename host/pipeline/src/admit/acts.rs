@@ -60,17 +60,14 @@ impl AdjustmentEvent {
         if self.points == 0 {
             return invalid("no-points", "/data/points", "0 points change nothing");
         }
-        let expires_at = match &self.expires_at {
-            Some(_) if self.points < 0 => {
-                return invalid(
-                    "expiry-without-points",
-                    "/data/expires_at",
-                    "points that are taken do not expire",
-                );
-            }
-            Some(text) => Some(instant_after(text, at, "/data/expires_at")?),
-            None => None,
-        };
+        if self.points < 0 && self.expires_at.is_some() {
+            return invalid(
+                "expiry-without-points",
+                EXPIRES_AT,
+                "points that are taken do not expire",
+            );
+        }
+        let expires_at = ends_at(self.expires_at.as_deref(), at)?;
         Ok(Body::Adjustment(Adjustment {
             points: self.points,
             reason: reason(self.reason)?,
@@ -164,6 +161,15 @@ fn text(note: String) -> Result<String, Refusal> {
         return invalid("empty-note", "/data/note", "a note needs some words");
     }
     bounded(note, limits::NOTE_BYTES_MAX, "/data/note")
+}
+
+/// Where staff says when what they give ends.
+pub(super) const EXPIRES_AT: &str = "/data/expires_at";
+
+/// When what staff gives ends: after the event.
+pub(super) fn ends_at(given: Option<&str>, at: Instant) -> Result<Option<Instant>, Refusal> {
+    let ends = given.map(|text| instant_after(text, at, EXPIRES_AT));
+    ends.transpose()
 }
 
 pub(super) fn reason(given: String) -> Result<String, Refusal> {

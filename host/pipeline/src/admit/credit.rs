@@ -1,7 +1,7 @@
 //! Store credit in what is told: how money was paid back, what staff gave, and when it ends.
 
-use super::acts::reason;
-use super::data::{Common, instant_after};
+use super::acts::{EXPIRES_AT, ends_at, reason};
+use super::data::Common;
 use super::malformed;
 use super::said::acts;
 use super::sale::{at_rate, rate_of, too_many};
@@ -52,17 +52,14 @@ impl CreditEvent {
                 ),
             );
         }
-        let expires_at = match &self.expires_at {
-            Some(_) if self.amount < 0 => {
-                return invalid(
-                    "expiry-without-credit",
-                    "/data/expires_at",
-                    "credit that is taken does not expire",
-                );
-            }
-            Some(text) => Some(instant_after(text, at, "/data/expires_at")?),
-            None => None,
-        };
+        if self.amount < 0 && self.expires_at.is_some() {
+            return invalid(
+                "expiry-without-credit",
+                EXPIRES_AT,
+                "credit that is taken does not expire",
+            );
+        }
+        let expires_at = ends_at(self.expires_at.as_deref(), at)?;
         Ok(Body::CreditAdjustment(CreditAdjustment {
             amount: self.amount,
             reason: reason(self.reason)?,

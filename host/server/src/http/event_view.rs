@@ -10,7 +10,7 @@ use stampcard_pipeline::event::{
     RedemptionAct, RedemptionName, RedemptionStep, Refund, Return, Sale, SaleName,
 };
 use stampcard_pipeline::outcome::Time;
-use stampcard_pipeline::referral::shown;
+use stampcard_pipeline::redemption::shown;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 

@@ -10,7 +10,7 @@ use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::event::Points;
 use stampcard_pipeline::outcome::Time;
 use stampcard_pipeline::person::PersonField;
-use stampcard_pipeline::referral::shown;
+use stampcard_pipeline::redemption::shown;
 use std::sync::Arc;
 use utoipa::ToSchema;
 

@@ -1,5 +1,6 @@
 //! Reading what is known of codes, and what a customer's steps gave whoever referred them.
 
+use super::customer::hot;
 use crate::error::Trouble;
 use crate::people;
 use crate::reads::referral_code;
@@ -12,8 +13,6 @@ use stampcard_pipeline::event::Position;
 use stampcard_pipeline::fold::Fold;
 use stampcard_pipeline::identity::{Who, Whose};
 use stampcard_pipeline::referral::{ReferrerKnown, Referring, same_address};
-
-use super::customer::hot;
 
 /// Referrals are looked at for a circle as far as this: a longer chain was made on purpose, and costs its
 /// maker more than it brings.
@@ -80,6 +79,15 @@ fn referrer(
     }))
 }
 
+/// In the order in which [`award`] reads them; every one of them is in points.
+macro_rules! columns {
+    () => {
+        "SELECT at, source, event, place, referral, referrer, points, shares, award_at, award_source, award_event,
+             plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, 0
+         FROM referrer_awards "
+    };
+}
+
 /// What the steps after a place gave.
 pub(super) fn referrer_awards(
     writer: &Writer,
@@ -89,9 +97,10 @@ pub(super) fn referrer_awards(
     let last = &start.last;
     let mut awards = Vec::new();
     writer.sql.each::<Trouble>(
-        "SELECT at, source, event, place, referral, referrer, points, shares,
-             award_at, award_source, award_event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, 0
-         FROM referrer_awards WHERE customer = ?1 AND (at, source, event) > (?2, ?3, ?4) ORDER BY id",
+        concat!(
+            columns!(),
+            "WHERE customer = ?1 AND (at, source, event) > (?2, ?3, ?4) ORDER BY id"
+        ),
         &[&customer, &last.at.0, &last.source, &last.id],
         |row| {
             awards.push(award(row)?);
@@ -109,9 +118,7 @@ pub(super) fn sold_for_referrer(
 ) -> Result<Vec<ReferrerAward>, Trouble> {
     let mut awards = Vec::new();
     writer.sql.each::<Trouble>(
-        "SELECT at, source, event, place, referral, referrer, points, shares,
-             award_at, award_source, award_event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, 0
-         FROM referrer_awards WHERE customer = ?1 AND at = ?2 AND source = ?3 AND event = ?4 AND points > 0 ORDER BY id",
+        concat!(columns!(), "WHERE customer = ?1 AND at = ?2 AND source = ?3 AND event = ?4 AND points > 0 ORDER BY id"),
         &[&customer, &step.at.0, &step.source, &step.id],
         |row| {
             awards.push(award(row)?);

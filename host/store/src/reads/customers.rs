@@ -16,7 +16,7 @@ use stampcard_pipeline::event::{
 use stampcard_pipeline::fold::{Fold, Moved};
 use stampcard_pipeline::outcome::{DiscountView, Outcome};
 use stampcard_pipeline::person::PersonField;
-use stampcard_pipeline::referral::shown;
+use stampcard_pipeline::redemption::shown;
 use stampcard_pipeline::rules::Value;
 use stampcard_pipeline::shop::ReferralPolicy;
 use stampcard_pipeline::store::StoreError;
