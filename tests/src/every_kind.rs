@@ -209,6 +209,7 @@ fn what_is_said(told: &mut Told) {
         ("11:30", "page.viewed", "k-page", json!({"customer": gus, "channel": "online", "page": "/belts"})),
         ("18:00", "store_event.attended", "k-party", json!({"customer": gus, "location": "soho", "store_event": "spring-party"})),
         ("13:30", "visit.counted", "k-door", json!({"location": "soho", "count": 3})),
+        ("07:35", "stock.updated", "k-stock", json!({"stock": [{"sku": "BELT", "location": "soho", "quantity": 3}, {"sku": "BELT", "channel": "online", "quantity": 0}]})),
         ("07:30", "catalog.updated", "k-goods", json!({"currency": "USD", "products": [{"product": "belt", "variant": "BELT", "name": "Belt", "price": 4_000}]})),
     ];
     for (time, kind, id, data) in events {
@@ -246,6 +247,7 @@ fn what_staff_does(told: &mut Told, id: &dyn Fn(&str) -> String) {
         ("12:10", "note.added", "k-note", json!({"customer": gus, "note": "Prefers linen.", "actor": "staff-7"})),
         ("12:20", "note.edited", "k-note-2", json!({"customer": gus, "edits": of("k-note"), "note": "Prefers wool.", "actor": "staff-7"})),
         ("12:30", "points.adjusted", "k-goodwill", json!({"customer": gus, "points": 50, "actor": "staff-7", "reason": "goodwill"})),
+        ("12:35", "points.forfeited", "k-forfeit", json!({"customer": gus, "points": 20, "actor": "staff-7", "reason": "receipts of others"})),
         ("12:40", "tier.overridden", "k-gold", json!({"customer": gus, "tier": "gold", "until": "2025-05-17T20:00:00-04:00", "actor": "staff-7", "reason": "press"})),
         ("07:00", "points.imported", "k-brought", json!({"customer": by("rae"), "lots": [{"points": 3_000, "expires_at": "2025-05-17T22:00:00-04:00"}, {"points": 2_000}], "reason": "from the old programme", "actor": "staff-7"})),
     ];

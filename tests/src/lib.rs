@@ -21,6 +21,7 @@ pub mod server;
 pub mod shop;
 pub mod shops;
 pub mod story;
+pub mod waits;
 
 pub use event::sale;
 pub use server::{Answer, Server};

@@ -6,6 +6,7 @@
 
 use crate::server::{Client, Server};
 use crate::shops::{Shops, state};
+use crate::waits::Rounds;
 use crate::{binary, event};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -36,23 +37,17 @@ pub enum Flood {
 }
 
 /// What came of it.
-#[derive(Debug)]
 pub struct Measured {
-    /// Waits of the calm shop's tills, of a hundred the ninety-ninth, without the flood and with it.
-    pub alone: Duration,
-    pub beside: Duration,
-    /// The same in the calmest round of each. What else runs on the machine can only add to it, and a
-    /// flood that is felt is felt in every round.
-    pub calmest_alone: Duration,
-    pub calmest_beside: Duration,
-    pub samples: usize,
+    /// What the calm shop's tills waited without the flood, and with it.
+    pub alone: Rounds,
+    pub beside: Rounds,
     /// What the flood was answered, by status, as often.
     pub flood: BTreeMap<u16, u64>,
 }
 
 impl Measured {
     pub fn times(&self) -> f64 {
-        self.beside.as_secs_f64() / self.alone.as_secs_f64()
+        self.beside.typical().as_secs_f64() / self.alone.typical().as_secs_f64()
     }
 }
 
@@ -97,7 +92,7 @@ pub fn measure(flood: Flood, rounds: u32, round: Duration) -> Measured {
         while floods[0].send(&sale("f", &next)).expect("an answer").status != 429 {}
     }
     paced(&calm, &next, round);
-    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    let (mut alone, mut beside) = (Rounds::default(), Rounds::default());
     for _ in 0..rounds {
         until_nothing_waits(&server);
         alone.push(paced(&calm, &next, round));
@@ -132,11 +127,8 @@ pub fn measure(flood: Flood, rounds: u32, round: Duration) -> Measured {
     server.stop();
     shops.check();
     Measured {
-        samples: alone.iter().map(Vec::len).sum(),
-        calmest_alone: calmest(&mut alone),
-        calmest_beside: calmest(&mut beside),
-        alone: ninety_ninth(&mut alone.concat()),
-        beside: ninety_ninth(&mut beside.concat()),
+        alone,
+        beside,
         flood: answers.into_inner().expect("no thread panicked"),
     }
 }
@@ -183,14 +175,4 @@ fn until_nothing_waits(server: &Server) {
     while state(server, FLOODED)["waiting"] != 0 {
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-fn calmest(rounds: &mut [Vec<Duration>]) -> Duration {
-    let rounds = rounds.iter_mut().map(|waits| ninety_ninth(waits));
-    rounds.min().expect("there are rounds")
-}
-
-fn ninety_ninth(waits: &mut [Duration]) -> Duration {
-    waits.sort();
-    waits[(waits.len() - 1) * 99 / 100]
 }

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a server may take to answer for the first time. Plugins that were never compiled on
@@ -55,20 +55,29 @@ impl Server {
         environment: &[(&str, &OsStr)],
     ) -> Server {
         let text = dir.to_str().expect("the folder's name is UTF-8");
-        let log = dir.with_extension("log");
-        let mut child =
-            binary::command([&["serve", text, "--listen", "127.0.0.1:0"], arguments].concat())
-                .envs(environment.iter().copied())
-                .stdout(Stdio::piped())
-                .stderr(
-                    File::options()
-                        .create(true)
-                        .append(true)
-                        .open(&log)
-                        .expect("the log can be written"),
-                )
-                .spawn()
-                .expect("the binary starts");
+        let mut command =
+            binary::command([&["serve", text, "--listen", "127.0.0.1:0"], arguments].concat());
+        command.envs(environment.iter().copied());
+        Server::start_command(command, dir.with_extension("log"), keys)
+    }
+
+    /// Whatever else of the binary serves a shop.
+    ///
+    /// # Panics
+    /// If it does not say that it listens.
+    #[track_caller]
+    pub fn start_command(mut command: Command, log: PathBuf, keys: &Keys) -> Server {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(
+                File::options()
+                    .create(true)
+                    .append(true)
+                    .open(&log)
+                    .expect("the log can be written"),
+            )
+            .spawn()
+            .expect("the binary starts");
         let stdout = child.stdout.take().expect("it is piped");
         let Some(Listening {
             address,

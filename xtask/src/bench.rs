@@ -2,6 +2,7 @@
 //! with in the same run, because machines differ. A table for people, `target/bench.json` for
 //! whoever compares two of them.
 
+mod agency;
 mod growth;
 mod ingest;
 mod inside;
@@ -64,6 +65,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     figures.extend(post::measure(options.quick)?);
     figures.extend(growth::measure(options.quick)?);
     figures.extend(neighbours::measure(options.quick));
+    figures.extend(agency::measure(options.quick));
     println!();
     for figure in &figures {
         println!(

@@ -21,6 +21,7 @@ mod returns;
 mod said;
 mod sale;
 mod sender;
+mod stock;
 mod tags;
 mod version;
 
@@ -179,6 +180,7 @@ fn admit_told(
     | Body::Consent(_)
     | Body::Adjustment(_)
     | Body::CreditAdjustment(_)
+    | Body::Forfeit(_)
     | Body::Placement(_)
     | Body::Note(_)
     | Body::Import(_)
@@ -465,17 +467,7 @@ fn check_place(name: &Envelope, body: &Body, common: &Common, shop: &Shop) -> Re
         return Ok(());
     };
     let Some(place) = shop.place(id) else {
-        let nearest = shop
-            .location_ids()
-            .min_by_key(|known| catalogue::distance(id, known));
-        let hint = nearest.map_or("the shop has no locations yet".to_owned(), |nearest| {
-            format!("did you mean {nearest:?}?")
-        });
-        return invalid(
-            "unknown-location",
-            "/data/location",
-            format!("{id:?} is not a location of merchant.toml; {hint}"),
-        );
+        return unknown_location(id, "/data/location", shop);
     };
     let today = calendar::LocalTime::at(name.at, &place.zone).date();
     if is_sale
@@ -489,6 +481,20 @@ fn check_place(name: &Envelope, body: &Body, common: &Common, shop: &Shop) -> Re
         );
     }
     Ok(())
+}
+
+fn unknown_location<T>(id: &str, at: &str, shop: &Shop) -> Result<T, Refusal> {
+    let nearest = shop
+        .location_ids()
+        .min_by_key(|known| catalogue::distance(id, known));
+    let hint = nearest.map_or("the shop has no locations yet".to_owned(), |nearest| {
+        format!("did you mean {nearest:?}?")
+    });
+    invalid(
+        "unknown-location",
+        at,
+        format!("{id:?} is not a location of merchant.toml; {hint}"),
+    )
 }
 
 /// Integers beyond ±(2^53 − 1) are refused wherever they stand: some reader on the way would round

@@ -81,6 +81,22 @@ fn birthday_in(year: i16, born: MonthDay) -> Date {
         .expect("admission checks that month and day exist in some year")
 }
 
+/// Date and time as a wall clock there shows them: `2026-03-02 10:42`.
+pub fn on_the_wall(at: Instant, zone: &TimeZone) -> String {
+    let zoned = timestamp(at).to_zoned(zone.clone());
+    zoned.strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// The last day on which something can be used that ends then.
+pub fn last_day(ends: Instant, zone: &TimeZone) -> Date {
+    timestamp(Instant(ends.0 - 1)).to_zoned(zone.clone()).date()
+}
+
+/// When that day is over.
+pub fn last_day_ends(ends: Instant, zone: &TimeZone) -> Instant {
+    first_instant(last_day(ends, zone).saturating_add(1.day()), zone)
+}
+
 /// Works out a moment on the calendar of a zone. `None` if it lies beyond what a calendar has.
 pub fn resolve(moment: Moment, at: Instant, local: &LocalTime, zone: &TimeZone) -> Option<Instant> {
     let same_time_later = |span: Span| {

@@ -106,6 +106,8 @@ kinds! {
         r#"{"referral":"ref_0r6h3m9c1w8k2f7d5t4b9n1q","friend":"cus_b","of":{"source":"till-1","id":"1001"},"points":500}"#;
     "points.adjusted", Processed, "staff", "Staff gave or took points, with a reason.",
         r#"{"customer":{"email":"ana@example.com"},"points":50,"actor":"staff-7","reason":"goodwill"}"#;
+    "points.forfeited", Processed, "staff", "The customer loses points, so many or all that are not set aside: for abuse, or because the account is closed. A return does not take them again.",
+        r#"{"customer":{"email":"ana@example.com"},"actor":"staff-7","reason":"receipts of others"}"#;
     "credit.adjusted", Processed, "staff", "Staff gave or took store credit, with a reason.",
         r#"{"customer":{"email":"ana@example.com"},"amount":1250,"actor":"staff-7","reason":"goodwill"}"#;
     "points.imported", Processed, "migration", "A balance came over from another programme, with the ends that its parts had, or a tier since when it was held. It was not earned here, and sends nothing.",
@@ -130,6 +132,8 @@ kinds! {
         r#"{"redemption":"red_0r6h3m9c1w8k2f7d5t4b9n1q","actor":"staff-9","reason":"ask for a receipt first"}"#;
     "catalog.updated", Processed, "web store, merchandising", "Products were added to the catalogue, or are not as they were; it is kept for reference, and no rule reads it.",
         r#"{"currency":"USD","products":[{"product":"jacket","variant":"JKT-M","name":"Jacket, M","price":12900,"collections":["spring"],"flags":["new"]}]}"#;
+    "stock.updated", Processed, "web store, inventory", "So many pieces of a product are at a location, or for a channel. A reward that is a product is not promised where there is none.",
+        r#"{"stock":[{"sku":"MUG","location":"soho","quantity":3},{"sku":"MUG","channel":"online","quantity":0}]}"#;
     "visit.counted", Processed, "door counter", "People came in; nobody in particular.",
         r#"{"location":"soho","count":3}"#;
     "store_event.attended", Processed, "staff", "The customer came to an event in the store.",

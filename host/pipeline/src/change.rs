@@ -484,15 +484,18 @@ pub enum TakingKind {
     Recovery,
     /// The customer gave them for something.
     Redeem,
+    /// The customer lost them by what they did, or because they are a customer no more.
+    Forfeit,
 }
 
 impl TakingKind {
-    pub const ALL: [TakingKind; 5] = [
+    pub const ALL: [TakingKind; 6] = [
         TakingKind::Adjustment,
         TakingKind::Reversal,
         TakingKind::Expiry,
         TakingKind::Recovery,
         TakingKind::Redeem,
+        TakingKind::Forfeit,
     ];
 
     pub fn name(self) -> &'static str {
@@ -506,6 +509,7 @@ impl TakingKind {
             TakingKind::Expiry => EntryKind::Expiry,
             TakingKind::Recovery => EntryKind::Recovery,
             TakingKind::Redeem => EntryKind::Redeem,
+            TakingKind::Forfeit => EntryKind::Forfeit,
         }
     }
 }
@@ -599,6 +603,8 @@ pub enum EntryKind {
     GivenBack,
     /// Money that the customer was given back, as store credit.
     Refund,
+    /// The customer lost points by what they did, or because they are a customer no more.
+    Forfeit,
     /// The points of one customer became another's: two profiles are one person, or they are not. The
     /// other entry of the pair has the same event.
     Transfer,
@@ -617,6 +623,7 @@ impl EntryKind {
             EntryKind::Redeem => "redeem",
             EntryKind::GivenBack => "given-back",
             EntryKind::Refund => "refund",
+            EntryKind::Forfeit => "forfeit",
             EntryKind::Transfer => "transfer",
         }
     }

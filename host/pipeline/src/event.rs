@@ -8,6 +8,7 @@ use crate::change::{CustomerId, LotKey};
 use crate::credit;
 use crate::currency::Currency;
 use crate::fold::Basket;
+use crate::forfeit::Forfeit;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -154,6 +155,7 @@ pub enum Body {
     Tag(TagChange),
     Adjustment(Adjustment),
     CreditAdjustment(CreditAdjustment),
+    Forfeit(Forfeit),
     Placement(StaffPlacement),
     Import(Import),
     Note(NoteChange),
@@ -216,6 +218,9 @@ pub struct Sale {
     /// Tags that the till sets with the sale, as the shop's registry has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags_to_add: Vec<String>,
+    /// What the till told the customer that the sale earns, where it worked that out by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_points: Option<Points>,
     /// What was asked at the checkout for the profile's own fields, as far as it is not personal.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, Edit<String>>,
@@ -886,6 +891,7 @@ impl Event {
             self.body,
             Body::Adjustment(_)
                 | Body::CreditAdjustment(_)
+                | Body::Forfeit(_)
                 | Body::Placement(_)
                 | Body::Note(_)
                 | Body::CodeRevoked(_)
@@ -905,6 +911,17 @@ impl Event {
     pub fn redemption(&self) -> Option<&RedemptionStep> {
         match &self.body {
             Body::Redemption(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// The product that it sets points aside for, by what tills call it.
+    pub fn reserves_product(&self) -> Option<&str> {
+        match &self.redemption()?.act {
+            RedemptionAct::Reserve(Reserve {
+                worth: Worth::Product(sku),
+                ..
+            }) => Some(sku),
             _ => None,
         }
     }
@@ -938,6 +955,7 @@ impl Event {
         match &self.body {
             Body::Adjustment(it) => (Currency::Points, (-it.points).max(0)),
             Body::CreditAdjustment(it) => (Currency::StoreCredit, (-it.amount).max(0)),
+            Body::Forfeit(it) => (Currency::Points, it.points.unwrap_or(0)),
             _ => (Currency::Points, 0),
         }
     }
@@ -949,7 +967,10 @@ impl Event {
             || self.speaks_of().is_some()
             || self.redemption().is_some()
             || self.referral().is_some_and(takes)
-            || matches!(self.body, Body::CreditAdjustment(_))
+            || matches!(
+                self.body,
+                Body::CreditAdjustment(_) | Body::Forfeit(_) | Body::Erasure(_)
+            )
             || self.pays_with_credit(false)
     }
 

@@ -117,6 +117,7 @@ pub fn count(walk: &mut Walk, step: &mut Step) {
         Body::Erasure(_) => erasure::forget(walk, step),
         Body::Adjustment(_)
         | Body::CreditAdjustment(_)
+        | Body::Forfeit(_)
         | Body::Placement(_)
         | Body::Import(_)
         | Body::Note(_)

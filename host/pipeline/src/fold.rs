@@ -9,6 +9,7 @@ use crate::event::{
     Channel, Consent, EventName, Instant, Money, MonthDay, Points, Position, Worth,
 };
 use crate::person::PersonField;
+use crate::purse::Ending;
 use crate::rules::{HeldOffer, NextTier, Role, Tally, Totals, WINDOW_DAYS};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// The layout of the stored bytes, their first byte. Whoever adds, moves or changes a field of the
 /// fold counts it up: bytes without field names would be read as something else.
-pub const FOLD_FORMAT: u8 = 11;
+pub const FOLD_FORMAT: u8 = 12;
 
 /// One customer at one place in their history.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,8 +113,8 @@ pub struct Account {
     pub balance: i64,
     /// Part of the balance that can be spent only from a later instant.
     pub maturing: BTreeMap<Instant, i64>,
-    /// When the next lot ends in which something is left.
-    pub next_expiry: Option<Instant>,
+    /// What ends next, of lots in which something is left.
+    pub next_expiry: Option<Ending>,
     /// What was taken and no lot has paid for; it is in the balance.
     pub owed: i64,
     /// What should have been taken and was not there; it is not in the balance, and what comes in next
@@ -318,6 +319,7 @@ impl Fold {
         let tags = self.tag_ends.values().copied();
         let finals = self.provisional.values().map(|sale| sale.until);
         let held = self.reservations.values().map(|held| held.until);
+        let ends = |currency| self.account(currency).next_expiry.map(|next| next.at);
         reviews
             .chain(memberships)
             .chain(keep)
@@ -325,8 +327,8 @@ impl Fold {
             .chain(tags)
             .chain(finals)
             .chain(held)
-            .chain(self.points.next_expiry)
-            .chain(self.account(Currency::StoreCredit).next_expiry)
+            .chain(ends(Currency::Points))
+            .chain(ends(Currency::StoreCredit))
             .min()
     }
 

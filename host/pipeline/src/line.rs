@@ -15,6 +15,7 @@ use crate::outcome::{Outcome, Status};
 use crate::refusal::{Refusal, invalid};
 use crate::rules::Rules;
 use crate::shop::Shop;
+use crate::stock;
 use crate::store::{
     Ask, Case, Committed, Durable, Known, Opened, OtherCase, Seen, SeenBy, Store, StoreError,
 };
@@ -206,6 +207,7 @@ fn check(event: &Admitted, case: &Case, shop: &Shop) -> Result<(), Refusal> {
     check_identifiers(event, case)?;
     check_act(event, case, shop)?;
     check_redemption(event, case)?;
+    stock::check(&event.event, case)?;
     referral::check(&event.event, case, shop)?;
     check_return(event, case)
 }

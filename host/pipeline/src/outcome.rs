@@ -32,6 +32,9 @@ pub struct Outcome {
     pub segments: SegmentChanges,
     #[serde(default)]
     pub points: Vec<EntryView>,
+    /// How what it earns compares with what the till told the customer, where it told something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_points: Option<ToldPoints>,
     /// Entries of the customer's store credit, in minor units.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub store_credit: Vec<EntryView>,
@@ -163,6 +166,32 @@ pub enum Status {
     Parked,
 }
 
+/// A figure that a till worked out by itself, and the one that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldPoints {
+    pub told: Points,
+    pub earned: Points,
+    /// Above zero, the customer has more than they were told.
+    pub difference: i64,
+}
+
+impl ToldPoints {
+    pub fn of(told: Points, earned: Points) -> ToldPoints {
+        ToldPoints {
+            told,
+            earned,
+            difference: earned - told,
+        }
+    }
+
+    /// For whoever looks at the event, if the two differ.
+    pub fn note(self) -> Option<String> {
+        let ToldPoints { told, earned, .. } = self;
+        (told != earned)
+            .then(|| format!("the till told the customer {told} points, and it earned {earned}"))
+    }
+}
+
 /// How the event found its customer: identity's own log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityView {
@@ -221,7 +250,7 @@ impl CreditNow {
             amount: account.balance,
             currency: shop.file.currency.clone(),
             available: fold.available(Currency::StoreCredit, at),
-            next_expiry: account.next_expiry.map(Time),
+            next_expiry: account.next_expiry.map(|next| Time(next.at)),
         })
     }
 }

@@ -5,6 +5,7 @@ use crate::credit;
 use crate::currency::Currency;
 use crate::event::{Adjustment, Body, Event, Instant, Points, Room};
 use crate::facts;
+use crate::forfeit;
 use crate::ledger::Taking;
 use crate::limited::GiverKind;
 use crate::limits;
@@ -102,7 +103,7 @@ pub fn decide(walk: &mut Walk, step: &mut Step) {
                 );
             }
         }
-        _ => {}
+        _ => forfeit::take(walk, step),
     }
     redemption::give_back(walk, step);
     credit::settle(walk, step);

@@ -7,6 +7,7 @@
 use crate::change::{LotKey, TakingKind};
 use crate::currency::Currency;
 use crate::event::{Instant, Points, Position};
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
@@ -45,8 +46,8 @@ pub struct Held {
     pub lot: LotId,
     pub key: LotKey,
     pub remaining: Points,
-    /// What of it was not used in time.
-    pub expired: Points,
+    /// What of it was not used in time, or forfeited: a return does not take it again.
+    pub lapsed: Points,
     /// Before this instant nothing of it can be spent.
     pub matures_at: Option<Instant>,
 }
@@ -62,6 +63,43 @@ pub struct Drawn {
     pub ends: Option<Instant>,
 }
 
+/// What ends next: all that can be used for the last time on the same day of the shop's calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// When the first of it does.
+    pub at: Instant,
+    /// When that day is over. What ends then is of that day; what ends later is not counted.
+    pub day_ends: Instant,
+    pub amount: Points,
+}
+
+impl Ending {
+    /// With something that ends then.
+    fn with(
+        next: Option<Ending>,
+        ends: Instant,
+        amount: Points,
+        day_ends: impl Fn(Instant) -> Instant,
+    ) -> Ending {
+        match next {
+            Some(next) if ends > next.day_ends => next,
+            Some(next) if ends >= next.at => Ending {
+                amount: next.amount + amount,
+                ..next
+            },
+            _ => {
+                let day_ends = day_ends(ends);
+                let same_day = next.filter(|next| next.day_ends == day_ends);
+                Ending {
+                    at: ends,
+                    day_ends,
+                    amount: amount + same_day.map_or(0, |next| next.amount),
+                }
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purse {
     /// In the order in which they are taken from.
@@ -70,8 +108,8 @@ pub struct Purse {
     owed: VecDeque<(TakingId, Points)>,
     /// Whether the lots from before the walk are here. They are not where nothing can move them.
     is_open: bool,
-    /// When the next lot ends that is not here.
-    elsewhere: Option<Instant>,
+    /// What ends next of the lots that are not here.
+    elsewhere: Option<Ending>,
 }
 
 impl Purse {
@@ -87,7 +125,7 @@ impl Purse {
     }
 
     /// Without the lots from before the walk, of which the next one ends then.
-    pub fn closed(next_expiry: Option<Instant>) -> Purse {
+    pub fn closed(next_expiry: Option<Ending>) -> Purse {
         Purse {
             elsewhere: next_expiry,
             ..Purse::default()
@@ -95,8 +133,15 @@ impl Purse {
     }
 
     /// A lot that nothing along the walk moves stays out of a purse that is closed.
-    pub fn leave_out(&mut self, ends: Option<Instant>) {
-        self.elsewhere = [self.elsewhere, ends].into_iter().flatten().min();
+    pub fn leave_out(
+        &mut self,
+        ends: Option<Instant>,
+        points: Points,
+        day_ends: impl Fn(Instant) -> Instant,
+    ) {
+        if let Some(ends) = ends {
+            self.elsewhere = Some(Ending::with(self.elsewhere, ends, points, day_ends));
+        }
     }
 
     pub fn is_open(&self) -> bool {
@@ -185,7 +230,24 @@ impl Purse {
             };
             spared -= kept;
             let taken = held.draw(held.remaining - kept);
-            held.expired += taken.as_ref().map_or(0, |drawn| drawn.points);
+            held.lapsed += taken.as_ref().map_or(0, |drawn| drawn.points);
+            drawn.extend(taken);
+        }
+        drawn
+    }
+
+    /// Takes points that are lost like those that were not used in time.
+    pub fn forfeit(&mut self, points: Points) -> Vec<Drawn> {
+        let mut left = points;
+        let mut drawn = Vec::new();
+        for held in &mut self.held {
+            if left == 0 {
+                break;
+            }
+            let taken = held.draw(left);
+            let lapsed = taken.as_ref().map_or(0, |drawn| drawn.points);
+            held.lapsed += lapsed;
+            left -= lapsed;
             drawn.extend(taken);
         }
         drawn
@@ -196,11 +258,26 @@ impl Purse {
         self.owed.push_back((taking, points));
     }
 
-    /// When the next lot ends in which something is left.
-    pub fn next_expiry(&self, now: Instant) -> Option<Instant> {
-        let full = self.held.iter().filter(|held| held.remaining > 0);
-        let here = full.filter_map(|held| held.key.expires_at);
-        here.filter(|ends| *ends > now).chain(self.elsewhere).min()
+    /// What ends next, of lots in which something is left.
+    pub fn next_expiry(
+        &self,
+        now: Instant,
+        day_ends: impl Fn(Instant) -> Instant,
+    ) -> Option<Ending> {
+        let mut next = self.elsewhere;
+        for held in self.held.iter().filter(|held| held.remaining > 0) {
+            // Those without an end are the last.
+            let Some(ends) = held.key.expires_at else {
+                break;
+            };
+            if next.is_some_and(|next| ends > next.day_ends) {
+                break;
+            }
+            if ends > now {
+                next = Some(Ending::with(next, ends, held.remaining, &day_ends));
+            }
+        }
+        next
     }
 
     pub fn remaining_of(&self, lot: &LotId) -> Points {
@@ -208,10 +285,10 @@ impl Purse {
         held.map_or(0, |held| held.remaining)
     }
 
-    /// What of a lot was not used in time.
-    pub fn expired_of(&self, lot: &LotId) -> Points {
+    /// What of a lot was not used in time, or forfeited.
+    pub fn lapsed_of(&self, lot: &LotId) -> Points {
         let held = self.held.iter().find(|held| held.lot == *lot);
-        held.map_or(0, |held| held.expired)
+        held.map_or(0, |held| held.lapsed)
     }
 
     /// From when on lots of one step can be spent is another instant. Says what that moves: points,
@@ -289,7 +366,7 @@ mod tests {
             lot: LotId::Step(key.clone()),
             key,
             remaining,
-            expired: 0,
+            lapsed: 0,
             matures_at: None,
         }
     }
@@ -305,6 +382,46 @@ mod tests {
             .collect()
     }
 
+    /// When something ends next, and how much, on days of a hundred.
+    fn next_expiry(purse: &Purse, now: i64) -> Option<(i64, Points)> {
+        let next = purse.next_expiry(Instant(now), end_of_day)?;
+        Some((next.at.0, next.amount))
+    }
+
+    fn end_of_day(ends: Instant) -> Instant {
+        Instant(((ends.0 - 1).div_euclid(100) + 1) * 100)
+    }
+
+    #[test]
+    fn what_ends_on_the_same_day_ends_together_whether_the_purse_is_open_or_closed() {
+        let lots = [
+            lot(1, Some(150), 1),
+            lot(2, None, 2),
+            lot(3, Some(130), 4),
+            lot(4, Some(201), 8),
+            lot(5, Some(200), 16),
+        ];
+        let open = Purse::open(lots.to_vec(), []);
+        assert_eq!(next_expiry(&open, 0), Some((130, 21)));
+        assert_eq!(next_expiry(&open, 130), Some((150, 17)));
+        let mut closed = Purse::closed(None);
+        for lot in &lots {
+            closed.leave_out(lot.key.expires_at, lot.remaining, end_of_day);
+        }
+        assert_eq!(next_expiry(&closed, 0), next_expiry(&open, 0));
+        closed.leave_out(Some(Instant(90)), 32, end_of_day);
+        assert_eq!(next_expiry(&closed, 0), Some((90, 32)), "an earlier day");
+    }
+
+    #[test]
+    fn what_is_forfeited_has_lapsed() {
+        let mut purse = Purse::open(vec![lot(1, Some(50), 10), lot(2, Some(60), 10)], []);
+        assert_eq!(points(purse.forfeit(14)), [(1, 10), (2, 4)]);
+        assert_eq!(purse.lapsed_of(&lot(2, Some(60), 0).lot), 4);
+        assert_eq!(points(purse.forfeit(14)), [(2, 6)], "no more than there is");
+        assert_eq!(points(purse.expire(Instant(60), 0)), []);
+    }
+
     #[test]
     fn what_expires_first_is_taken_first_then_what_was_earned_first() {
         let lots = vec![
@@ -316,18 +433,18 @@ mod tests {
         let mut purse = Purse::open(lots, []);
         assert_eq!(points(purse.take(35)), [(3, 10), (2, 10), (1, 10), (4, 5)]);
         assert_eq!(points(purse.take(35)), [(4, 5)]);
-        assert_eq!(purse.next_expiry(Instant(0)), None);
+        assert_eq!(next_expiry(&purse, 0), None);
     }
 
     #[test]
     fn an_expiry_takes_only_what_is_left() {
         let mut purse = Purse::open(vec![lot(1, Some(50), 10), lot(2, Some(60), 10)], []);
-        assert_eq!(purse.next_expiry(Instant(0)), Some(Instant(50)));
+        assert_eq!(next_expiry(&purse, 0), Some((50, 20)));
         purse.take(4);
         assert_eq!(points(purse.expire(Instant(50), 0)), [(1, 6)]);
-        assert_eq!(purse.expired_of(&lot(1, Some(50), 0).lot), 6);
+        assert_eq!(purse.lapsed_of(&lot(1, Some(50), 0).lot), 6);
         assert_eq!(points(purse.expire(Instant(55), 0)), []);
-        assert_eq!(purse.next_expiry(Instant(55)), Some(Instant(60)));
+        assert_eq!(next_expiry(&purse, 55), Some((60, 10)));
     }
 
     #[test]
@@ -335,7 +452,7 @@ mod tests {
         let lots = vec![lot(1, Some(50), 10), lot(2, Some(50), 10), lot(3, None, 5)];
         let mut purse = Purse::open(lots, []);
         assert_eq!(points(purse.expire(Instant(50), 12)), [(2, 8)]);
-        assert_eq!(purse.next_expiry(Instant(50)), None);
+        assert_eq!(next_expiry(&purse, 50), None);
         assert_eq!(
             points(purse.take_spendable(4, Instant(60))),
             [(1, 4)],

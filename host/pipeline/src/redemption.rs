@@ -157,6 +157,20 @@ pub fn time_out(walk: &mut Walk, step: &mut Step) {
     }
 }
 
+/// Nothing that is set aside is wanted any more.
+pub(crate) fn cancel_all(walk: &mut Walk, step: &mut Step, reason: &str) {
+    let open: Vec<String> = walk.fold.reservations.keys().cloned().collect();
+    for id in open {
+        close(
+            walk,
+            step,
+            id,
+            RedemptionState::Cancelled,
+            Some(reason.into()),
+        );
+    }
+}
+
 /// A redemption that is open. An allowance has a code like all others, which opens nothing.
 pub(crate) fn find(walk: &Walk, name: &RedemptionName) -> Option<String> {
     let held = &walk.fold.reservations;

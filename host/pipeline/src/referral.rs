@@ -522,6 +522,10 @@ pub(crate) fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points
         return Vec::new();
     };
     let mut taken: Vec<(LotKey, Points)> = Vec::new();
+    if walk.fold.erased_at.is_some() {
+        step.note("whoever brought the friend is forgotten, and has no points to be taken");
+        return taken;
+    }
     for award in referral.awards.iter().filter(|award| award.points < 0) {
         match award.lot.expires_at.is_some_and(|ends| ends <= event.at) {
             true => step.note("points that had ended are not taken again"),

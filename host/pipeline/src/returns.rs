@@ -51,7 +51,7 @@ pub struct SoldAward {
     pub shares: Vec<(u32, Points)>,
     /// What returns have taken, or were to take and left as a debt.
     pub reversed: Points,
-    /// What it has lost by right, expired points among it. It never becomes less: nothing that comes
+    /// What it has lost by right, lapsed points among it. It never becomes less: nothing that comes
     /// later gives back what was taken.
     pub lost: Points,
 }
@@ -364,20 +364,20 @@ pub fn take_back(walk: &mut Walk, step: &mut Step) -> Vec<(LotKey, Points)> {
             });
             continue;
         }
-        // What was not used in time is not taken a second time. What is still there goes first.
+        // What lapsed is not taken a second time. What is still there goes first.
         let currency = key.currency;
         let purse = &walk.purses[currency];
         let there = purse.remaining_of(&lot).min(loss);
         let spared = (before[at] - award.reversed).max(0);
-        let expired = (purse.expired_of(&lot) - spared).max(0);
-        let points = there + (loss - there - expired).max(0);
+        let lapsed = (purse.lapsed_of(&lot) - spared).max(0);
+        let points = there + (loss - there - lapsed).max(0);
         if points < loss {
             let name = match currency {
                 Currency::Points => &key.plugin,
                 Currency::StoreCredit => credit::TENDER,
             };
             step.note(format!(
-                "{name}: {} of {loss} had expired and are not taken again",
+                "{name}: {} of {loss} had lapsed and are not taken again",
                 currency.told(loss - points)
             ));
         }

@@ -8,6 +8,7 @@ use crate::calendar::{self, LocalTime};
 use crate::event::{Channel, Consent, Event, Instant, Money, Points, ReturnedLine, Sale};
 use crate::fold::Basket;
 use crate::person::PersonField;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -167,6 +168,18 @@ pub struct Input {
     /// like what comes back.
     #[serde(skip)]
     pub referral: Option<Referral>,
+    /// Points that end next, for follow-ups. It is encoded like what comes back.
+    #[serde(skip)]
+    pub ending: Option<Ending>,
+}
+
+/// Points that can be used for the last time on the same day of the shop's calendar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    pub points: Points,
+    pub last_day: Date,
+    /// When that day is over.
+    pub day_ends: Instant,
 }
 
 /// Who referred a customer, and how many they referred themselves.
@@ -181,25 +194,46 @@ pub struct Referral {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Behind {
-    referral: Referral,
+    referral: Option<Referral>,
     returned: Option<Box<Returned>>,
+    ending: Option<Ending>,
 }
 
 #[derive(Serialize)]
 struct BehindRef<'a> {
-    referral: &'a Referral,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referral: &'a Option<Referral>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     returned: &'a Option<Box<Returned>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ending: &'a Option<Ending>,
 }
 
 impl Input {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = postcard::to_stdvec(self).expect("an input is plain data");
         // A sale leaves out what it does not have, which postcard could not read.
-        let written = match (&self.referral, &self.returned) {
-            (None, None) => Ok(()),
-            (None, Some(returned)) => serde_json::to_writer(&mut bytes, returned),
-            (Some(referral), returned) => {
-                let behind = BehindRef { referral, returned };
+        let written = match self {
+            Input {
+                referral: None,
+                ending: None,
+                returned,
+                ..
+            } => match returned {
+                None => Ok(()),
+                Some(returned) => serde_json::to_writer(&mut bytes, returned),
+            },
+            Input {
+                referral,
+                returned,
+                ending,
+                ..
+            } => {
+                let behind = BehindRef {
+                    referral,
+                    returned,
+                    ending,
+                };
                 serde_json::to_writer(&mut bytes, &behind)
             }
         };
@@ -210,8 +244,9 @@ impl Input {
     /// `None` if the bytes are no input.
     pub fn decode(bytes: &[u8]) -> Option<Input> {
         let (mut input, rest) = postcard::take_from_bytes::<Input>(bytes).ok()?;
-        if let Ok(Behind { referral, returned }) = serde_json::from_slice(rest) {
-            (input.referral, input.returned) = (Some(referral), returned);
+        if let Ok(behind) = serde_json::from_slice::<Behind>(rest) {
+            (input.referral, input.returned) = (behind.referral, behind.returned);
+            input.ending = behind.ending;
         } else if !rest.is_empty() {
             input.returned = Some(serde_json::from_slice(rest).ok()?);
         }

@@ -4,6 +4,7 @@
 
 mod credit;
 mod delivery;
+mod edge;
 mod fields;
 mod hooks;
 mod referral;
@@ -13,6 +14,7 @@ mod tiers;
 
 pub use credit::{CreditPolicy, Span};
 pub use delivery::{Delivery, Quiet};
+pub use edge::EdgePolicy;
 pub use fields::{FieldKind, FieldRule};
 pub use hooks::{Hook, HookFormat};
 pub use referral::ReferralPolicy;
@@ -69,6 +71,9 @@ pub struct ShopFile {
     /// Who tells of payments and sales by a webhook.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<Hook>,
+    /// What a copy of the shop says of itself while it stands in for the server.
+    #[serde(default)]
+    pub edge: EdgePolicy,
     #[serde(default)]
     pub failures: FailurePolicy,
     #[serde(default)]
@@ -143,8 +148,9 @@ pub enum AutoMerge {
 }
 
 /// Kinds of events that change what a customer holds because somebody of the shop says so.
-pub const ACTS_OF_STAFF: [&str; 9] = [
+pub const ACTS_OF_STAFF: [&str; 10] = [
     "points.adjusted",
+    "points.forfeited",
     "credit.adjusted",
     "points.imported",
     "tier.overridden",
@@ -386,6 +392,8 @@ pub enum ShopError {
     Kind(String),
     #[error("referral: {0}")]
     Referral(String),
+    #[error("[edge]: {0}")]
+    Edge(String),
     #[error("store_credit: {0}")]
     StoreCredit(String),
     #[error("redemption: {0}")]
@@ -435,6 +443,7 @@ impl Shop {
         }
         tiers::check(&file)?;
         credit::check(file.store_credit.as_ref(), &file.language)?;
+        edge::check(&file.edge, &file.language)?;
         rewards::check(&file.redemption, &file.rewards, &file.language)?;
         file.referral
             .as_ref()

@@ -154,6 +154,9 @@ pub struct Case {
     pub waited: Vec<(i64, Arc<Event>)>,
     /// The redemption that the event speaks of.
     pub redemption: Option<RedemptionKnown>,
+    /// How many pieces there are, where it is to be given, of the product that the event reserves; `None` if
+    /// nobody has told.
+    pub stock: Option<i64>,
     /// What is known of codes, if [`Ask::is_about_referral`] wants to know.
     pub referring: Referring,
     /// What those of [`Ask::givers`] have given on the event's day.
@@ -293,8 +296,8 @@ pub struct SoldLot {
     pub remaining: Points,
     /// What returns have taken back of it, debts among it.
     pub reversed: Points,
-    /// What of it was not used in time.
-    pub expired: Points,
+    /// What of it was not used in time, or forfeited.
+    pub lapsed: Points,
 }
 
 /// The last instant that the walk for an event may reach, with those that waited for it. What came back
@@ -321,7 +324,9 @@ pub fn moves_lots(
         || !takings.is_empty()
         || Currency::ALL.into_iter().any(|currency| {
             let account = start.account(currency);
-            account.owed > 0 || account.debt > 0 || account.next_expiry.is_some_and(|at| at <= end)
+            account.owed > 0
+                || account.debt > 0
+                || account.next_expiry.is_some_and(|next| next.at <= end)
         })
         || !start.reservations.is_empty()
 }

@@ -25,7 +25,7 @@ use crate::limits;
 use crate::line::Context;
 use crate::outcome::{
     CreditNow, CustomerNow, FollowUpView, Outcome, RedemptionView, SegmentChanges, Status,
-    TagChanges, Time,
+    TagChanges, Time, ToldPoints,
 };
 use crate::purse::Purse;
 use crate::redemption::{self, Given};
@@ -162,6 +162,7 @@ impl<'a> Walk<'a> {
             },
             claimed: None,
             redemption: None,
+            stock: None,
             referring: Referring::default(),
             given: Vec::new(),
             waited: Vec::new(),
@@ -726,6 +727,11 @@ impl<'a> Walk<'a> {
             .cleared
             .extend(step.so_far.tags_cleared.iter().cloned());
         outcome.tier = step.tier.take().or(outcome.tier.take());
+        if let Some(told) = step.event.sale().and_then(|sale| sale.told_points) {
+            let told = ToldPoints::of(told, step.so_far.points);
+            outcome.notes.extend(told.note());
+            outcome.told_points = Some(told);
+        }
         let (id, secret) = (&self.case.id, self.with.secret);
         let redemptions = step.redemptions.iter();
         let redemptions =
@@ -1007,6 +1013,11 @@ impl Change {
                 outcome.notes.push("skipped: guest".into());
             }
         }
+        if let Some(told) = admitted.event.sale().and_then(|sale| sale.told_points) {
+            let told = ToldPoints::of(told, 0);
+            outcome.notes.extend(told.note());
+            outcome.told_points = Some(told);
+        }
         Change {
             event: admitted.event.clone(),
             personal: admitted.personal.clone(),
@@ -1038,6 +1049,7 @@ impl Outcome {
             identity: None,
             segments: SegmentChanges::default(),
             points: Vec::new(),
+            told_points: None,
             store_credit: Vec::new(),
             tier: None,
             tags: TagChanges::default(),

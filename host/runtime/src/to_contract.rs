@@ -12,7 +12,7 @@ use stampcard_pipeline::event as line;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::limits::NUMBER_MAX;
 use stampcard_pipeline::person::PersonField;
-use stampcard_pipeline::rules;
+use stampcard_pipeline::rules::{self, Ending};
 
 /// Watches the numbers that go in: none may be beyond ±(2^53 − 1), which JavaScript would round
 /// in silence.
@@ -115,6 +115,7 @@ fn body(body: &line::Body, currency: &str, n: &mut Numbers) -> wit::Body {
         line::Body::CreditAdjustment(it) => other(json!({
             "amount": it.amount, "reason": it.reason, "expires_at": it.expires_at.map(calendar::text),
         })),
+        line::Body::Forfeit(it) => other(it.told()),
         line::Body::Redemption(it) => other(redemption(it)),
         line::Body::Placement(it) => other(json!({
             "tier": it.tier, "until": it.until.map(calendar::text), "reason": it.reason,
@@ -288,6 +289,7 @@ pub(crate) fn input(
     }
     let mut attributes = first_pos(&event, &given.totals);
     attributes.extend(shared(&given.customer.known));
+    attributes.extend(given.ending.iter().flat_map(ending));
     wit::Input {
         now: event.occurred_at,
         event,
@@ -447,6 +449,16 @@ fn customer(
         person: person(&customer.known),
         attributes: customer.attributes.clone(),
     }
+}
+
+/// Points that end next: how many can be used for the last time on which day, and when that day is over.
+fn ending(ending: &Ending) -> [(String, String); 3] {
+    [
+        ("points_ending", ending.points.to_string()),
+        ("points_last_day", ending.last_day.to_string()),
+        ("points_end_at", ending.day_ends.0.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
 }
 
 /// What a customer is to tell everybody, in stand-ins: `referral_code` and `referral_url`.

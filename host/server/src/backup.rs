@@ -15,7 +15,7 @@
 
 mod restore;
 
-pub use restore::{Restored, restore};
+pub use restore::{RestoreError, Restored, restore};
 
 use crate::clock;
 use crate::config::{ConfigError, DATA, DATABASE, Folder, MERCHANT_FILE, PLUGINS, SERVER_FILE};

@@ -14,6 +14,7 @@ mod desk;
 mod devices;
 mod disk;
 mod doctor;
+mod edge;
 mod failing;
 mod figures;
 mod hooks;

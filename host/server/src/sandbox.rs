@@ -49,13 +49,14 @@ pub struct SandboxKeys {
     pub operator: String,
 }
 
-/// Nobody is written to because somebody tries something out.
-fn without_delivery(merchant: &str) -> String {
-    // It was read before, so that it is well formed.
+/// A shop's file without some of its tables. It was read before, so that it is well formed.
+pub fn without(merchant: &str, tables: &[&str]) -> String {
     let mut table: toml::Table = merchant.parse().unwrap_or_default();
-    match table.remove("delivery") {
-        Some(_) => table.to_string(),
-        None => merchant.to_owned(),
+    let before = table.len();
+    table.retain(|name, _| !tables.contains(&name));
+    match table.len() < before {
+        true => table.to_string(),
+        false => merchant.to_owned(),
     }
 }
 
@@ -74,8 +75,9 @@ impl Sandbox {
             .map_err(failed(shop.dir()))?;
         let file = shop.dir().join(MERCHANT_FILE);
         let text = fs::read_to_string(&file).map_err(failed(&file))?;
-        fs::write(room.path().join(MERCHANT_FILE), without_delivery(&text))
-            .map_err(failed(&file))?;
+        // Nobody is written to because somebody tries something out.
+        let text = without(&text, &["delivery"]);
+        fs::write(room.path().join(MERCHANT_FILE), text).map_err(failed(&file))?;
         let plugins = room.path().join(PLUGINS);
         fs::create_dir(&plugins).map_err(failed(&plugins))?;
         let from = shop.plugins();

@@ -8,6 +8,7 @@ mod missed;
 mod products;
 mod redemptions;
 mod referrals;
+mod stock;
 
 use crate::error::Trouble;
 use crate::reads::Reads;
@@ -59,6 +60,7 @@ impl Reads {
             explanations(sql, &mut findings)?;
             orders(sql, &mut findings)?;
             products::products(sql, &mut findings)?;
+            stock::stock(sql, &mut findings)?;
             merges::merges(sql, &mut findings)?;
             referrals::referrals(sql, &mut findings)?;
             customer::check_all(sql, &mut findings)?;

@@ -6,6 +6,7 @@ mod outbox;
 mod products;
 mod redemptions;
 mod referral;
+mod stock;
 mod two;
 
 use crate::cache::Hot;
@@ -244,6 +245,7 @@ impl Writing<'_> {
             if self.change.in_journal {
                 self.journal(None, None)?;
                 self.products()?;
+                self.stock()?;
             }
             return Ok(first_entry);
         };

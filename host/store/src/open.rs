@@ -7,6 +7,7 @@ mod two;
 
 use crate::error::Trouble;
 use crate::hold::{Token, claims, orders};
+use crate::reads::in_stock;
 use crate::row;
 use crate::rule_books::Books;
 use crate::store::Shared;
@@ -111,6 +112,7 @@ impl Shared {
                 true => referral::referring(&mut writer, event, &who)?,
                 false => Referring::default(),
             };
+            let stock = stock(&writer, &event.event)?;
             let given = given(&writer, &givers)?;
             let claimed = claimed(&writer, event)?;
             let mut waited = waited(&writer, event, claimed.as_ref())?;
@@ -147,6 +149,7 @@ impl Shared {
             let case = finish(id, who, read, claimed, waited, given, token, &self.books)?;
             return Ok(Opened::New(Box::new(Case {
                 redemption,
+                stock,
                 referring,
                 ..case
             })));
@@ -312,6 +315,14 @@ fn redemption(writer: &Writer, event: &Admitted) -> Result<Option<RedemptionKnow
         })
     });
     known.transpose()
+}
+
+/// What there is of the product that the event reserves.
+fn stock(writer: &Writer, event: &Event) -> Result<Option<i64>, Trouble> {
+    match event.reserves_product() {
+        Some(sku) => in_stock(&writer.sql, sku, event.location.as_deref(), event.channel),
+        None => Ok(None),
+    }
 }
 
 /// What a customer is called today: whoever took them in, where somebody did.
@@ -501,6 +512,7 @@ fn nobody(who: Who, token: Token) -> Opened {
         claimed: None,
         waited: Vec::new(),
         redemption: None,
+        stock: None,
         referring: Referring::default(),
         given: Vec::new(),
         hold: Hold(Box::new(token)),
@@ -525,6 +537,7 @@ fn about_two(who: Who, read: Two, mut token: Token, mut beside: Token) -> Opened
         claimed: None,
         waited: Vec::new(),
         redemption: None,
+        stock: None,
         referring: Referring::default(),
         given: Vec::new(),
         hold: Hold(Box::new(token)),
@@ -608,6 +621,7 @@ fn finish(
         claimed: claimed.map(|claimed| (claimed.seq, claimed.event)),
         waited,
         redemption: None,
+        stock: None,
         referring: Referring::default(),
         given,
         hold: Hold(Box::new(token)),

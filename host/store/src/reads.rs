@@ -17,6 +17,7 @@ mod products;
 mod redemptions;
 mod shop;
 mod staff;
+mod stock;
 
 pub use condition::{Arrivals, Backlog, Condition, Recent};
 pub use customers::{
@@ -31,9 +32,11 @@ pub use products::{Mispriced, PriceCheck, ProductRow};
 pub use redemptions::{RedemptionRow, Redemptions};
 pub use shop::{Counters, ExplanationRow, JournalRow, Member, MergeSuggestion, SegmentCount};
 pub use staff::{Note, NoteVersion};
+pub use stock::StockRow;
 
 pub(crate) use customers::{identifier, not_rebuilt, referral_code};
 pub(crate) use products::product_row;
+pub(crate) use stock::{in_stock, stock_row};
 
 use crate::error::{OpenError, Trouble, store_error};
 use crate::schema;

@@ -183,6 +183,6 @@ pub(crate) fn word(value: &impl Serialize) -> Result<String, Trouble> {
         .to_owned())
 }
 
-fn unknown(what: &str, text: &str) -> Trouble {
+pub(crate) fn unknown(what: &str, text: &str) -> Trouble {
     StoreError::Corrupt(format!("{text:?} is not a {what}")).into()
 }

@@ -80,6 +80,8 @@ pub enum Trigger {
     Birthday(BirthdayTrigger),
     /// Has bought, but not for a while.
     Silence(Silence),
+    /// Points will end that can still be used.
+    PointsEnding(EndingTrigger),
     /// Any other kind of event, by its name.
     Event(String),
 }
@@ -113,6 +115,19 @@ pub struct BirthdayTrigger {
     /// Only if the shop has known the birthday for so many days: it may have been set to get
     /// the gift.
     pub known_days: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndingTrigger {
+    /// So many days of 24 hours ahead of the last day on which they can be used.
+    pub days_before: u32,
+    /// At this hour of the day.
+    #[serde(default)]
+    pub hour: u32,
+    /// Not for fewer points than these.
+    #[serde(default)]
+    pub at_least: Points,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

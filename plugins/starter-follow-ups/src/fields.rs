@@ -9,7 +9,7 @@ use crate::dates;
 
 /// Every field, for checking configurations. What begins with `event.` or `customer.` names an
 /// attribute instead.
-pub const NAMES: [&str; 23] = [
+pub const NAMES: [&str; 25] = [
     "first_name",
     "last_name",
     "location",
@@ -21,6 +21,8 @@ pub const NAMES: [&str; 23] = [
     "points",
     "balance",
     "available",
+    "points_ending",
+    "points_last_day",
     "tier",
     "tier_before",
     "next_tier",
@@ -53,6 +55,25 @@ pub enum Subject<'a> {
     Tag(&'a str),
 }
 
+/// Points that end next, as the host tells follow-ups.
+pub struct PointsEnding {
+    pub points: Points,
+    /// The last day on which they can be used.
+    pub last_day: Date,
+    /// When it is over.
+    pub day_ends: Instant,
+}
+
+impl PointsEnding {
+    pub fn of(input: &Input) -> Option<PointsEnding> {
+        Some(PointsEnding {
+            points: input.attribute("points_ending")?.parse().ok()?,
+            last_day: input.attribute("points_last_day")?.parse().ok()?,
+            day_ends: input.attribute("points_end_at")?.parse().ok()?,
+        })
+    }
+}
+
 impl Fields<'_> {
     /// The value of a field with its type, if it is known.
     pub fn value(&self, name: &str) -> Option<Value> {
@@ -77,6 +98,8 @@ impl Fields<'_> {
             "points" => Some(Value::Points(so_far.points)).filter(|_| so_far.points != 0),
             "balance" => Some(Value::Points(so_far.balance_after)),
             "available" => Some(Value::Points(input.customer.available)),
+            "points_ending" => Some(Value::Points(PointsEnding::of(input)?.points)),
+            "points_last_day" => text(&self.date(PointsEnding::of(input)?.last_day)),
             "tier" => text(&self.tier_name(input.tier_now()?)),
             "tier_before" => text(&self.tier_name(so_far.tier.as_ref()?.from.as_deref()?)),
             "next_tier" => text(&self.tier_name(&so_far.next_tier.as_ref()?.tier)),

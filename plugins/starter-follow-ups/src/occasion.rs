@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use stampcard_sdk::HOUR;
 use stampcard_sdk::prelude::*;
 
-use crate::config::{BirthdayTrigger, Repeat, Rule, Silence, Trigger};
-use crate::fields::Subject;
+use crate::config::{BirthdayTrigger, EndingTrigger, Repeat, Rule, Silence, Trigger};
+use crate::fields::{PointsEnding, Subject};
 
 /// What is remembered about a customer: for each rule that counts, how often it was set off and
 /// when last; for `#tag`, when the tag was set. Occasions are counted, not named by their events,
@@ -67,6 +67,7 @@ impl Marks {
         let mut looked = match trigger {
             Trigger::Birthday(birthday) => self.birthday(name, birthday, input),
             Trigger::Silence(silence) => self.silence(name, rule, silence, input),
+            Trigger::PointsEnding(ending) => self.points_ending(name, ending, input),
             _ => Looked {
                 occasion: self.event(name, trigger, input),
                 look_again_at: None,
@@ -176,7 +177,8 @@ impl Marks {
             | Trigger::SegmentLeft(_)
             | Trigger::TagSet(_)
             | Trigger::Birthday(_)
-            | Trigger::Silence(_) => None,
+            | Trigger::Silence(_)
+            | Trigger::PointsEnding(_) => None,
         }
     }
 
@@ -254,6 +256,45 @@ impl Marks {
             occasion: Some(occasion),
             look_again_at,
         }
+    }
+
+    /// Once for each day on which points end, some days ahead of it.
+    fn points_ending<'a>(
+        &mut self,
+        name: &str,
+        wanted: &EndingTrigger,
+        input: &Input,
+    ) -> Looked<'a> {
+        let Some(ending) = PointsEnding::of(input) else {
+            return Looked::default();
+        };
+        let last_day_began = ending.day_ends - DAY;
+        let ahead = i64::from(wanted.days_before) * DAY;
+        let due = last_day_began - ahead + i64::from(wanted.hour) * HOUR;
+        if input.now < due {
+            return Looked {
+                look_again_at: Some(due),
+                ..Looked::default()
+            };
+        }
+        // What ends after that day is known when it is over.
+        let mut looked = Looked {
+            look_again_at: Some(ending.day_ends),
+            ..Looked::default()
+        };
+        let key = format!("{name}:p");
+        let day = ending.day_ends;
+        let told = self.marks.get(&key).is_some_and(|mark| mark.0 >= day);
+        if told || ending.points < wanted.at_least {
+            return looked;
+        }
+        self.marks.insert(key, Mark(day, input.now));
+        looked.occasion = Some(Occasion {
+            name: format!("{name}:p{}", ending.last_day),
+            subject: Subject::Nothing,
+            reason: format!("Points end on {}.", ending.last_day),
+        });
+        looked
     }
 
     /// Once for each silence, when it has lasted long enough.

@@ -810,3 +810,44 @@ fn the_number_of_a_payment_card_is_in_no_file_and_a_token_of_it_finds_its_custom
         }
     }
 }
+
+#[test]
+fn what_ends_next_is_told_with_its_last_day() {
+    let shop = Shop::new();
+    shop.write(
+        "plugins/starter-points.toml",
+        "pack = \"starter-points\"\n\n[config]\npoints = 1\nbase = \"total\"\nexpires_after = { months = 6 }\n",
+    );
+    let server = shop.serve();
+    let buys = |id: &str, minutes: i64, total: i64| {
+        let data = json!({"customer": {"email": "ana@example.com"}, "total": total});
+        server.outcome(&sale(id, &ago(minutes), data))
+    };
+    let id = buys("first", 3 * 24 * 60, 5_000)["customer"]["id"].clone();
+    let id = id.as_str().expect("an id");
+    buys("second", 10, 7_000);
+    for page in ["", "/card"] {
+        let page = server.get(&format!("/v1/customers/{id}{page}"));
+        let next = &page["next_expiry"];
+        assert_eq!(next["points"], 50, "those of three days ago: {page}");
+        let at: Timestamp = next["at"]
+            .as_str()
+            .expect("a time")
+            .parse()
+            .expect("a time");
+        let last_day =
+            at.to_zoned(jiff::tz::TimeZone::get("America/New_York").expect("it is a zone"));
+        assert_eq!(next["last_day"], last_day.date().to_string());
+    }
+    server.outcome(&event(
+        "points.adjusted",
+        "spent",
+        &ago(1),
+        json!({"customer": {"id": id}, "points": -50, "reason": "spent", "actor": "Leo"}),
+    ));
+    let page = server.get(&format!("/v1/customers/{id}"));
+    assert_eq!(
+        page["next_expiry"]["points"], 70,
+        "what is gone ends no more"
+    );
+}

@@ -2,8 +2,8 @@
 //! other shop do not notice.
 //!
 //! Here the bound is loose and the calmest rounds are compared, because the gate runs beside other
-//! tests on machines of which nobody knows anything; `cargo xtask bench` has the strict figure, over
-//! all rounds: at most 1.5 times.
+//! tests on machines of which nobody knows anything; `cargo xtask bench` has the strict figure, of
+//! the middle round: at most 1.5 times.
 
 use stampcard_tests::neighbours::{Flood, Measured, measure};
 use std::time::Duration;
@@ -16,10 +16,11 @@ const NOISE: Duration = Duration::from_millis(50);
 
 #[track_caller]
 fn nobody_waits_for_the_neighbour(measured: &Measured) {
-    assert!(measured.samples >= 400, "{measured:?}");
+    assert!(measured.alone.samples() >= 400);
+    let (alone, beside) = (measured.alone.calmest(), measured.beside.calmest());
     assert!(
-        measured.calmest_beside <= measured.calmest_alone * TIMES_MAX + NOISE,
-        "{measured:?}"
+        beside <= alone * TIMES_MAX + NOISE,
+        "{beside:?} beside the flood, and {alone:?} without"
     );
 }
 
@@ -30,9 +31,10 @@ fn a_shop_under_ten_times_its_quota_is_turned_away_and_the_other_sells_as_before
     let (taken, refused) = (measured.flood[&200], measured.flood[&429]);
     assert!(
         refused > taken * 2,
-        "what it saved up between the rounds is taken, and no more: {measured:?}"
+        "what it saved up between the rounds is taken, and no more: {:?}",
+        measured.flood
     );
-    assert_eq!(measured.flood.len(), 2, "{measured:?}");
+    assert_eq!(measured.flood.len(), 2, "{:?}", measured.flood);
 }
 
 #[test]
@@ -42,6 +44,7 @@ fn a_shop_whose_plugin_never_ends_slows_itself_and_not_the_other() {
     let answers: u64 = measured.flood.values().sum();
     assert!(
         answers > 50,
-        "the flooded shop takes its share: {measured:?}"
+        "the flooded shop takes its share: {:?}",
+        measured.flood
     );
 }

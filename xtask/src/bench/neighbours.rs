@@ -18,7 +18,7 @@ pub fn measure(quick: bool) -> Vec<Figure> {
         let millis = |wait: Duration| wait.as_secs_f64() * 1_000.0;
         let what = format!("beside {neighbour}, 99 %");
         [
-            Figure::new(what.clone(), millis(measured.beside), "ms", ""),
+            Figure::new(what.clone(), millis(measured.beside.typical()), "ms", ""),
             Figure::new(
                 format!("{what}, over alone"),
                 measured.times(),

@@ -189,6 +189,7 @@ fn rule(pack: &Pack) -> Value {
         state: None,
         so_far: SoFar::default(),
         referral: None,
+        ending: None,
         returned: None,
     };
     let figures = bench::point_formula(&book, event, &input, 1, EACH);

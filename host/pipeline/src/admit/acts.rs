@@ -8,6 +8,7 @@ use crate::catalogue::distance;
 use crate::event::{
     Adjustment, Body, Erasure, EventName, Instant, NoteChange, Points, StaffPlacement,
 };
+use crate::forfeit::Forfeit;
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::Shop;
@@ -19,6 +20,12 @@ acts! {
         expires_at: Option<String>,
         #[serde(default)]
         historical: bool,
+    }
+
+    ForfeitEvent {
+        /// All that there are, if nothing is said.
+        points: Option<Points>,
+        reason: String,
     }
 
     PlacementEvent {
@@ -72,6 +79,23 @@ impl AdjustmentEvent {
             points: self.points,
             reason: reason(self.reason)?,
             expires_at,
+        }))
+    }
+}
+
+impl ForfeitEvent {
+    pub fn check(mut self, common: &mut Common, by: &Sender) -> Result<Body, Refusal> {
+        self.said().tell(common, by)?;
+        if self.points.is_some_and(|points| points < 1) {
+            return invalid(
+                "no-points",
+                "/data/points",
+                "say how many are forfeited, from 1 on; leave it out for all of them",
+            );
+        }
+        Ok(Body::Forfeit(Forfeit {
+            points: self.points,
+            reason: reason(self.reason)?,
         }))
     }
 }

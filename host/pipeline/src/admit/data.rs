@@ -1,6 +1,8 @@
 //! The `data` of each kind of event: typed, unknown fields refused.
 
-use super::acts::{AdjustmentEvent, ErasureEvent, NoteEdit, NoteEvent, PlacementEvent};
+use super::acts::{
+    AdjustmentEvent, ErasureEvent, ForfeitEvent, NoteEdit, NoteEvent, PlacementEvent,
+};
 use super::allowances::{AllowEvent, OfflineEvent};
 use super::credit::CreditEvent;
 use super::exchange::{EditEvent, ExchangeEvent};
@@ -11,6 +13,7 @@ use super::redemptions::{AboutRedemption, ReserveEvent};
 use super::referrals::{self, CodeRevokedEvent};
 use super::returns::{AboutSale, ReturnEvent};
 use super::sale::SaleData;
+use super::stock::StockEvent;
 use super::tags::{AssignedEvent, TagEvent, tag};
 use super::{Address, By, Envelope, Secret, addresses, identifiers, malformed};
 use crate::calendar;
@@ -24,6 +27,7 @@ use crate::limits;
 use crate::products;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::{ProfileMode, Shop};
+use crate::stock;
 use crate::token::{self, Token, TokenError};
 use crate::visitors::TRACKING;
 use serde::Deserialize;
@@ -271,6 +275,7 @@ pub(super) fn read(
             typed::<TagEvent>(data)?.check(kind == "tag.added", common, shop, by, at)
         }
         products::KIND => typed::<CatalogueEvent>(data)?.check(common, shop),
+        stock::KIND => typed::<StockEvent>(data)?.check(common, shop),
         "tags.assigned" => typed::<AssignedEvent>(data)?.check(common, shop, by),
         "return.completed" => typed::<ReturnEvent>(data)?.check(common, shop),
         "exchange.completed" => typed::<ExchangeEvent>(data)?.check(common, shop),
@@ -287,6 +292,7 @@ pub(super) fn read(
         "redemption.approved" => typed::<AboutRedemption>(data)?.approved(common, shop, by, at),
         "redemption.denied" => typed::<AboutRedemption>(data)?.denied(common, by),
         "points.adjusted" => typed::<AdjustmentEvent>(data)?.check(common, by, at),
+        "points.forfeited" => typed::<ForfeitEvent>(data)?.check(common, by),
         "credit.adjusted" => typed::<CreditEvent>(data)?.check(common, shop, by, at),
         "points.imported" => typed::<ImportEvent>(data)?.check(common, shop, by, at),
         "tier.overridden" => typed::<PlacementEvent>(data)?.check(common, shop, by, at),

@@ -6,7 +6,7 @@ use super::data::{
 use super::sender::Sender;
 use super::{malformed, tags};
 use crate::credit;
-use crate::event::{Channel, Conversion, Discount, Line, Money, OrderName, Sale, Tender};
+use crate::event::{Channel, Conversion, Discount, Line, Money, OrderName, Points, Sale, Tender};
 use crate::limits;
 use crate::redemption;
 use crate::refusal::{Refusal, invalid};
@@ -45,6 +45,8 @@ pub(super) struct SaleData {
     payment_state: Option<PaymentState>,
     origin: Option<String>,
     note: Option<String>,
+    /// What the till told the customer that it earns, where it worked that out by itself.
+    told_points: Option<Points>,
     /// Tags that the till sets with the sale.
     #[serde(default)]
     tags_to_add: Vec<String>,
@@ -171,6 +173,7 @@ impl SaleData {
                 .map(|text| short(text, "/data/origin"))
                 .transpose()?,
             payment_pending: self.payment_state == Some(PaymentState::Pending),
+            told_points: self.told_points,
             tags_to_add: tags::of_sale(self.tags_to_add, common, shop, by),
             fields: fields(self.fields, common, shop)?,
             attributes: attributes(self.attributes)?,

@@ -118,6 +118,10 @@ pub struct Reward {
     /// How often one customer may have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<RewardLimit>,
+    /// The reward that is offered instead where the product is out of stock, by its key; the dearest that the
+    /// customer can have for no more points, if nothing is said or that is sold out, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alternative: Option<String>,
     /// Whether it can be had while another redemption of the customer is open.
     #[serde(default = "yes")]
     pub stacks: bool,
@@ -252,6 +256,16 @@ pub(super) fn check(
         return Err(ShopError::Reward { key, problem });
     }
     for reward in rewards {
+        if let Some(other) = reward
+            .alternative
+            .as_ref()
+            .filter(|other| **other == reward.key || !rewards.iter().any(|it| it.key == **other))
+        {
+            return Err(ShopError::Reward {
+                key: reward.key.clone(),
+                problem: format!("alternative {other:?} is not the key of another reward"),
+            });
+        }
         let checked = reward.check(language);
         checked.map_err(|problem| ShopError::Reward {
             key: reward.key.clone(),

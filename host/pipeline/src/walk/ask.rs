@@ -100,6 +100,10 @@ impl Walk<'_> {
                 .returning
                 .as_ref()
                 .map(|it| Box::new(it.told_to(&info.name, self))),
+            ending: match A::ROLE {
+                Role::FollowUpTrigger => self.points_ending(step.event.at),
+                _ => None,
+            },
             referral: self.fold.referrals.as_ref().map(|known| rules::Referral {
                 by: known.by.as_ref().map(|it| (it.by.0.clone(), it.at)),
                 friends: known.friends,

@@ -1,16 +1,17 @@
 //! What the steps of a walk do to lots: points come in, are taken, end, become final.
 
 use super::{Step, Upcoming, Walk};
+use crate::calendar::{last_day, last_day_ends};
 use crate::change::{Decider, LotKey, ProvisionalRow, ReviewItem, Settled, SettledRow, TakingKind};
 use crate::currency::{ByCurrency, Currency};
 use crate::event::{Body, Event, EventName, Instant, Points, Position, SaleName};
 use crate::fold::{Fold, Provisional};
 use crate::ledger::{Draw, Taking};
 use crate::outcome::EntryState;
-use crate::purse::{Drawn, Held, LotId, Purse, TakingId, TakingKey};
+use crate::purse::{Drawn, Ending, Held, LotId, Purse, TakingId, TakingKey};
 use crate::redemption::Given;
 use crate::returns::Sold;
-use crate::rules::ReviewCause;
+use crate::rules::{self, ReviewCause};
 use crate::shop::{OfReturns, Shop};
 use crate::store::{BookedLot, PurseRows, Redeemed, SoldRows};
 use std::collections::VecDeque;
@@ -43,12 +44,12 @@ fn purse(
     sold: &[SoldRows],
     shop: &Shop,
 ) -> Purse {
-    let held = |id: i64, key: &LotKey, remaining, expired| Held {
+    let held = |id: i64, key: &LotKey, remaining, lapsed| Held {
         lot: LotId::Known(id),
         matures_at: matures_at(key, start.provisional.get(&key.origin), shop),
         key: key.clone(),
         remaining,
-        expired,
+        lapsed,
     };
     let lots_of_sold = || sold.iter().flat_map(|sale| &sale.lots);
     let open = rows
@@ -58,7 +59,7 @@ fn purse(
         .filter(|lot| lots_of_sold().all(|known| known.id != lot.id))
         .map(|lot| held(lot.id, &lot.key, lot.remaining, 0));
     let of_sold = lots_of_sold().filter(|lot| lot.key.currency == currency);
-    let of_sold = of_sold.map(|lot| held(lot.id, &lot.key, lot.remaining, lot.expired));
+    let of_sold = of_sold.map(|lot| held(lot.id, &lot.key, lot.remaining, lot.lapsed));
     let owed = rows.owed.iter().filter(|(_, of, _)| *of == currency);
     let owed = owed.map(|(taking, _, amount)| (TakingId::Known(*taking), *amount));
     Purse::open(open.chain(of_sold).collect(), owed)
@@ -195,7 +196,8 @@ impl Walk<'_> {
         let ends_on_the_way = key.expires_at.is_some_and(|ends| ends <= self.end);
         let purse = &mut self.purses[key.currency];
         if !purse.is_open() && !ends_on_the_way {
-            purse.leave_out(key.expires_at);
+            let zone = &self.with.shop.zone;
+            purse.leave_out(key.expires_at, points, |ends| last_day_ends(ends, zone));
             return;
         }
         let lot = LotId::Step(key.clone());
@@ -203,7 +205,7 @@ impl Walk<'_> {
             lot: lot.clone(),
             key: key.clone(),
             remaining: points,
-            expired: 0,
+            lapsed: 0,
             matures_at,
         });
         for (taking, points) in paid {
@@ -327,10 +329,6 @@ impl Walk<'_> {
     fn expire_of(&mut self, currency: Currency, step: &mut Step) {
         let reserved = self.fold.reserved(currency);
         let drawn = self.purses[currency].expire(step.event.at, reserved);
-        let points: i64 = drawn.iter().map(|drawn| drawn.points).sum();
-        if points == 0 {
-            return;
-        }
         let key = TakingKey {
             step: step.event.position(),
             currency,
@@ -338,27 +336,79 @@ impl Walk<'_> {
             lot: None,
             redemption: None,
         };
-        let id = TakingId::Step(Box::new(key.clone()));
-        self.drawn(currency, id, step, drawn);
-        self.fold.account_mut(currency).balance -= points;
+        let points = self.lapse(step, key, drawn, "not used in time", Decider::Host);
+        if points == 0 {
+            return;
+        }
         if currency.is_points() {
-            step.so_far.balance_after = self.fold.points.balance;
             step.causes.push(ReviewCause::PointsExpired(points));
         }
         step.note(format!("{} were not used in time", currency.told(points)));
+    }
+
+    /// Takes points for good, at most as many as are there and not set aside. Says how many that were.
+    pub(crate) fn forfeit(&mut self, step: &mut Step, wanted: Points, reason: &str) -> Points {
+        let there = self.fold.points.balance - self.fold.reserved(Currency::Points);
+        let drawn = self.purses.points.forfeit(wanted.min(there.max(0)));
+        let key = TakingKey {
+            step: step.event.position(),
+            currency: Currency::Points,
+            kind: TakingKind::Forfeit,
+            lot: None,
+            redemption: None,
+        };
+        let by = Decider::Staff(step.event.actor());
+        self.lapse(step, key, drawn, reason, by)
+    }
+
+    /// Lots were drawn for nothing.
+    fn lapse(
+        &mut self,
+        step: &mut Step,
+        key: TakingKey,
+        drawn: Vec<Drawn>,
+        reason: &str,
+        by: Decider,
+    ) -> Points {
+        let points: Points = drawn.iter().map(|drawn| drawn.points).sum();
+        if points == 0 {
+            return 0;
+        }
+        let currency = key.currency;
+        let id = TakingId::Step(Box::new(key.clone()));
+        self.drawn(currency, id, step, drawn);
+        self.fold.account_mut(currency).balance -= points;
+        step.so_far.balance_after = self.fold.points.balance;
         step.takings.push(Taking {
             key,
             points,
             debt: 0,
-            reason: "not used in time".into(),
-            by: Decider::Host,
+            reason: reason.into(),
+            by,
         });
+        points
     }
 
-    /// When the next lots end, now that a step is done.
+    /// What ends next by now, of the lots of that currency.
+    pub(super) fn next_expiry(&self, currency: Currency, now: Instant) -> Option<Ending> {
+        let zone = &self.with.shop.zone;
+        self.purses[currency].next_expiry(now, |ends| last_day_ends(ends, zone))
+    }
+
+    /// The same of points, as rules are told it.
+    pub(super) fn points_ending(&self, now: Instant) -> Option<rules::Ending> {
+        let next = self.next_expiry(Currency::Points, now)?;
+        Some(rules::Ending {
+            points: next.amount,
+            last_day: last_day(next.at, &self.with.shop.zone),
+            day_ends: next.day_ends,
+        })
+    }
+
+    /// What ends next, now that a step is done.
     pub(super) fn see_next_expiry(&mut self) {
         for currency in Currency::ALL {
-            let next = self.purses[currency].next_expiry(self.fold.clock);
+            let next = self.next_expiry(currency, self.fold.clock);
             if next != self.fold.account(currency).next_expiry {
                 self.fold.account_mut(currency).next_expiry = next;
             }

@@ -3,6 +3,7 @@
 use crate::{Bench, event, sale};
 use serde_json::{Value, json};
 use stampcard_pipeline::admit::SenderKind;
+use stampcard_pipeline::change::TakingKind;
 
 const ANA: &str = "ana@example.com";
 
@@ -42,7 +43,9 @@ fn what_the_fold_made_of_a_person_goes_and_the_ledger_stays() {
     assert!(!outcome.segments.left.is_empty());
     bench.store.only_customer(|it| {
         let head = &it.head;
-        assert_eq!(head.points.balance, balance);
+        assert_eq!(head.points.balance, 0, "nobody can spend them any more");
+        let lost: Vec<_> = it.takings.values().map(|it| (it.kind, it.points)).collect();
+        assert_eq!(lost, [(TakingKind::Forfeit, balance)]);
         assert_eq!(head.totals.lifetime.orders, 3);
         assert!(head.erased_at.is_some());
         assert!(head.memberships.is_empty() && head.tags.is_empty() && head.known.is_empty());
@@ -90,7 +93,6 @@ fn nothing_is_taken_about_whom_was_forgotten_but_what_they_bought_still_comes_ba
     for event in &again {
         assert_eq!(code(&bench, event), "customer-forgotten");
     }
-    let before = bench.store.only_customer(|it| it.head.points.balance);
     let data = json!({
         "channel": "pos", "location": "soho", "sale": {"source": "till-1", "id": "s1"}, "currency": "USD",
         "amount": 10_000,
@@ -100,5 +102,5 @@ fn nothing_is_taken_about_whom_was_forgotten_but_what_they_bought_still_comes_ba
     bench.tell(&back).unwrap();
     bench
         .store
-        .only_customer(|it| assert!(it.head.points.balance < before));
+        .only_customer(|it| assert_eq!(it.head.points.balance, 0, "they are gone already"));
 }

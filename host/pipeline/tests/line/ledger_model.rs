@@ -50,6 +50,8 @@ enum What {
     Adjust(i64, Option<i64>),
     /// The same in store credit.
     AdjustCredit(i64, Option<i64>),
+    /// All of them, where no number is said.
+    Forfeit(Option<i64>),
     /// Points that are set aside, and freed some hours later if nobody says anything.
     Reserve(i64),
     ReserveCredit(i64),
@@ -130,10 +132,10 @@ struct Lot {
     /// By line, after so many others; none for what staff gave.
     shares: Vec<i64>,
     after: usize,
-    /// Lost by right, taken or left as a debt, and not used in time.
+    /// Lost by right, taken or left as a debt, and not used in time or forfeited.
     lost: i64,
     taken: i64,
-    expired: i64,
+    lapsed: i64,
 }
 
 #[derive(Default, Debug)]
@@ -275,7 +277,7 @@ impl Column {
             after: 0,
             lost: 0,
             taken: 0,
-            expired: 0,
+            lapsed: 0,
         });
         self.lots.len() - 1
     }
@@ -342,6 +344,19 @@ impl Column {
         ends
     }
 
+    /// Points go for good, as far as they are there and not set aside.
+    fn forfeit(&mut self, points: Option<i64>) {
+        let there = (self.balance() - self.reserved()).max(0);
+        let mut left = points.unwrap_or(there).min(there);
+        for at in self.order() {
+            let lot = &mut self.lots[at];
+            let gone = left.min(lot.left);
+            lot.left -= gone;
+            lot.lapsed += gone;
+            left -= gone;
+        }
+    }
+
     /// What ends by now, but for as many points as are set aside: the first that can be spent.
     fn expire(&mut self, hour: i64, pending: &BTreeSet<usize>) {
         let mut spared = self.reserved();
@@ -355,7 +370,7 @@ impl Column {
             };
             spared -= kept;
             let lot = &mut self.lots[at];
-            lot.expired += lot.left - kept;
+            lot.lapsed += lot.left - kept;
             lot.left = kept;
         }
     }
@@ -542,7 +557,7 @@ impl Books {
                 continue;
             }
             let there = lot.left.min(now);
-            let spared = (lot.expired - (lot.lost - lot.taken)).max(0);
+            let spared = (lot.lapsed - (lot.lost - lot.taken)).max(0);
             let points = there + (now - there - spared).max(0);
             lot.lost = lost;
             lot.taken += points;
@@ -632,6 +647,7 @@ impl Books {
                 self.points.give(told, "because", points, *ends, Vec::new());
             }
             What::Adjust(points, _) | What::Import(points, _) => self.points.take(-points),
+            What::Forfeit(points) => self.points.forfeit(*points),
             What::AdjustCredit(amount, ends) if *amount > 0 => {
                 let ends = ends.or(Some(told.hour + CREDIT_DAYS * 24));
                 self.give_credit(told, "because", *amount, ends);
@@ -686,6 +702,7 @@ fn kind_of(what: &What) -> &'static str {
         What::Paid(_) => "payment.settled",
         What::Failed(_) => "payment.failed",
         What::Adjust(..) => "points.adjusted",
+        What::Forfeit(_) => "points.forfeited",
         What::AdjustCredit(..) => "credit.adjusted",
         What::Import(..) => "points.imported",
         What::Place(..) => "tier.overridden",
@@ -808,6 +825,7 @@ fn as_event(told: &Told, all: &[Told], codes: &BTreeMap<usize, String>) -> Value
         What::Adjust(points, ends) => {
             json!({"points": points, "reason": "because", "expires_at": ends.map(time)})
         }
+        What::Forfeit(points) => json!({"points": points, "reason": "because"}),
         What::AdjustCredit(amount, ends) => {
             json!({"amount": amount, "reason": "because", "expires_at": ends.map(time)})
         }
@@ -841,6 +859,7 @@ fn as_event(told: &Told, all: &[Told], codes: &BTreeMap<usize, String>) -> Value
         What::Sale(..)
             | What::Adjust(..)
             | What::AdjustCredit(..)
+            | What::Forfeit(_)
             | What::Import(..)
             | What::Place(..)
             | What::Reserve(_)
@@ -917,7 +936,8 @@ fn history(sales: &[Sale], acts: &[Act]) -> Vec<Told> {
                 let tender = Tender { amount, of };
                 What::Sale(vec![(1, 900 + number)], number % 3 == 0, Some(tender))
             }
-            21 => What::Allow(1 + number % (APPROVAL_FROM - 1)),
+            21 => What::Forfeit((number % 3 > 0).then_some(1 + number / 2)),
+            22 => What::Allow(1 + number % (APPROVAL_FROM - 1)),
             _ => What::Reserve(*number),
         };
         if matches!(what, What::Exchange(..) | What::Sale(..)) {
@@ -1062,7 +1082,7 @@ proptest! {
     #[test]
     fn the_ledger_is_what_a_bookkeeper_would_write_whatever_the_order_of_arrival(
         sales in prop::collection::vec((0i64..200 * 24, prop::collection::vec((1i64..5, 50i64..9_000), 1..4), any::<bool>()), 1..12),
-        acts in prop::collection::vec((any::<prop::sample::Index>(), 0i64..120 * 24, 0u8..26, 1i64..400), 0..24),
+        acts in prop::collection::vec((any::<prop::sample::Index>(), 0i64..120 * 24, 0u8..27, 1i64..400), 0..24),
         shuffle in prop::collection::vec(any::<u32>(), 96),
         clocks in prop::collection::vec(prop::option::weighted(0.2, 0i64..400 * 24), 96),
         keeps_debts in any::<bool>(),

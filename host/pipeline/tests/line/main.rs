@@ -63,6 +63,7 @@ impl Bench {
             rewards: Vec::new(),
             referral: None,
             store_credit: None,
+            edge: Default::default(),
             hooks: Vec::new(),
             caps: Default::default(),
             failures: Default::default(),

@@ -231,6 +231,7 @@ impl Store for MemoryStore {
             claimed: None,
             waited,
             redemption: known.redemption,
+            stock: None,
             referring,
             given: ask
                 .givers()
@@ -871,7 +872,8 @@ impl Customer {
                 .filter(|taken| taken.lot == Some(*id) && !is_after(&taken.step, start))
                 .map(|taken| taken.points + taken.debt)
                 .sum(),
-            expired: self.taken_of(*id, start, Some(TakingKind::Expiry)),
+            lapsed: self.taken_of(*id, start, Some(TakingKind::Expiry))
+                + self.taken_of(*id, start, Some(TakingKind::Forfeit)),
         });
         let kept = self.kept.iter().filter(|kept| kept.sale == origin);
         let mut redeemed: Vec<Redeemed> = redemptions

@@ -144,6 +144,7 @@ fn input() -> Input {
         so_far: SoFar::default(),
         returned: None,
         referral: None,
+        ending: None,
     }
 }
 

@@ -150,6 +150,7 @@ pub fn input() -> Input {
             known: Vec::new(),
         },
         referral: None,
+        ending: None,
         totals: Totals::default(),
         facts: Vec::new(),
         facts_truncated: false,

@@ -52,6 +52,7 @@ impl Conformance {
             Arc::clone(&merchant),
             listener,
             REQUESTS_PER_MINUTE,
+            None,
             async move { drop(stopped.await) },
         ));
         let live = merchant.live();

@@ -387,8 +387,15 @@ approval_hours = 72
 # expires_after = { months = 24 }
 # receipt = { en = "Store credit {moved}, {left} left", es = "Vale {moved}, quedan {left}" }
 
+# A copy of the shop that stands in for the server while a store has no line (stampcard edge) says so to
+# customers, in answers that are older than this.
+# [edge]
+# stale_after_seconds = 60
+# notice = { en = "As of {as_of}. What was bought since then is not counted yet.", es = "Saldo del {as_of}." }
+
 # What customers can have for points: one of amount (minor units), share (basis points) and product
-# (a SKU), from a basket of some size, in some channels, so often.
+# (a SKU), from a basket of some size, in some channels, so often. A product that is out of stock by
+# stock.updated is not given; alternative names what is offered instead.
 # [[rewards]]
 # key = "5-off"
 # name = { en = "$5 off", es = "$5 menos" }

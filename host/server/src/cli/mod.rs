@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod conformance;
 mod doctor;
+mod edge;
 mod explain;
 mod export;
 mod ingest;
@@ -55,6 +56,7 @@ enum Command {
     Restore(restore::Restore),
     Doctor(doctor::Doctor),
     Sandbox(sandbox::Sandbox),
+    Edge(edge::Edge),
     Conformance(conformance::Conformance),
     #[command(subcommand)]
     Report(report::Report),
@@ -95,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::Restore(restore) => restore.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Sandbox(sandbox) => sandbox.run(),
+        Command::Edge(edge) => edge.run(),
         Command::Conformance(conformance) => conformance.run(),
         Command::Report(report) => report.run(),
         Command::Outbox(outbox) => outbox.run(),

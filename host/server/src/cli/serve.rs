@@ -10,6 +10,7 @@ use crate::reload::Watch;
 use crate::telemetry;
 use clap::Args;
 use rustix::process::{Resource, getrlimit, setrlimit};
+use stampcard_pipeline::event::Instant;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -88,7 +89,7 @@ impl Serve {
             .enable_all()
             .build()?;
         match place {
-            Place::Shop(folder) => one(&runtime, &folder, &file, address)?,
+            Place::Shop(folder) => one(&runtime, &folder, &file, address, None)?,
             Place::Shops(shops) => {
                 let operations = self.operations.or(file.operations);
                 let operations = operations.unwrap_or_else(|| beside(address));
@@ -109,7 +110,19 @@ pub(super) fn serve_one(
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    one(&runtime, folder, &folder.server()?, address)
+    one(&runtime, folder, &folder.server()?, address, None)
+}
+
+/// The same for a copy of a shop as it was at an instant.
+pub(super) fn serve_copy(
+    folder: &Folder,
+    address: SocketAddr,
+    as_of: Instant,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    one(&runtime, folder, &folder.server()?, address, Some(as_of))
 }
 
 /// Where the operations of several shops are shown where nobody says: on this machine, at the next
@@ -136,6 +149,7 @@ fn one(
     folder: &Folder,
     file: &ServerFile,
     address: SocketAddr,
+    copy_of: Option<Instant>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let merchant = Merchant::open(folder.dir(), &Options::of(file))?;
     for problem in problems(&merchant.live().book) {
@@ -152,7 +166,7 @@ fn one(
             "the shop is open"
         );
         say(format_args!("listening on http://{address}"))?;
-        http::serve(Arc::clone(&merchant), listener, quota, stop).await?;
+        http::serve(Arc::clone(&merchant), listener, quota, copy_of, stop).await?;
         Ok(())
     });
     // Requests are answered; now nothing that was taken may be lost.

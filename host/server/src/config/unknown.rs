@@ -67,6 +67,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "redemption",
             "referral",
             "store_credit",
+            "edge",
             "rewards",
             "hooks",
             "failures",
@@ -124,6 +125,7 @@ pub const MERCHANT_KEYS: &Keys = &[
     ("worth", &["points", "amount"]),
     ("referral", &["url", "friends_per_day"]),
     ("store_credit", &["expires_after", "receipt"]),
+    ("edge", &["stale_after_seconds", "notice"]),
     ("expires_after", &["days", "months"]),
     ("offline", &["points", "minutes", "sync_hours", "beyond"]),
     (
@@ -138,6 +140,7 @@ pub const MERCHANT_KEYS: &Keys = &[
             "minimum_basket",
             "channels",
             "limit",
+            "alternative",
             "stacks",
         ],
     ),
@@ -337,7 +340,7 @@ mod tests {
              [redemption]\napproval_from = 1\n\
              [referral]\nurl = \"https://a/{{code}}\"\n\
              [delivery]\nurl = \"https://a\"\nsecret = \"env:S\"\nquiet = {{ from = \"21:00\", to = \"09:00\" }}\nplain_http = true\n\
-             [[rewards]]\nkey = \"a\"\nname = \"A\"\npoints = 1\namount = 1\nshare = 1\nproduct = \"A\"\nminimum_basket = 1\nchannels = [\"pos\"]\nlimit = {{ times = 1, days = 1 }}\n\
+             [[rewards]]\nkey = \"a\"\nname = \"A\"\npoints = 1\namount = 1\nshare = 1\nproduct = \"A\"\nminimum_basket = 1\nchannels = [\"pos\"]\nlimit = {{ times = 1, days = 1 }}\nalternative = \"b\"\n\
              [store_credit]\nexpires_after = {{ months = 24 }}\nreceipt = \"A\"\n\
              [[hooks]]\nname = \"a\"\nformat = \"square\"\nsecrets = []\nsystem = \"a\"\nurl = \"a\"\n\
              [tier.gold]\nname = \"Gold\"\n"

@@ -102,6 +102,7 @@ fn data(body: &Body, currency: &str) -> Value {
             "reason": adjustment.reason,
             "expires_at": adjustment.expires_at.map(calendar::text),
         }),
+        Body::Forfeit(forfeit) => forfeit.told(),
         Body::Placement(placement) => json!({
             "tier": placement.tier,
             "until": placement.until.map(calendar::text),

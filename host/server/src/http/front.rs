@@ -172,6 +172,7 @@ impl Front {
                     let merchant = Arc::clone(merchant);
                     let span = merchant.span().clone();
                     let door = Door::new(merchant, &self.house, shop.requests_per_minute, false);
+                    let door = Arc::new(door);
                     let router = TowerToHyperService::new(super::router(Arc::clone(&door)));
                     let places = Arc::new(Semaphore::new(limits::REQUESTS_OF_A_SHOP_MAX));
                     Way {

@@ -84,7 +84,7 @@ fn sort_of(event: &Event) -> &'static str {
         Body::Profile(_) => "profile",
         Body::Consent(_) => "consent",
         Body::Tag(_) => "tag",
-        Body::Adjustment(_) | Body::Import(_) => "points",
+        Body::Adjustment(_) | Body::Forfeit(_) | Body::Import(_) => "points",
         Body::CreditAdjustment(_) => "credit",
         Body::Erasure(_) => "profile",
         Body::Placement(_) => "tier",

@@ -44,6 +44,8 @@ pub struct Meters {
     times: Mutex<BTreeMap<String, Arc<Times>>>,
     visible: Times,
     cards_left_out: AtomicU64,
+    told_otherwise: AtomicU64,
+    told_points_off: AtomicU64,
 }
 
 /// A histogram of times.
@@ -92,6 +94,13 @@ impl Meters {
     /// A card was not to be had in time.
     pub fn card_left_out(&self) {
         self.cards_left_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A till told a customer another number of points than a sale earned: so many more, or fewer.
+    pub fn told_otherwise(&self, difference: i64) {
+        self.told_otherwise.fetch_add(1, Ordering::Relaxed);
+        let points = difference.unsigned_abs();
+        self.told_points_off.fetch_add(points, Ordering::Relaxed);
     }
 
     /// From the arrival of an event that came alone until a read of the balance sees its points.
@@ -346,7 +355,7 @@ fn text(
         page.metric(name, "gauge", help);
         page.sample(&[], value);
     }
-    let counters: [(&str, &str, u64); 6] = [
+    let counters: [(&str, &str, u64); 8] = [
         (
             "stampcard_journal_rows_total",
             "Events that the journal holds.",
@@ -371,6 +380,16 @@ fn text(
             "stampcard_cards_left_out_total",
             "Customers who were recognised and whose card was not to be had in time.",
             meters.cards_left_out.load(Ordering::Relaxed),
+        ),
+        (
+            "stampcard_told_otherwise_total",
+            "Sales of which a till told the customer another number of points.",
+            meters.told_otherwise.load(Ordering::Relaxed),
+        ),
+        (
+            "stampcard_told_points_off_total",
+            "By how many points those were off, more or fewer.",
+            meters.told_points_off.load(Ordering::Relaxed),
         ),
         (
             "stampcard_panics_total",

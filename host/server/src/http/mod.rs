@@ -8,6 +8,7 @@ mod applicable;
 mod around;
 mod ask;
 pub mod auth;
+mod copy;
 mod customers;
 mod decision;
 mod devices;
@@ -46,6 +47,7 @@ mod routes;
 mod rules;
 mod schema;
 mod segments;
+mod stock;
 mod stream;
 mod tag_jobs;
 mod tag_list;
@@ -60,7 +62,7 @@ use crate::merchants::Merchants;
 use around::Around;
 use auth::{Caller, KeyHash, Role};
 use axum::Router;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
@@ -72,7 +74,8 @@ use problem::Problem;
 use quota::Quota;
 use stampcard_pipeline::admit::Sender;
 use stampcard_pipeline::change::CustomerId;
-use stampcard_pipeline::outcome::Outcome;
+use stampcard_pipeline::event::Instant as Moment;
+use stampcard_pipeline::outcome::{Outcome, Status};
 use stampcard_pipeline::shop::ReferralPolicy;
 use stampcard_store::{ApiKey, KeyRing, Reads};
 use std::collections::HashMap;
@@ -83,15 +86,20 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-/// Answers requests to one shop until `stop` ends, and then those that are under way.
+/// Answers requests to one shop until `stop` ends, and then those that are under way. `copy_of` is the instant
+/// of which the shop is a copy, if it is one.
 pub async fn serve(
     merchant: Arc<Merchant>,
     listener: TcpListener,
     requests_per_minute: NonZeroU32,
+    copy_of: Option<Moment>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let house = House::new()?;
-    let door = Door::new(merchant, &house, requests_per_minute, true);
+    let door = Arc::new(Door {
+        copy_of,
+        ..Door::new(merchant, &house, requests_per_minute, true)
+    });
     listen::listen(listener, router(door), house.stop_streams_after(stop)).await
 }
 
@@ -172,6 +180,8 @@ pub struct Door {
     edits: tokio::sync::Mutex<()>,
     /// The server has no other shop, so its own figures are told with the shop's.
     alone: bool,
+    /// The instant of which this shop is a copy, if it is one.
+    copy_of: Option<Moment>,
 }
 
 /// How long a key that worked is taken without a look. A revoked one ends within this time.
@@ -185,9 +195,9 @@ impl Door {
         house: &House,
         requests_per_minute: NonZeroU32,
         alone: bool,
-    ) -> Arc<Door> {
+    ) -> Door {
         let readers = merchant.store().reads().connections();
-        Arc::new(Door {
+        Door {
             merchant,
             around: Arc::new(Around::new(&house.ids)),
             known_keys: Mutex::default(),
@@ -198,7 +208,8 @@ impl Door {
             stopping: house.stopping.clone(),
             edits: tokio::sync::Mutex::default(),
             alone,
-        })
+            copy_of: None,
+        }
     }
 
     /// What every amount of the ledger is in.
@@ -238,12 +249,30 @@ impl Door {
 
     /// Takes an event; what it did can be read when this returns.
     async fn submit(self: &Arc<Self>, event: Bytes, by: Sender) -> Result<Outcome, Problem> {
+        self.may_take(&event)?;
         let came = Instant::now();
         let outcome = self.merchant.submit(event, by).await?;
+        self.compare(&outcome);
         if !outcome.points.is_empty() {
             self.around.meters.award_visible(came.elapsed());
         }
         self.named(outcome).await
+    }
+
+    /// Writes down where a till has told a customer something else.
+    fn compare(&self, outcome: &Outcome) {
+        let told = outcome.told_points.filter(|told| told.difference != 0);
+        let Some(told) = told.filter(|_| outcome.status != Status::Duplicate) else {
+            return;
+        };
+        self.around.meters.told_otherwise(told.difference);
+        tracing::info!(
+            source = outcome.event.source,
+            id = outcome.event.id,
+            told = told.told,
+            earned = told.earned,
+            "a till told another number of points"
+        );
     }
 
     /// Takes events one after the other, each a commit of its own.
@@ -252,11 +281,20 @@ impl Door {
         events: Vec<Bytes>,
         by: Sender,
     ) -> Vec<Result<Outcome, Problem>> {
+        let mut named = Vec::with_capacity(events.len());
+        if self.copy_of.is_some() {
+            for event in events {
+                named.push(self.submit(event, by.clone()).await);
+            }
+            return named;
+        }
         let answers = self.merchant.submit_in_turn(events, by).await;
-        let mut named = Vec::with_capacity(answers.len());
         for answer in answers {
             named.push(match answer {
-                Ok(outcome) => self.named(outcome).await,
+                Ok(outcome) => {
+                    self.compare(&outcome);
+                    self.named(outcome).await
+                }
                 Err(refused) => Err(refused.into()),
             });
         }
@@ -271,6 +309,7 @@ impl Door {
 
     /// An answer with what its customer is called, where its texts say so.
     async fn named(self: &Arc<Self>, mut outcome: Outcome) -> Result<Outcome, Problem> {
+        self.mark(&mut outcome);
         if !outcome.names_somebody() {
             return Ok(outcome);
         }
@@ -368,10 +407,13 @@ async fn only_for(
 ) -> Response {
     let shown = auth::shown(request.headers());
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or(String::new(), |route| route.as_str().to_owned());
     let let_in = async {
         let key = shown?;
         let caller = door.caller_of(key).await?;
         auth::allow(caller.role, may)?;
+        door.may_be_told(&method, &route)?;
         Ok::<_, Problem>((caller, door.quota.take(key, Instant::now())?))
     };
     let (caller, left) = match let_in.await {

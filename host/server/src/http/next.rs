@@ -2,6 +2,7 @@
 
 use super::Door;
 use super::ask::{Flag, Query};
+use super::copy::Age;
 use super::event_view::Named;
 use super::limits;
 use super::page::{Page, Paging};
@@ -332,6 +333,9 @@ pub struct OffersAsked {
     /// Only what is to be had there; all of it, if it is not given.
     #[param(value_type = Option<String>, pattern = "^(pos|online|phone|other)$", example = "pos")]
     pub channel: Option<Channel>,
+    /// The location at which they stand: what is out of stock there is not to be had.
+    #[param(example = "soho")]
+    pub location: Option<String>,
     /// `1` gives only rewards that the customer can have now.
     #[param(value_type = Option<String>, pattern = "^(0|1|true|false)$", example = "1")]
     pub redeemable: Option<Flag>,
@@ -345,6 +349,9 @@ pub struct OffersAsked {
 pub struct Offers {
     #[schema(value_type = String, format = DateTime)]
     pub as_of: Time,
+    /// What the customer is told of an answer that is old: this is a copy that stands in for the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
     /// Discounts that were promised to this customer. They are good in every channel.
     pub offers: Vec<Offer>,
     /// The tier whose benefits these are.
@@ -386,21 +393,26 @@ pub async fn offers(
     Query(asked): Query<OffersAsked>,
 ) -> Result<Json<Offers>, Problem> {
     let language = language_asked(asked.language)?;
-    let channel = asked.channel;
+    let (channel, location) = (asked.channel, asked.location);
     let only_redeemable = asked.redeemable.unwrap_or_default().0;
     let now = clock::now();
     let id = CustomerId(id);
     let live = door.merchant.live();
+    let at = Arc::clone(&door);
     let offers = door
         .read(move |reads| {
             let head = record(reads, &id)?.head;
-            let spoken = languages(&head, &live.shop, language.as_deref());
-            let mut rewards = rewards(&head, &live, channel, language.as_deref(), now);
+            let language = language.as_deref();
+            let place = (channel, location.as_deref());
+            let spoken = languages(&head, &live.shop, language);
+            let mut rewards = rewards(reads, &head, &live, place, language, now)?;
             rewards.retain(|reward| reward.redeemable || !only_redeemable);
+            let Age { as_of, notice } = at.age(now, &live.shop, &spoken);
             Ok(Offers {
-                as_of: Time(now),
+                as_of,
+                notice,
                 offers: all_offers(&head, now).collect(),
-                tier: tier_of(&head, &live, language.as_deref(), now).key,
+                tier: tier_of(&head, &live, language, now).key,
                 benefits: benefits_of(&head, &live, channel, &spoken),
                 campaigns: campaigns(&live, channel, now),
                 rewards,

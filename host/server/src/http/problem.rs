@@ -190,6 +190,10 @@ pub fn not_found(code: &str, detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, code, detail)
 }
 
+pub fn conflict(code: &str, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::CONFLICT, code, detail)
+}
+
 pub fn unsupported_type(detail: impl Into<String>) -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -5,6 +5,7 @@ use super::problem::{Problem, not_found};
 use super::schema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::CustomerId;
 use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{
@@ -18,6 +19,28 @@ use stampcard_pipeline::shop::Shop;
 use stampcard_store::Reads;
 use stampcard_store::reads::{CustomerRecord, Person};
 use utoipa::ToSchema;
+
+/// Points that end next: all that can be used for the last time on the same day of the shop's calendar.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PointsEnding {
+    pub points: Points,
+    #[schema(example = "2026-12-31")]
+    pub last_day: String,
+    /// When the first of them do.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+}
+
+impl PointsEnding {
+    pub fn of(head: &Fold, shop: &Shop) -> Option<PointsEnding> {
+        let next = head.account(Currency::Points).next_expiry?;
+        Some(PointsEnding {
+            points: next.amount,
+            last_day: calendar::last_day(next.at, &shop.zone).to_string(),
+            at: Time(next.at),
+        })
+    }
+}
 
 /// A customer: who they are, what they hold and where they belong.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,6 +75,9 @@ pub struct Customer {
     pub balance: Points,
     /// What can be spent now.
     pub available: Points,
+    /// Points that end next; absent where none do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_expiry: Option<PointsEnding>,
     /// Points that are set aside for redemptions; they are in the balance.
     pub reserved: Points,
     /// Points of sales whose payment is not certain yet; they are in the balance.
@@ -240,6 +266,7 @@ pub fn view(
         standing: standing(&head),
         balance,
         available: head.available(Currency::Points, now),
+        next_expiry: PointsEnding::of(&head, shop),
         reserved: head.reserved(Currency::Points),
         provisional: head.provisional.values().map(|sale| sale.points).sum(),
         debt: head.points.debt,

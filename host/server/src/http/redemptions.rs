@@ -112,6 +112,11 @@ pub struct RewardView {
     pub channels: Vec<Channel>,
     /// The customer can have it now.
     pub redeemable: bool,
+    /// The product is out of stock there, by what `stock.updated` has told last.
+    pub unavailable: bool,
+    /// The key of a reward that can be had instead of one that is unavailable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alternative: Option<String>,
     /// Points that are missing.
     pub missing: Points,
     /// How often the customer may still have it; null where there is no limit.
@@ -421,39 +426,66 @@ fn view(reads: &Reads, row: RedemptionRow) -> Result<Redemption, Problem> {
     })
 }
 
-/// What the shop has for points, the cheapest first, and whether this customer can have it.
+/// What the shop has for points there, the cheapest first, and whether this customer can have it.
 pub fn rewards(
+    reads: &Reads,
     head: &Fold,
     live: &Live,
-    channel: Option<Channel>,
+    (channel, location): (Option<Channel>, Option<&str>),
     language: Option<&str>,
     now: Instant,
-) -> Vec<RewardView> {
+) -> Result<Vec<RewardView>, Problem> {
     let spoken = languages(head, &live.shop, language);
     let available = head.available(Currency::Points, now).max(0);
     let rewards = live.shop.file.rewards.iter();
-    let mut rewards: Vec<RewardView> = rewards
-        .filter(|reward| reward.is_for(channel))
+    let rewards = rewards.filter(|reward| reward.is_for(channel));
+    let mut rewards = rewards
         .map(|reward| {
             let left = redemption::left(head, reward, now);
             let missing = (reward.points - available).max(0);
-            RewardView {
+            let unavailable = match &reward.product {
+                Some(sku) => reads
+                    .in_stock(sku, location, channel)?
+                    .is_some_and(|pieces| pieces <= 0),
+                None => false,
+            };
+            Ok(RewardView {
                 key: reward.key.clone(),
                 name: reward.name.spoken(&spoken).0.to_owned(),
                 points: reward.points,
                 worth: reward.worth(),
                 minimum_basket: reward.minimum_basket,
                 channels: reward.channels.clone(),
-                redeemable: missing == 0
+                redeemable: !unavailable
+                    && missing == 0
                     && left != Some(0)
                     && redemption::in_the_way(head, !reward.stacks).is_none(),
+                unavailable,
+                alternative: None,
                 missing,
                 left,
-            }
+            })
         })
-        .collect();
+        .collect::<Result<Vec<_>, Problem>>()?;
     rewards.sort_by(|one, other| (one.points, &one.key).cmp(&(other.points, &other.key)));
-    rewards
+    for at in 0..rewards.len() {
+        if rewards[at].unavailable {
+            rewards[at].alternative = alternative(&rewards[at], &rewards, live);
+        }
+    }
+    Ok(rewards)
+}
+
+/// What the shop offers instead of what is out of stock: the reward that it names, if that is there, or else
+/// the dearest that the customer can have for no more points. `rewards` are the cheapest first.
+fn alternative(wanted: &RewardView, rewards: &[RewardView], live: &Live) -> Option<String> {
+    let named = live.shop.reward(&wanted.key)?.alternative.as_deref();
+    let named = rewards
+        .iter()
+        .find(|other| named == Some(&other.key) && !other.unavailable);
+    let cheaper = |other: &&RewardView| other.redeemable && other.points <= wanted.points;
+    let found = named.or_else(|| rewards.iter().rfind(cheaper));
+    found.map(|other| other.key.clone())
 }
 
 /// With what the customer can pay now.

@@ -13,7 +13,7 @@ use super::{
     Door, allowances, customers, devices, effect, events, forgetting, health, history, hooks,
     installing, membership, merges, metrics, next, notes, openapi, orders, outbox, plugins,
     products, profile, profile_rules, redemptions, referral, reports, review_items, rules, schema,
-    segments, stream, tag_jobs, tag_list, tags, tier, till, tokens,
+    segments, stock, stream, tag_jobs, tag_list, tags, tier, till, tokens,
 };
 use crate::merchant::{Foreseen, Installed};
 use axum::handler::Handler;
@@ -274,6 +274,9 @@ pub fn all() -> Vec<Route> {
         Route::get("/v1/catalogue/products", "listProducts", products::products).may(SEES_DECISIONS)
             .about("The products of which catalog.updated has told, each as the newest event about it has it. No rule reads them.")
             .asks::<products::ProductsAsked>().answers_pages_of::<products::ProductView>(),
+        Route::get("/v1/catalogue/stock", "listStock", stock::stock).may(SEES_DECISIONS)
+            .about("What there is of products, as stock.updated has told it, each as the newest event has it. A reward that is a product is not promised where there is none.")
+            .asks::<stock::StockAsked>().answers_pages_of::<stock::StockView>(),
         Route::get("/v1/review-items", "listReviewItems", review_items::list).may(SEES_OUTBOX)
             .about("What waits for a person to look at, oldest first: sales that look like one, payments that failed too late, late events, customers who may be one person.")
             .asks::<review_items::ItemsAsked>().answers_pages_of::<review_items::ReviewItem>(),

@@ -71,6 +71,7 @@ pub fn name_of_data(kind: &str) -> &'static str {
         "exchange.completed" => "ExchangeData",
         "order.edited" => "EditData",
         "points.adjusted" => "AdjustmentData",
+        "points.forfeited" => "ForfeitData",
         "credit.adjusted" => "CreditData",
         "points.imported" => "ImportData",
         "tier.overridden" => "PlacementData",
@@ -80,6 +81,7 @@ pub fn name_of_data(kind: &str) -> &'static str {
         "note.added" => "NoteData",
         "note.edited" => "NoteEditData",
         "catalog.updated" => "CatalogueData",
+        "stock.updated" => "StockData",
         "visit.counted" => "VisitData",
         _ => "OtherData",
     }

@@ -3,13 +3,14 @@
 use super::Door;
 use super::applicable::{Applicable, applicable};
 use super::ask::Query;
+use super::copy::Age;
 use super::event_view::Named;
 use super::limits;
 use super::next::{Offer, prompts_of, usable};
 use super::problem::Problem;
-use super::profile::{lifecycle, own_fields, record};
+use super::profile::{PointsEnding, lifecycle, own_fields, record};
 use super::schema;
-use super::tier::{Tier, tier_of};
+use super::tier::{Tier, languages, tier_of};
 use crate::clock;
 use crate::desk::Live;
 use axum::Json;
@@ -47,6 +48,9 @@ pub struct Balance {
     /// The balance is exact at this instant.
     #[schema(value_type = String, format = DateTime)]
     pub as_of: Time,
+    /// What the customer is told of an answer that is old: this is a copy that stands in for the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,11 +67,14 @@ pub async fn balance(
 ) -> Result<Json<Balance>, Problem> {
     let id = CustomerId(id);
     let live = door.merchant.live();
+    let at = Arc::clone(&door);
     let balance = door
         .read(move |reads| {
             // Before the read: a sale that is answered by now is in it.
             let now = clock::now();
             let record = record(reads, &id)?;
+            let spoken = languages(&record.head, &live.shop, None);
+            let Age { as_of, notice } = at.age(now, &live.shop, &spoken);
             let of = |channel: Channel| record.head.earned_by_channel[channel as usize];
             Ok(Balance {
                 balance: record.balance,
@@ -80,7 +87,8 @@ pub async fn balance(
                     phone: of(Channel::Phone),
                     other: of(Channel::Other),
                 },
-                as_of: Time(now),
+                as_of,
+                notice,
                 customer: record.id.0,
             })
         })
@@ -97,6 +105,9 @@ pub struct Card {
     pub tier: Tier,
     pub balance: Points,
     pub available: Points,
+    /// Points that end next; absent where none do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_expiry: Option<PointsEnding>,
     /// With what they can pay: what is available of it goes into a tender of kind `store_credit`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::StoreCredit>)]
@@ -131,6 +142,9 @@ pub struct Card {
     pub basket: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     pub as_of: Time,
+    /// What the customer is told of an answer that is old: this is a copy that stands in for the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
 
 /// Something that the customer waits for.
@@ -177,7 +191,10 @@ pub async fn card(
 ) -> Result<Json<Card>, Problem> {
     let id = CustomerId(id);
     let live = door.merchant.live();
-    let card = door.read(move |reads| card_of(reads, id, &live)).await?;
+    let at = Arc::clone(&door);
+    let card = door
+        .read(move |reads| card_of(&at, reads, id, &live))
+        .await?;
     if let Some(device) = asked.device {
         door.heard_of_device(&device, None);
     }
@@ -188,7 +205,8 @@ pub async fn card(
 /// without it the sale goes on.
 pub async fn card_in_time(door: &Arc<Door>, id: CustomerId) -> Option<Card> {
     let live = door.merchant.live();
-    let reading = door.read(move |reads| card_of(reads, id, &live));
+    let at = Arc::clone(door);
+    let reading = door.read(move |reads| card_of(&at, reads, id, &live));
     match tokio::time::timeout(limits::CARD_TIME_MAX, reading).await {
         Ok(Ok(card)) => Some(card),
         Ok(Err(_)) | Err(_) => {
@@ -198,11 +216,12 @@ pub async fn card_in_time(door: &Arc<Door>, id: CustomerId) -> Option<Card> {
     }
 }
 
-fn card_of(reads: &Reads, id: CustomerId, live: &Live) -> Result<Card, Problem> {
+fn card_of(door: &Door, reads: &Reads, id: CustomerId, live: &Live) -> Result<Card, Problem> {
     let now = clock::now();
     let record = record(reads, &id)?;
     let person = reads.person(&id)?;
     let head = &record.head;
+    let Age { as_of, notice } = door.age(now, &live.shop, &languages(head, &live.shop, None));
     // A customer who only looked at pages for so long has no purchase that anybody at the till
     // would talk about.
     let rows = reads.timeline(&id, None, limits::CARD_EVENTS)?;
@@ -213,6 +232,7 @@ fn card_of(reads: &Reads, id: CustomerId, live: &Live) -> Result<Card, Problem> 
         tier: tier_of(head, live, None, now),
         balance: record.balance,
         available: head.available(Currency::Points, now),
+        next_expiry: PointsEnding::of(head, &live.shop),
         store_credit: CreditNow::of(head, &live.shop, now),
         lifecycle: lifecycle(head),
         segments: head.memberships.keys().cloned().collect(),
@@ -233,7 +253,8 @@ fn card_of(reads: &Reads, id: CustomerId, live: &Live) -> Result<Card, Problem> 
             Body::Profile(change) => change.basket.clone(),
             _ => None,
         }),
-        as_of: Time(now),
+        as_of,
+        notice,
         customer: id.0,
     })
 }

@@ -301,18 +301,26 @@ fn account(
         crossed,
     );
     // What has ended and is still there is set aside, and ends when it is free again.
+    let day_ends = account.next_expiry.map_or(0, |next| next.day_ends.0);
     let next_expiry = sql.first(
-        "SELECT min(expires_at) FROM lots
+        "SELECT min(expires_at), sum(remaining) FILTER (WHERE expires_at <= ?4) FROM lots
          WHERE customer = ?1 AND currency = ?2 AND remaining > 0 AND expires_at > ?3",
-        &[&customer.row, &column, &head.clock.0],
-        |row| row.get::<_, Option<i64>>(0),
+        &[&customer.row, &column, &head.clock.0, &day_ends],
+        |row| {
+            Ok(row
+                .get::<_, Option<i64>>(0)?
+                .zip(row.get::<_, Option<i64>>(1)?))
+        },
     )?;
-    let text = |at: Option<i64>| at.map_or("nothing".to_owned(), |at| at.to_string());
+    let text = |next: Option<(i64, i64)>| match next {
+        None => "nothing".to_owned(),
+        Some((at, amount)) => format!("{amount} at {at}"),
+    };
     findings.compare(
         id,
         || of(currency, "next expiry"),
         text(next_expiry.flatten()),
-        text(account.next_expiry.map(|at| at.0)),
+        text(account.next_expiry.map(|next| (next.at.0, next.amount))),
     );
     findings.compare(
         id,

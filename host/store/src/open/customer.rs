@@ -491,7 +491,7 @@ fn lots_sold(
             ", (SELECT coalesce(sum(t.points + t.debt), 0) FROM takings t WHERE t.lot = lots.id AND t.kind = 'reversal'
                 AND NOT ((t.at, t.source, t.event) > (?2, ?3, ?4) AND NOT (t.source = '' AND t.at <= ?5))),
                (SELECT coalesce(sum(a.amount), 0) FROM allocations a JOIN takings t ON t.id = a.taking
-                WHERE a.lot = lots.id AND t.kind = 'expiry'
+                WHERE a.lot = lots.id AND t.kind IN ('expiry', 'forfeit')
                 AND NOT ((a.at, a.source, a.event) > (?2, ?3, ?4) AND NOT (a.source = '' AND a.at <= ?5))),
                at, source, event, plugin, kind, reason, covers, available_from, expires_at, on_return, ordinal, currency
              FROM lots WHERE customer = ?1 AND at = ?6 AND source = ?7 AND event = ?8"
@@ -506,7 +506,7 @@ fn lots_sold(
                 shares: serde_json::from_str(&row.get::<_, String>(2)?)?,
                 remaining: row.get(3)?,
                 reversed: row.get(4)?,
-                expired: row.get(5)?,
+                lapsed: row.get(5)?,
                 key: row::lot_key(row, 6)?,
             });
             Ok(())

@@ -31,7 +31,7 @@ pub const OTHERS: [&str; 18] = [
     "ticket.opened",
 ];
 /// Kinds of which the model writes its own data.
-pub const BOOKED: [&str; 18] = [
+pub const BOOKED: [&str; 19] = [
     "sale.completed",
     "sale.voided",
     "order.edited",
@@ -40,6 +40,7 @@ pub const BOOKED: [&str; 18] = [
     "return.completed",
     "exchange.completed",
     "points.adjusted",
+    "points.forfeited",
     "credit.adjusted",
     "points.imported",
     "tier.overridden",
@@ -54,7 +55,7 @@ pub const BOOKED: [&str; 18] = [
 /// Kinds that are not about one customer who is there. The store's own model has merges, over two
 /// histories, and what friends do has one, too; the others are of nobody, or begin
 /// or end this history.
-const NOT_OF_ONE: [&str; 10] = [
+const NOT_OF_ONE: [&str; 11] = [
     "customer.created",
     "customer.deleted",
     "customer.merged",
@@ -63,6 +64,7 @@ const NOT_OF_ONE: [&str; 10] = [
     "referral.signup",
     "referral.revoked",
     "catalog.updated",
+    "stock.updated",
     "tags.assigned",
     "visit.counted",
 ];

@@ -39,6 +39,7 @@ pub fn event(shop: &Shop, event: &Event) -> String {
         let reason = match &event.body {
             Body::Adjustment(adjustment) => Some(&adjustment.reason),
             Body::CreditAdjustment(adjustment) => Some(&adjustment.reason),
+            Body::Forfeit(forfeit) => Some(&forfeit.reason),
             Body::Placement(placement) => Some(&placement.reason),
             Body::Erasure(erasure) => Some(&erasure.reason),
             Body::Merge(Merge {
