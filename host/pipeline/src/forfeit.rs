@@ -3,26 +3,9 @@
 //! What is set aside for something stays theirs until that is over, and nobody loses more than is there.
 //! What is lost this way is lost like points that were not used in time: a return does not take it again.
 
-use crate::event::{Body, Points};
+use crate::event::{Body, Forfeit};
 use crate::redemption;
 use crate::walk::{Step, Walk};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-
-/// What staff said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Forfeit {
-    /// `None` is all that there are.
-    pub points: Option<Points>,
-    pub reason: String,
-}
-
-impl Forfeit {
-    /// The data of the event.
-    pub fn told(&self) -> Value {
-        json!({"points": self.points, "reason": self.reason})
-    }
-}
 
 /// Takes what the event says is lost.
 pub(crate) fn take(walk: &mut Walk, step: &mut Step) {

@@ -19,7 +19,7 @@ pub mod event;
 pub mod facts;
 pub mod fold;
 pub mod follow_ups;
-pub mod forfeit;
+mod forfeit;
 pub mod geo;
 pub mod identity;
 pub mod ledger;

@@ -839,12 +839,11 @@ fn what_ends_next_is_told_with_its_last_day() {
             at.to_zoned(jiff::tz::TimeZone::get("America/New_York").expect("it is a zone"));
         assert_eq!(next["last_day"], last_day.date().to_string());
     }
-    server.outcome(&event(
-        "points.adjusted",
-        "spent",
-        &ago(1),
-        json!({"customer": {"id": id}, "points": -50, "reason": "spent", "actor": "Leo"}),
-    ));
+    let taken =
+        json!({"customer": {"id": id}, "points": -50, "reason": "booked twice", "actor": "Leo"});
+    let taken = event("points.adjusted", "taken", &ago(1), taken);
+    let answer = server.post_as(&server.keys.operator, "/v1/events", &taken);
+    assert_eq!(answer.status, 200, "{}", answer.body);
     let page = server.get(&format!("/v1/customers/{id}"));
     assert_eq!(
         page["next_expiry"]["points"], 70,

@@ -6,9 +6,8 @@ use super::said::acts;
 use super::sender::Sender;
 use crate::catalogue::distance;
 use crate::event::{
-    Adjustment, Body, Erasure, EventName, Instant, NoteChange, Points, StaffPlacement,
+    Adjustment, Body, Erasure, EventName, Forfeit, Instant, NoteChange, Points, StaffPlacement,
 };
-use crate::forfeit::Forfeit;
 use crate::limits;
 use crate::refusal::{Refusal, invalid};
 use crate::shop::Shop;
