@@ -4,12 +4,14 @@ use crate::codec::{pack, unpack};
 use crate::error::Trouble;
 use rusqlite::Row;
 use serde::Serialize;
-use stampcard_pipeline::change::{Explanation, LotKey, LotKind, RedemptionState, TakingKind};
+use stampcard_pipeline::change::{
+    Explanation, LotKey, LotKind, RecordedCall, RedemptionState, TakingKind,
+};
 use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{Channel, Event, Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved};
 use stampcard_pipeline::outcome::Outcome;
-use stampcard_pipeline::rules::OnReturn;
+use stampcard_pipeline::rules::{Instance, OnReturn};
 use stampcard_pipeline::store::StoreError;
 
 pub(crate) fn pack_json(value: &impl Serialize) -> Vec<u8> {
@@ -39,15 +41,39 @@ pub(crate) fn number_entries(outcome: &mut Outcome, first: Option<i64>) {
 /// The layout of stored explanations, their first byte. They are kept as long as the ledger, so a
 /// program that changes the layout keeps a reader for this one.
 const EXPLANATION_FORMAT: u8 = 2;
+/// The same with a byte for each call at the end, which says what it ran in. It is written where one
+/// ran in an instance that is kept.
+const EXPLANATION_WITH_INSTANCES: u8 = 3;
 
 pub(crate) fn pack_explanation(explanation: &Explanation) -> Vec<u8> {
-    let bytes = vec![EXPLANATION_FORMAT];
-    pack(&postcard::to_extend(explanation, bytes).expect("an explanation is plain data"))
+    let ran_in = |call: &RecordedCall| call.answer.usage().instance;
+    let calls = explanation.calls.iter();
+    let with_instances = calls.clone().any(|call| ran_in(call) != Instance::Fresh);
+    let bytes = vec![if with_instances {
+        EXPLANATION_WITH_INSTANCES
+    } else {
+        EXPLANATION_FORMAT
+    }];
+    let mut bytes = postcard::to_extend(explanation, bytes).expect("an explanation is plain data");
+    if with_instances {
+        bytes.extend(calls.map(|call| ran_in(call) as u8));
+    }
+    pack(&bytes)
 }
 
 pub(crate) fn explanation(packed: &[u8]) -> Result<Explanation, Trouble> {
     match unpack(packed)?.split_first() {
         Some((&EXPLANATION_FORMAT, fields)) => Ok(postcard::from_bytes(fields)?),
+        Some((&EXPLANATION_WITH_INSTANCES, bytes)) => {
+            let (mut explanation, instances): (Explanation, _) = postcard::take_from_bytes(bytes)?;
+            for (call, number) in explanation.calls.iter_mut().zip(instances) {
+                let known = Instance::ALL.get(usize::from(*number)).copied();
+                let instance =
+                    known.ok_or_else(|| unknown("kind of instance", &number.to_string()))?;
+                call.answer.usage_mut().instance = instance;
+            }
+            Ok(explanation)
+        }
         format => {
             let format = format.map_or(0, |(format, _)| *format);
             let problem =
