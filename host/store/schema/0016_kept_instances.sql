@@ -1,6 +1,7 @@
 -- Plugins whose instances are kept between calls, and what becomes of one that was found to remember
 -- others: it falls back to a fresh instance for each call, and that is a rule book of its own. What
--- each call ran in stands with the call, in the explanation (see row.rs).
+-- each call ran in stands with the call, in the explanation (see row.rs). Answers that nobody believes
+-- any more are kept in `missed`, beside those that were never given: other ones are owed for both.
 --
 -- From where a rule book came has a word more. SQLite cannot change a check, so the table is written
 -- anew with all that is in it.

@@ -66,6 +66,13 @@ pub(crate) fn explanation(packed: &[u8]) -> Result<Explanation, Trouble> {
         Some((&EXPLANATION_FORMAT, fields)) => Ok(postcard::from_bytes(fields)?),
         Some((&EXPLANATION_WITH_INSTANCES, bytes)) => {
             let (mut explanation, instances): (Explanation, _) = postcard::take_from_bytes(bytes)?;
+            let (calls, said) = (explanation.calls.len(), instances.len());
+            if calls != said {
+                let problem = format!(
+                    "an explanation has {calls} calls, and says of {said} what they ran in"
+                );
+                return Err(StoreError::Corrupt(problem).into());
+            }
             for (call, number) in explanation.calls.iter_mut().zip(instances) {
                 let known = Instance::ALL.get(usize::from(*number)).copied();
                 let instance =
@@ -211,4 +218,59 @@ pub(crate) fn word(value: &impl Serialize) -> Result<String, Trouble> {
 
 fn unknown(what: &str, text: &str) -> Trouble {
     StoreError::Corrupt(format!("{text:?} is not a {what}")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stampcard_pipeline::change::Answered;
+    use stampcard_pipeline::rules::{Call, PointAnswer, Role, Usage};
+
+    fn explained(ran_in: &[Instance]) -> Explanation {
+        let call = |instance: &Instance| RecordedCall {
+            plugin: 0,
+            role: Role::PointFormula,
+            input: b"an input".to_vec(),
+            answer: Answered::Points(Call {
+                result: Ok(PointAnswer::default()),
+                usage: Usage {
+                    fuel: 5_120,
+                    instance: *instance,
+                    ..Usage::default()
+                },
+            }),
+        };
+        Explanation {
+            position: Position {
+                at: Instant(1),
+                source: "till-1".into(),
+                id: "ord-1".into(),
+            },
+            journal: None,
+            is_review: false,
+            calls: ran_in.iter().map(call).collect(),
+            notes: vec!["noted".into()],
+        }
+    }
+
+    #[test]
+    fn what_each_call_ran_in_is_read_again_and_costs_nothing_where_all_are_fresh() {
+        let all = explained(&Instance::ALL);
+        assert_eq!(explanation(&pack_explanation(&all)).unwrap(), all);
+        let fresh = explained(&[Instance::Fresh; 4]);
+        let packed = pack_explanation(&fresh);
+        assert_eq!(explanation(&packed).unwrap(), fresh);
+        assert_eq!(unpack(&packed).unwrap()[0], EXPLANATION_FORMAT);
+    }
+
+    #[test]
+    fn what_no_program_of_ours_wrote_is_refused() {
+        let mut bytes = vec![EXPLANATION_WITH_INSTANCES];
+        bytes.extend(postcard::to_stdvec(&explained(&[Instance::Kept])).unwrap());
+        for bad in [vec![9], vec![9, 0], Vec::new()] {
+            let packed = pack(&[bytes.clone(), bad.clone()].concat());
+            let read = explanation(&packed);
+            assert!(read.is_err(), "{bad:?}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use super::going_live::Going;
 use super::{Merchant, NotLive};
+use parking_lot::MutexGuard;
 use stampcard_pipeline::rules::{Isolation, Plugin, Rules};
 use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
@@ -21,6 +22,13 @@ const LOOKED_AT_MAX: usize = 200_000;
 const LOOKED_AT_AFTER_START: usize = 10_000;
 
 impl Merchant {
+    /// Holds whoever else would bring rules live. What was found out by now is written down before: of
+    /// a version that is replaced nobody would ask.
+    pub(super) fn begin_change(&self) -> MutexGuard<'_, ()> {
+        self.judge_kept();
+        self.changing.lock()
+    }
+
     /// Lets every plugin fall back that was found out.
     pub(super) fn judge_kept(&self) {
         for (plugin, when) in self.live().book.found_out() {

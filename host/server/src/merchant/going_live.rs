@@ -100,7 +100,7 @@ impl Merchant {
     }
 
     fn take_folder(&self) -> Result<Reloaded, NotLive> {
-        let _changing = self.changing.lock();
+        let _changing = self.begin_change();
         let folder = |error: crate::config::ConfigError| NotLive::Folder(error.to_string());
         let shop = self.folder.shop().map_err(folder)?;
         let candidates = self.folder.candidates().map_err(folder)?;
@@ -180,7 +180,7 @@ impl Merchant {
     }
 
     fn put(&self, chosen: Chosen, by: &By) -> Result<Installed, NotLive> {
-        let _changing = self.changing.lock();
+        let _changing = self.begin_change();
         self.put_held(chosen, by)
     }
 

@@ -119,7 +119,7 @@ impl Merchant {
     /// Lets a quarantined plugin be called again as it is, and one that was found out keep instances
     /// again. What it missed is asked for again.
     pub fn release(&self, name: &str, actor: &str, reason: &str) -> Result<Installed, NotLive> {
-        let _changing = self.changing.lock();
+        let _changing = self.begin_change();
         let live = self.live();
         let mut plugins = live.book.plugins().iter();
         match plugins.find(|plugin| plugin.name == name) {
