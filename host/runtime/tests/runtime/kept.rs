@@ -293,14 +293,14 @@ fn threads_that_ask_at_once_have_an_instance_each_and_all_answers_are_right() {
         for thread in 0..4 {
             let (kept, right) = (&kept, &right);
             scope.spawn(move || {
-                (0..500)
-                    .for_each(|number| assert_eq!(ask(kept, thread * 500 + number).result, *right));
+                (0..400)
+                    .for_each(|number| assert_eq!(ask(kept, thread * 400 + number).result, *right));
             });
         }
     });
     let figures = engine.kept();
     assert!((1..=4).contains(&figures.instances), "{figures:?}");
-    assert!(figures.calls > 1_900, "{figures:?}");
+    assert!(figures.calls > 1_500, "{figures:?}");
 }
 
 #[test]
