@@ -514,6 +514,16 @@ fn fuel_time_and_memory_of_each_question_are_measured_fresh_and_reused() {
         assert!(fresh["p50_ns"].as_u64() > Some(0), "{question}");
         assert!(fresh["p99_ns"].as_u64() >= fresh["p50_ns"].as_u64());
     }
+    let recommended = &figures["recommended"];
+    assert!(
+        ["fresh", "verified-reuse"]
+            .contains(&recommended["isolation"].as_str().unwrap_or_default()),
+        "{recommended}"
+    );
+    assert!(
+        recommended["because"].to_string().contains(" µs"),
+        "{recommended}"
+    );
     let again = desk.run("often", &["plugin", "bench", "--calls", "20", "--json"]);
     let fuel = |figures: &Value| -> Vec<Value> {
         let questions = figures["questions"].as_array().expect("questions");

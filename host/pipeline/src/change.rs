@@ -678,6 +678,16 @@ impl Answered {
         }
     }
 
+    /// What it used, to be completed by whoever reads it.
+    pub fn usage_mut(&mut self) -> &mut Usage {
+        match self {
+            Answered::Segments(call) => &mut call.usage,
+            Answered::Points(call) => &mut call.usage,
+            Answered::Tier(call) => &mut call.usage,
+            Answered::FollowUps(call) => &mut call.usage,
+        }
+    }
+
     pub fn usage(&self) -> Usage {
         match self {
             Answered::Segments(call) => call.usage,

@@ -411,6 +411,10 @@ pub struct PluginView {
     pub message: Option<String>,
     pub fuel: u64,
     pub micros: u64,
+    /// What it ran in, where that was not an instance of its own: `kept`, `compared` where a kept one
+    /// and a fresh one answered alike, `differed` where they did not and the fresh one counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
 }
 
 /// An instant that is written as RFC 3339.

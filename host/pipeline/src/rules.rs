@@ -64,6 +64,46 @@ pub struct Plugin {
     /// It failed for too many customers and is not called; why, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<String>,
+    /// What its calls run in.
+    #[serde(default, skip_serializing_if = "Isolation::is_fresh")]
+    pub isolation: Isolation,
+}
+
+/// What the calls of a plugin run in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// Each in an instance of its own.
+    #[default]
+    Fresh,
+    /// In instances that are kept. Some of the calls are decided again in a fresh one, and compared.
+    VerifiedReuse,
+    /// It was to have kept instances, and one of them answered otherwise than a fresh one: in words,
+    /// when. Each of its calls has a fresh one.
+    FoundOut(String),
+}
+
+impl Isolation {
+    fn is_fresh(&self) -> bool {
+        *self == Isolation::Fresh
+    }
+
+    /// As an operator writes it, for whoever looks.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Isolation::Fresh => "fresh",
+            Isolation::VerifiedReuse => "verified-reuse",
+            Isolation::FoundOut(_) => "found-out",
+        }
+    }
+
+    /// When a kept instance answered otherwise than a fresh one.
+    pub fn found_out(&self) -> Option<&str> {
+        match self {
+            Isolation::FoundOut(when) => Some(when),
+            Isolation::Fresh | Isolation::VerifiedReuse => None,
+        }
+    }
 }
 
 impl Plugin {
@@ -83,11 +123,11 @@ impl Plugin {
             && self.configuration == other.configuration
     }
 
-    /// Whether nothing about it is different, apart from being called at all.
+    /// Whether nothing about it is different, apart from being called at all, and in what.
     pub fn is_just_like(&self, other: &Plugin) -> bool {
-        let quarantine = other.quarantine.clone();
         let called_alike = Plugin {
-            quarantine,
+            quarantine: other.quarantine.clone(),
+            isolation: other.isolation.clone(),
             ..self.clone()
         };
         called_alike == *other
@@ -538,6 +578,42 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// Wall time; it is told to people and never decides anything.
     pub micros: u64,
+    /// What it ran in. It is kept beside what is encoded here, which was there before it.
+    #[serde(skip)]
+    pub instance: Instance,
+}
+
+/// What a call ran in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Instance {
+    /// An instance of its own.
+    #[default]
+    Fresh,
+    /// One that had answered others before.
+    Kept,
+    /// Both, and they answered alike. What it used is what the fresh one did.
+    Compared,
+    /// Both, and the fresh one answered otherwise, which is what counts.
+    Differed,
+}
+
+impl Instance {
+    pub const ALL: [Instance; 4] = [
+        Instance::Fresh,
+        Instance::Kept,
+        Instance::Compared,
+        Instance::Differed,
+    ];
+
+    /// For answers and people; `None` for what needs no word.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Instance::Fresh => None,
+            Instance::Kept => Some("kept"),
+            Instance::Compared => Some("compared"),
+            Instance::Differed => Some("differed"),
+        }
+    }
 }
 
 /// Why a call has no answer. Every class but `rejected` counts against the plugin.

@@ -341,6 +341,9 @@ pub struct Later {
 pub struct Recorded {
     pub plugins: Arc<Vec<Plugin>>,
     pub explanation: Explanation,
+    /// Plugins whose answer to this step does not stand any more, by name: a kept instance gave it,
+    /// and was found to remember others.
+    pub doubted: Vec<String>,
 }
 
 /// A change that is in the transaction.

@@ -1,12 +1,13 @@
 //! What a call costs: one rule in a fresh instance for each call, as shops have it, against the
-//! same rule in one instance that is kept. Nothing here is part of a shop.
+//! same rule in instances that are kept and compared, as shops may have it, and in one that is kept
+//! and trusted. Nothing here is part of a shop.
 
 use crate::bindings as wit;
 use crate::call;
 use crate::rule_book::RuleBook;
 use crate::to_contract::{self, Numbers};
 use stampcard_pipeline::event::Event;
-use stampcard_pipeline::rules::{Input, Rules};
+use stampcard_pipeline::rules::{Input, Isolation, Rules};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,9 @@ pub struct Figures {
     pub threads: usize,
     /// As shops have it.
     pub fresh: f64,
-    /// In an instance that is kept.
+    /// As those have it that let instances be kept.
+    pub verified: f64,
+    /// In an instance that is kept, with nothing around it.
     pub reused: f64,
 }
 
@@ -28,7 +31,10 @@ pub fn point_formula(
     threads: usize,
     each: Duration,
 ) -> Figures {
-    let fresh = || {
+    let name = &book.plugins()[0].name;
+    let kept = book.with_isolation(name, Isolation::VerifiedReuse);
+    let kept = kept.expect("the plugin is in its own rule book");
+    let in_a_shop = |book: &RuleBook| {
         let event = Arc::new(event.clone());
         rate(each, || {
             (0..BATCH)
@@ -48,7 +54,8 @@ pub fn point_formula(
     };
     Figures {
         threads,
-        fresh: together(threads, fresh),
+        fresh: together(threads, || in_a_shop(book)),
+        verified: together(threads, || in_a_shop(&kept)),
         reused: together(threads, reused),
     }
 }

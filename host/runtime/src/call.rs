@@ -1,7 +1,8 @@
 //! One call of one plugin: a fresh instance, its limits, its answer or the class of its failure.
 //!
 //! Nothing outlives a call, so nothing that a plugin remembers can cross from one customer to
-//! another. What happened is told by types, never by the text of an error.
+//! another; where an operator wants it otherwise, `kept.rs` sees to that. What happened is told by
+//! types, never by the text of an error.
 
 use crate::answer::{Weighed, weigh};
 use crate::bindings as wit;
@@ -30,7 +31,7 @@ pub(crate) struct Subject<'a> {
 /// A role's answer in the contract's types, and what it becomes in the line's.
 pub(crate) trait Decided: ComponentType + Lift + Send + Sync + 'static {
     const ROLE: Role;
-    type Answer: From<Self> + Weighed;
+    type Answer: From<Self> + Weighed + PartialEq;
 }
 
 impl Decided for wit::SegmentAnswer {
@@ -102,21 +103,20 @@ fn ask<D: Decided>(
     hear: impl FnOnce(&Log),
 ) -> Call<D> {
     let began = std::time::Instant::now();
-    let fuel_limit = subject
-        .limits
-        .fuel_for(lines(&input.event.body))
-        .min(fuel_left);
+    let fuel_limit = fuel_limit(subject, input, fuel_left);
     let mut call = Running::new(subject, &input.event, fuel_limit);
-    let result = match call.ask::<D>(input) {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(refusal)) => Err(refused(refusal)),
-        Err(error) => Err(call.failure(error)),
-    };
+    let asked = call.ask::<D>(input).map(|(_, answer)| answer);
+    let result = call.came_to(asked);
     let usage = call.usage(&result, began.elapsed());
-    let log = &call.store.data().log;
-    log.emit(subject.name, &input.event.id);
-    hear(log);
+    call.tell();
+    hear(&call.store.data().log);
     Call { result, usage }
+}
+
+/// What a call may use, of what the other plugins have left of the event's.
+pub(crate) fn fuel_limit(subject: &Subject, input: &wit::Input, fuel_left: u64) -> u64 {
+    let lines = lines(&input.event.body);
+    subject.limits.fuel_for(lines).min(fuel_left)
 }
 
 /// Asks one instance again and again, which no shop does, to measure what a fresh one costs.
@@ -133,10 +133,12 @@ pub(crate) fn decide_reused<D: Decided>(subject: &Subject, input: &wit::Input, t
     (0..times).filter(again).count() as u64
 }
 
-/// The same, with the time of each call. It ends at the first that has no answer.
+/// The same, with the time of each call. It ends at the first that has no answer, or another one than
+/// a fresh instance.
 pub(crate) fn time_reused<D: Decided>(
     subject: &Subject,
     input: &wit::Input,
+    fresh: &D::Answer,
     times: usize,
 ) -> Vec<std::time::Duration> {
     let mut call = Running::new(subject, &input.event, subject.limits.fuel);
@@ -147,8 +149,10 @@ pub(crate) fn time_reused<D: Decided>(
     let one = || {
         call.stage(fuel).ok()?;
         let began = std::time::Instant::now();
-        let answer = call.decide_in::<D>(&instance, input);
-        matches!(answer, Ok(Ok(_))).then(|| began.elapsed())
+        let asked = call.decide_in::<D>(&instance, input);
+        let took = began.elapsed();
+        let answer = D::Answer::from(asked.ok()?.ok()?);
+        (answer == *fresh).then_some(took)
     };
     std::iter::repeat_with(one)
         .map_while(|took| took)
@@ -164,12 +168,9 @@ pub(crate) fn configure(subject: &Subject) -> Result<(), Failure> {
         id: "configure",
     };
     let mut call = Running::at(subject, nothing, subject.limits.fuel);
-    let result = match call.configured() {
-        Ok((_, Ok(()))) => Ok(()),
-        Ok((_, Err(refusal))) => Err(refused(refusal)),
-        Err(error) => Err(call.failure(error)),
-    };
-    call.store.data().log.emit(subject.name, "configure");
+    let configured = call.configured().map(|(_, configured)| configured);
+    let result = call.came_to(configured);
+    call.tell();
     result
 }
 
@@ -218,11 +219,27 @@ fn said(words: &str) -> String {
         .join("\n")
 }
 
-/// When and about what a call is made, for the world of guests with WASI.
+/// When and about what a call is made, for the log and for the world of guests with WASI.
 struct Moment<'a> {
     at: Instant,
     source: &'a str,
     id: &'a str,
+}
+
+impl Moment<'_> {
+    fn of(event: &wit::Event) -> Moment<'_> {
+        Moment {
+            at: Instant(event.occurred_at),
+            source: &event.source,
+            id: &event.id,
+        }
+    }
+
+    /// `None` for plugins that import no WASI.
+    fn world(&self, code: &Code) -> Option<World> {
+        let world = || World::of(self.at, self.source, self.id, &code.digest);
+        code.wasi.then(world)
+    }
 }
 
 /// What the host keeps for one call.
@@ -234,8 +251,10 @@ pub(crate) struct Session {
 }
 
 /// A call that is under way.
-struct Running<'a> {
+pub(crate) struct Running<'a> {
     subject: &'a Subject<'a>,
+    /// The id of the event.
+    about: &'a str,
     store: Store<Session>,
     fuel_limit: u64,
     /// The fuel that this stage of the call began with: to come to life first, then `fuel_limit`.
@@ -243,20 +262,34 @@ struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    fn new(subject: &'a Subject<'a>, event: &wit::Event, fuel_limit: u64) -> Self {
-        let moment = Moment {
-            at: Instant(event.occurred_at),
-            source: &event.source,
-            id: &event.id,
-        };
-        Running::at(subject, moment, fuel_limit)
+    /// In an instance of its own.
+    pub fn new(subject: &'a Subject<'a>, event: &'a wit::Event, fuel_limit: u64) -> Self {
+        Running::at(subject, Moment::of(event), fuel_limit)
     }
 
-    fn at(subject: &'a Subject<'a>, moment: Moment, fuel_limit: u64) -> Self {
+    /// In an instance that has answered before. Nothing that the host knows of those calls is left.
+    pub fn again(
+        subject: &'a Subject<'a>,
+        mut store: Store<Session>,
+        event: &'a wit::Event,
+        fuel_limit: u64,
+    ) -> Self {
+        let moment = Moment::of(event);
+        let session = store.data_mut();
+        session.log = Log::new(subject.limits.log_bytes);
+        session.world = moment.world(subject.code);
+        Running {
+            subject,
+            about: moment.id,
+            store,
+            fuel_limit,
+            stage_fuel: 0,
+        }
+    }
+
+    fn at(subject: &'a Subject<'a>, moment: Moment<'a>, fuel_limit: u64) -> Self {
         let Subject { code, limits, .. } = subject;
-        let world = code
-            .wasi
-            .then(|| World::of(moment.at, moment.source, moment.id, &code.digest));
+        let world = moment.world(code);
         let session = Session {
             memory: MemoryLimit {
                 used: 0,
@@ -273,17 +306,73 @@ impl<'a> Running<'a> {
         store.set_hostcall_fuel((limits.answer_bytes + limits.actions * 1_024) as usize);
         Running {
             subject,
+            about: moment.id,
             store,
             fuel_limit,
             stage_fuel: 0,
         }
     }
 
-    fn ask<D: Decided>(&mut self, input: &wit::Input) -> wasmtime::Result<Result<D, wit::Refusal>> {
-        match self.configured()? {
-            (instance, Ok(())) => self.decide_in(&instance, input),
-            (_, Err(refusal)) => Ok(Err(refusal)),
+    /// The first answer of an instance, which is `None` where there was none to ask.
+    pub fn first<D: Decided>(
+        &mut self,
+        input: &wit::Input,
+    ) -> (Option<Instance>, Result<D::Answer, Failure>) {
+        let (instance, asked) = match self.ask::<D>(input) {
+            Ok((instance, answer)) => (Some(instance), Ok(answer)),
+            Err(error) => (None, Err(error)),
+        };
+        let answer = self.came_to(asked);
+        let weighed = answer.and_then(|answer| weighed(answer.into(), self.subject));
+        (instance, weighed)
+    }
+
+    /// The next answer of an instance that has answered before.
+    pub fn next<D: Decided>(
+        &mut self,
+        instance: &Instance,
+        input: &wit::Input,
+    ) -> Result<D::Answer, Failure> {
+        let staged = self.stage(self.fuel_limit);
+        let asked = staged.and_then(|()| self.decide_in::<D>(instance, input));
+        let answer = self.came_to(asked)?;
+        weighed(answer.into(), self.subject)
+    }
+
+    /// Hands what the plugin said to the operator's log.
+    pub fn tell(&self) {
+        self.store.data().log.emit(self.subject.name, self.about);
+    }
+
+    /// Bytes of the memories of the instance.
+    pub fn memory_bytes(&self) -> u64 {
+        self.store.data().memory.used as u64
+    }
+
+    pub fn into_store(self) -> Store<Session> {
+        self.store
+    }
+
+    fn came_to<A>(&self, asked: wasmtime::Result<Result<A, wit::Refusal>>) -> Result<A, Failure> {
+        match asked {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(refusal)) => Err(refused(refusal)),
+            Err(error) => Err(self.failure(error)),
         }
+    }
+
+    fn ask<D: Decided>(
+        &mut self,
+        input: &wit::Input,
+    ) -> wasmtime::Result<(Instance, Result<D, wit::Refusal>)> {
+        let (instance, configured) = self.configured()?;
+        Ok((
+            instance,
+            match configured {
+                Ok(()) => self.decide_in(&instance, input)?,
+                Err(refusal) => Err(refusal),
+            },
+        ))
     }
 
     fn decide_in<D: Decided>(
@@ -371,7 +460,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn usage<A>(&self, result: &Result<A, Failure>, took: std::time::Duration) -> Usage {
+    pub fn usage<A>(&self, result: &Result<A, Failure>, took: std::time::Duration) -> Usage {
         let left = self.store.get_fuel().unwrap_or(0);
         let fuel = match result {
             // Fuel is counted in a register that an interruption does not write back.
@@ -381,8 +470,9 @@ impl<'a> Running<'a> {
         Usage {
             fuel,
             fuel_limit: self.stage_fuel,
-            memory_bytes: self.store.data().memory.used as u64,
+            memory_bytes: self.memory_bytes(),
             micros: took.as_micros() as u64,
+            instance: rules::Instance::Fresh,
         }
     }
 }

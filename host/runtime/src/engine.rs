@@ -5,6 +5,7 @@
 //! `compile.rs` do.
 
 use crate::cache::CacheError;
+use crate::kept::{KeepLimits, KeptFigures, Shelf};
 use crate::library::{Library, LibraryFigures};
 use crate::limits::{
     CALLS_AT_ONCE, CompileLimits, MEMORY_BYTES_MOST, PARTS_PER_COMPONENT, RESIDENT_MEMORY_BYTES,
@@ -25,6 +26,7 @@ use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationCo
 #[derive(Clone)]
 pub struct Engine {
     library: Arc<Library>,
+    shelf: Arc<Shelf>,
     fingerprint: Arc<str>,
 }
 
@@ -34,6 +36,7 @@ pub struct Room {
     /// Calls for which slots are reserved.
     pub calls_at_once: u32,
     pub compile: CompileLimits,
+    pub keep: KeepLimits,
 }
 
 impl Default for Room {
@@ -41,6 +44,18 @@ impl Default for Room {
         Room {
             calls_at_once: CALLS_AT_ONCE,
             compile: CompileLimits::default(),
+            keep: KeepLimits::default(),
+        }
+    }
+}
+
+impl Room {
+    /// Instances that there may be: one for each call, and, where some are kept, these, and for each
+    /// call the fresh one with which it is compared.
+    fn slots(&self) -> u32 {
+        match self.keep.instances {
+            0 => self.calls_at_once,
+            kept => self.calls_at_once * 2 + kept,
         }
     }
 }
@@ -69,12 +84,13 @@ impl Engine {
 
     /// The same, with more or less room than a server has.
     pub fn with_room(cache: &Path, program: PathBuf, room: Room) -> Result<Engine, EngineError> {
-        let engine = start(room.calls_at_once)
-            .map_err(|error| EngineError::Machine(format!("{error:#}")))?;
+        let engine =
+            start(room.slots()).map_err(|error| EngineError::Machine(format!("{error:#}")))?;
         let fingerprint = fingerprint(&engine);
         let library = Library::open(engine, cache, &fingerprint, program, room.compile)?;
         Ok(Engine {
             library: Arc::new(library),
+            shelf: Arc::new(Shelf::new(room.keep)),
             fingerprint: fingerprint.into(),
         })
     }
@@ -90,6 +106,15 @@ impl Engine {
         self.library.figures()
     }
 
+    /// What was done with instances that are kept between calls, for all shops together.
+    pub fn kept(&self) -> KeptFigures {
+        self.shelf.figures()
+    }
+
+    pub(crate) fn shelf(&self) -> &Arc<Shelf> {
+        &self.shelf
+    }
+
     pub(crate) fn library(&self) -> &Library {
         &self.library
     }
@@ -100,15 +125,15 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// For what an engine is made.
 pub(crate) enum Purpose {
-    /// To run plugins, so many at once, in slots that stay resident between calls.
-    Run { calls_at_once: u32 },
+    /// To run plugins, in so many slots that stay resident between calls.
+    Run { slots: u32 },
     /// To compile one component and end. It reserves no address space.
     Compile,
 }
 
 /// The engine, with its deadline clock running.
-fn start(calls_at_once: u32) -> wasmtime::Result<wasmtime::Engine> {
-    let engine = match build(Purpose::Run { calls_at_once }) {
+fn start(slots: u32) -> wasmtime::Result<wasmtime::Engine> {
+    let engine = match build(Purpose::Run { slots }) {
         Ok(engine) => engine,
         Err(error) => {
             // A container may forbid reserving address space. Plugins then run slower, not less safely.
@@ -135,18 +160,18 @@ pub(crate) fn build(purpose: Purpose) -> wasmtime::Result<wasmtime::Engine> {
         .max_wasm_stack(STACK_BYTES)
         .cranelift_opt_level(OptLevel::Speed)
         .memory_init_cow(true);
-    if let Purpose::Run { calls_at_once } = purpose {
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(slots(calls_at_once)));
+    if let Purpose::Run { slots } = purpose {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots)));
     }
     wasmtime::Engine::new(&config)
 }
 
-fn slots(calls: u32) -> PoolingAllocationConfig {
+fn pool(slots: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(calls)
-        .total_core_instances(calls * PARTS_PER_COMPONENT.instances)
-        .total_memories(calls * PARTS_PER_COMPONENT.memories)
-        .total_tables(calls * PARTS_PER_COMPONENT.tables)
+    pool.total_component_instances(slots)
+        .total_core_instances(slots * PARTS_PER_COMPONENT.instances)
+        .total_memories(slots * PARTS_PER_COMPONENT.memories)
+        .total_tables(slots * PARTS_PER_COMPONENT.tables)
         .max_core_instances_per_component(PARTS_PER_COMPONENT.instances)
         .max_memories_per_component(PARTS_PER_COMPONENT.memories)
         .max_tables_per_component(PARTS_PER_COMPONENT.tables)
@@ -207,10 +232,8 @@ mod tests {
 
     #[test]
     fn code_compiled_without_slots_fits_the_engine_with_slots() {
-        let running = build(Purpose::Run {
-            calls_at_once: CALLS_AT_ONCE,
-        })
-        .unwrap();
+        let slots = Room::default().slots();
+        let running = build(Purpose::Run { slots }).unwrap();
         let compiling = build(Purpose::Compile).unwrap();
         assert_eq!(fingerprint(&running), fingerprint(&compiling));
     }

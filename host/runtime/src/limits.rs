@@ -150,11 +150,26 @@ pub const PARTS_PER_COMPONENT: Parts = Parts {
     memories: 4,
     tables: 16,
 };
-/// Calls at the same time for which slots are reserved.
+/// Calls at the same time for which slots are reserved, beside those of instances that are kept.
 pub const CALLS_AT_ONCE: u32 = 64;
 /// Of them, those that events leave to what is none: plugins that are being loaded are configured,
 /// one at a time, and cases are run.
 pub const CALLS_BESIDE_EVENTS: u32 = 4;
+
+/// Instances that all plugins of a process together keep between calls: a lane or two of thirty
+/// plugins. What was asked longest ago goes first.
+pub const KEPT_INSTANCES_MAX: u32 = 64;
+/// Memory of all of them together, in bytes: that of twenty Python ones.
+pub const KEPT_BYTES_MAX: u64 = 512 * MIB;
+/// Calls of one kept instance, after which a fresh one takes its place. What a plugin piles up comes
+/// to an end so, and starting anew is a thousandth of the price.
+pub const KEPT_CALLS_MAX: u32 = 1_000;
+/// How often the memory that it had after its first call a kept instance may have. Interpreters grow
+/// a little until they have seen every kind of event; a leak grows for ever.
+pub const KEPT_GROWTH_MAX: u64 = 2;
+/// One in so many answers of kept instances is given again by a fresh one and compared. It makes a
+/// call of JavaScript a third dearer, and a plugin that remembers is found within a few dozens.
+pub const SAMPLE_ONE_IN: u64 = 16;
 
 /// What the compilation of one component may take.
 #[derive(Clone, Copy, Debug)]

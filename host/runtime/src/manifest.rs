@@ -12,11 +12,12 @@ use crate::manifest_toml::{
     check_keys, check_name, is_file_name, is_kind, json, limits, list, messages_to, owned, table,
     text_of, words,
 };
+use crate::nearest::nearest;
 use semver::Version;
 use serde::Deserialize;
 use stampcard_pipeline::campaigns::{Campaign, CampaignError};
 use stampcard_pipeline::person::PersonField;
-use stampcard_pipeline::rules::{MessagesTo, Role};
+use stampcard_pipeline::rules::{Isolation, MessagesTo, Role};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
@@ -91,6 +92,8 @@ pub struct PluginFile {
     pub config: serde_json::Value,
     /// Personal data that the operator lets it see.
     pub grant: Vec<Personal>,
+    /// What the operator lets its calls run in.
+    pub isolation: Isolation,
 }
 
 /// A plugin that the program itself carries.
@@ -181,7 +184,9 @@ const MANIFEST_KEYS: [&str; 16] = [
     "messages_to",
     "limits",
 ];
-const OPERATOR_KEYS: [&str; 3] = ["pack", "config", "grant"];
+const OPERATOR_KEYS: [&str; 4] = ["pack", "config", "grant", "isolation"];
+/// What an operator may let the calls of a plugin run in.
+const ISOLATIONS: [Isolation; 2] = [Isolation::Fresh, Isolation::VerifiedReuse];
 const FACT_SCOPES: [&str; 6] = [
     "location",
     "category",
@@ -286,6 +291,7 @@ impl PluginFile {
             }
         };
         let grant = words(&mut file, "grant", Personal::ALL, Personal::name)?;
+        let isolation = isolation(&mut file)?;
         let pack = file
             .remove("pack")
             .map(|pack| text_of("pack", &pack))
@@ -311,6 +317,7 @@ impl PluginFile {
             pack,
             config,
             grant,
+            isolation,
         })
     }
 }
@@ -416,6 +423,24 @@ impl Manifest {
             _ => Ok(()),
         }
     }
+}
+
+fn isolation(file: &mut Table) -> Result<Isolation, ManifestError> {
+    let Some(written) = file.remove("isolation") else {
+        return Ok(Isolation::default());
+    };
+    let written = text_of("isolation", &written)?;
+    let mut isolations = ISOLATIONS.into_iter();
+    let found = isolations.find(|isolation| isolation.name() == written);
+    found.ok_or_else(|| {
+        let known: Vec<_> = ISOLATIONS.iter().map(Isolation::name).collect();
+        ManifestError::UnknownWord {
+            key: "isolation",
+            nearest: nearest(&written, known.iter().copied()),
+            written,
+            known,
+        }
+    })
 }
 
 /// `NAME.toml` with what it takes from its pack written out.

@@ -12,6 +12,7 @@ use crate::compile::CompileError;
 use crate::component::{self, ComponentError, Inspection};
 use crate::digest::Digest;
 use crate::engine::Engine;
+use crate::kept::Keeping;
 use crate::limits::Limits;
 use crate::manifest::{
     ManifestError, OwnedKind, PackPlugin, Personal, PluginFile, SchemaSource, pack_of, without_pack,
@@ -105,6 +106,8 @@ pub(crate) struct Plugin {
     /// Canonical JSON.
     configuration: String,
     shop: wit::Shop,
+    /// Its kept instances. There are none where its operator does not want them.
+    pub keeping: Keeping,
 }
 
 /// Why a plugin is not loaded. Each says what is wrong and what to do.
@@ -273,6 +276,7 @@ impl Plugin {
                 tiers: shop.file.tiers.clone(),
                 attributes: Vec::new(),
             },
+            keeping: Keeping::new(engine.shelf()),
         };
         let _alone = engine.library().configuring();
         match call::configure(&plugin.subject()) {
@@ -481,6 +485,7 @@ fn about(file: &PluginFile, code: &Code, configuration: &str) -> rules::Plugin {
     };
     rules::Plugin {
         quarantine: None,
+        isolation: file.isolation.clone(),
         name: manifest.name.clone(),
         version: manifest.version.to_string(),
         digest: code.digest.clone(),

@@ -9,6 +9,7 @@ use crate::call::{self, Decided};
 use crate::deciding;
 use crate::digest::Digest;
 use crate::engine::Engine;
+use crate::kept;
 use crate::limits::Limits;
 use crate::manifest::PackPlugin;
 use crate::plugin::{Candidate, LoadError, Plugin};
@@ -17,7 +18,7 @@ use stampcard_pipeline::campaigns::Campaign;
 use stampcard_pipeline::change::Answered;
 use stampcard_pipeline::event::Event;
 use stampcard_pipeline::rules::{
-    self, Call, Failure, FollowUpAnswer, Input, PointAnswer, Role, Rules, SegmentAnswer,
+    self, Call, Failure, FollowUpAnswer, Input, Isolation, PointAnswer, Role, Rules, SegmentAnswer,
     TierAnswer, Usage,
 };
 use stampcard_pipeline::shop::Shop;
@@ -134,12 +135,17 @@ impl RuleBook {
         &self.not_loaded
     }
 
-    /// Does not call the plugins that are quarantined in a recorded rule book, as far as they are still
-    /// the same: whoever changes one has mended it, or thinks so.
-    pub fn quarantined_as(mut self, recorded: &[rules::Plugin]) -> RuleBook {
+    /// Does not call the plugins that are quarantined in a recorded rule book, and keeps no instances
+    /// of those that were found out there, as far as they are still the same: whoever changes one has
+    /// mended it, or thinks so.
+    pub fn judged_as(mut self, recorded: &[rules::Plugin]) -> RuleBook {
         for about in &mut self.about {
             let then = recorded.iter().find(|then| then.is_same_as(about));
             about.quarantine = then.and_then(|then| then.quarantine.clone());
+            let found_out = then.filter(|then| then.isolation.found_out().is_some());
+            if let Some(then) = found_out.filter(|_| about.isolation == Isolation::VerifiedReuse) {
+                about.isolation = then.isolation.clone();
+            }
         }
         self
     }
@@ -151,6 +157,37 @@ impl RuleBook {
         let about = book.about.iter_mut().find(|about| about.name == name)?;
         about.quarantine = reason;
         Some(book)
+    }
+
+    /// The same plugins, one of which runs in something else. `None` if there is no such plugin.
+    pub fn with_isolation(&self, name: &str, isolation: Isolation) -> Option<RuleBook> {
+        let mut book = self.clone();
+        let index = book.about.iter().position(|about| about.name == name)?;
+        if isolation == Isolation::VerifiedReuse {
+            book.plugin(index).keeping.forgive();
+        }
+        book.about[index].isolation = isolation;
+        Some(book)
+    }
+
+    /// Plugins whose kept instance answered otherwise than a fresh one, and of which this rule book
+    /// does not know it: the name of each, and when it was, in words. No instance of them is kept any
+    /// more.
+    pub fn found_out(&self) -> Vec<(&str, String)> {
+        let plugins = self.about.iter().enumerate();
+        let kept = plugins.filter(|(_, about)| about.isolation == Isolation::VerifiedReuse);
+        kept.filter_map(|(index, about)| {
+            let when = self.plugin(index).keeping.found_out()?;
+            Some((about.name.as_str(), when))
+        })
+        .collect()
+    }
+
+    /// No instance of a plugin is kept any more: it was found out in words.
+    pub fn find_out(&self, name: &str, when: &str) {
+        if let Some(loaded) = self.find(name) {
+            loaded.plugin.keeping.find_out(when.into());
+        }
     }
 
     /// The same plugins, beside what could not be loaded when they were looked at last.
@@ -227,6 +264,8 @@ impl RuleBook {
             };
         }
         let turn = (D::ROLE, plugin);
+        // What was recorded is run again as if it were for the first time.
+        let keeps = fuel.is_none() && self.about[plugin].isolation == Isolation::VerifiedReuse;
         let plugin = self.plugin(plugin);
         deciding::turn(event, plugin.currency(), input, turn, |turned| {
             if !turned.exact {
@@ -240,6 +279,9 @@ impl RuleBook {
                 );
             }
             let fuel = fuel.unwrap_or(turned.fuel_left);
+            if keeps {
+                return kept::decide::<D>(&plugin.subject(), &plugin.keeping, &turned.input, fuel);
+            }
             let call = call::decide::<D>(&plugin.subject(), &turned.input, fuel);
             let used = call.usage.fuel;
             (call, used)

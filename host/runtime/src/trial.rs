@@ -47,20 +47,26 @@ pub struct Tried {
 pub struct Timed {
     /// Of the last call in a fresh instance; fuel is the same for all.
     pub usage: Usage,
-    /// In a fresh instance for each call, as every call of a shop is.
+    /// In a fresh instance for each call, as a shop has it unless its operator wants it otherwise.
     pub fresh: Vec<Duration>,
-    /// In one instance that is kept, which no shop does. There are fewer if a call has no answer.
+    /// In one instance that is kept. There are fewer if a call has no answer, or not that of a fresh
+    /// instance.
     pub reused: Vec<Duration>,
 }
 
 fn time<D: Decided>(subject: &Subject, input: &wit::Input, times: usize) -> Timed {
     let mut timed = Timed::default();
+    let mut answer = None;
     for _ in 0..times {
         let began = Instant::now();
-        timed.usage = call::decide::<D>(subject, input, EVENT_FUEL).usage;
+        let call = call::decide::<D>(subject, input, EVENT_FUEL);
         timed.fresh.push(began.elapsed());
+        timed.usage = call.usage;
+        answer = call.result.ok();
     }
-    timed.reused = call::time_reused::<D>(subject, input, times);
+    if let Some(answer) = answer {
+        timed.reused = call::time_reused::<D>(subject, input, &answer, times);
+    }
     timed
 }
 

@@ -109,6 +109,7 @@ mod tests {
                 message: Some("trapped: unreachable".into()),
                 fuel: 1,
                 micros: 1,
+                instance: None,
             }],
             ..Outcome::default()
         }

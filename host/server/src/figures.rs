@@ -175,6 +175,7 @@ mod tests {
                 message: None,
                 fuel: *fuel,
                 micros: 7,
+                instance: None,
             })
             .collect();
         Outcome {

@@ -76,6 +76,9 @@ struct Lane {
     went: Condvar,
     /// Jobs that wait or are being decided.
     open: AtomicUsize,
+    /// Jobs that were begun, and that were decided, since the start.
+    begun: AtomicU64,
+    decided: AtomicU64,
     panics: AtomicU64,
 }
 
@@ -206,6 +209,18 @@ impl Lanes {
         }
     }
 
+    /// Waits until nothing is under way of which somebody has begun to decide. What waits goes on
+    /// waiting, and what is begun meanwhile is not waited for.
+    pub fn settle(&self) {
+        for lane in &self.lanes {
+            let begun = lane.begun.load(Ordering::Acquire);
+            let mut queue = lane.queue.lock();
+            while lane.decided.load(Ordering::Acquire) < begun {
+                lane.went.wait(&mut queue);
+            }
+        }
+    }
+
     /// Decides what was taken, takes nothing more, and ends the threads.
     pub fn close(&self) {
         for lane in &self.lanes {
@@ -294,7 +309,9 @@ impl Lane {
     fn run(&self, desk: &Desk, turns: &Turns) {
         while let Some(job) = self.next() {
             let turn = turns.take();
+            self.begun.fetch_add(1, Ordering::AcqRel);
             self.decide(desk, job);
+            self.decided.fetch_add(1, Ordering::AcqRel);
             drop(turn);
             self.open.fetch_sub(1, Ordering::AcqRel);
             // Whoever waits looks at the number with the lock held, and would sleep on without it.

@@ -2,6 +2,7 @@
 //!
 //! This is the door through which HTTP, the clock and imports reach the line. It decides nothing.
 
+pub(crate) mod fall_back;
 mod going_live;
 mod inbox;
 mod packs;
@@ -36,7 +37,7 @@ use stampcard_pipeline::outcome::Outcome;
 use stampcard_pipeline::refusal::Refusal;
 use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
-use stampcard_runtime::{Engine, EngineError, LibraryFigures};
+use stampcard_runtime::{Engine, EngineError, KeptFigures, LibraryFigures};
 use stampcard_store::{Birth, Grouping, Settings, SqliteStore};
 use std::collections::{BTreeSet, VecDeque};
 use std::os::unix::fs::DirBuilderExt;
@@ -389,6 +390,11 @@ impl Merchant {
     /// What was compiled, and what code is in memory, for all shops of the process.
     pub fn library(&self) -> LibraryFigures {
         self.engine.figures()
+    }
+
+    /// What was done with instances that are kept between calls, for all shops of the process.
+    pub fn kept(&self) -> KeptFigures {
+        self.engine.kept()
     }
 
     pub(crate) fn desk(&self) -> &Desk {

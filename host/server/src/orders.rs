@@ -358,7 +358,8 @@ pub fn listed(book: &RuleBook, revision: Option<i64>, seen: impl Fn(&str) -> See
             "name": plugin.name, "version": plugin.version, "revision": revision,
             "digest": plugin.digest, "configuration": plugin.configuration, "roles": roles,
             "events": plugin.events, "owns": owned, "state": state(plugin), "drift": seen.drift,
-            "quarantine": plugin.quarantine,
+            "quarantine": plugin.quarantine, "isolation": plugin.isolation.name(),
+            "found_out": plugin.isolation.found_out(),
             "health": if plugin.quarantine.is_some() { state(plugin) } else { seen.health },
             "last_error": seen.last_failure.as_ref().map(told), "from": seen.provenance,
         })

@@ -87,7 +87,7 @@ pub enum PackError {
 }
 
 /// What a shop says to the plugins of a pack, in the place of what the pack says: for each plugin its
-/// whole configuration, and what it may see of people.
+/// whole configuration, what it may see of people, and what its calls run in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Words(BTreeMap<String, Said>);
 
@@ -96,6 +96,8 @@ pub struct Words(BTreeMap<String, Said>);
 struct Said {
     #[serde(skip_serializing_if = "Option::is_none")]
     grant: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isolation: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     config: Option<toml::Table>,
 }
@@ -106,7 +108,7 @@ pub enum WordsError {
     #[error("the shop's words for the pack are not as they must be: {0}")]
     Toml(String),
     #[error(
-        "the shop's words are for {found}, and the pack has {}; a file of words has [NAME.config] for a plugin's configuration and `grant` under [NAME]",
+        "the shop's words are for {found}, and the pack has {}; a file of words has [NAME.config] for a plugin's configuration and `grant` or `isolation` under [NAME]",
         .known.join(", ")
     )]
     Unknown { found: String, known: Vec<String> },
@@ -215,7 +217,7 @@ impl Pack {
         let mut belong = BTreeSet::new();
         for candidate in self.candidates(&Words::default())? {
             let plugin = candidate.name.clone();
-            for key in ["pack", "grant"] {
+            for key in ["pack", "grant", "isolation"] {
                 let manifest = candidate.file.parse::<toml::Table>().unwrap_or_default();
                 if manifest.contains_key(key) {
                     return Err(PackError::ForTheShop { plugin, key });
@@ -357,6 +359,10 @@ impl Words {
         if let Some(grant) = &said.grant {
             let grant = grant.iter().cloned().map(toml::Value::String).collect();
             file.insert("grant".into(), toml::Value::Array(grant));
+        }
+        if let Some(isolation) = &said.isolation {
+            let isolation = toml::Value::String(isolation.clone());
+            file.insert("isolation".into(), isolation);
         }
         file.to_string()
     }

@@ -167,7 +167,7 @@ pub fn load(
     match loaded.not_loaded() {
         [] => Ok((
             Shop::new(book.shop.clone())?,
-            loaded.quarantined_as(&book.plugins),
+            loaded.judged_as(&book.plugins),
         )),
         [first, ..] => Err(RecordedError::Load(first.reason.to_string())),
     }

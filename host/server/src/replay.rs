@@ -2,13 +2,15 @@
 //!
 //! Same journal, same bytes: each event is decided by the rule book that the journal names, at the
 //! time at which it arrived. A call that failed then fails now, and what a call used is what it used
-//! then, whatever this machine would make of it.
+//! then, whatever this machine would make of it. Each call has a fresh instance; only what kept ones
+//! answered of a plugin that was found to remember is taken as it was.
 
 mod then;
 
 use crate::clock;
 use crate::config::{ConfigError, Folder, MERCHANT_FILE, PLUGINS};
 use crate::desk::Live;
+use crate::merchant::fall_back::doubtful;
 use crate::recorded::{self, For, RecordedError};
 use serde::Serialize;
 use stampcard_pipeline::admit::{Admitted, Arrival};
@@ -17,10 +19,11 @@ use stampcard_pipeline::event::{Body, EventName};
 use stampcard_pipeline::line::{Context, process, process_admitted};
 use stampcard_pipeline::outcome::Status;
 use stampcard_pipeline::refusal::Refusal;
+use stampcard_pipeline::rules::Isolation;
 use stampcard_pipeline::store::{Committed, StoreError};
 use stampcard_runtime::{Engine, EngineError};
 use stampcard_store::reads::{Find, JournalRow};
-use stampcard_store::{Birth, Grouping, NewRuleBook, Reads, Settings, SqliteStore};
+use stampcard_store::{Birth, Doubted, Grouping, NewRuleBook, Reads, Settings, SqliteStore};
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -240,6 +243,7 @@ impl Replay<'_> {
             .iter()
             .map(|(digest, kept)| kept.artifact(digest))
             .collect();
+        let doubted = self.doubted(&book)?;
         // As the book has it: the order of its plugins is the order in which they ran.
         let saved = self.store.save_rule_book(
             &NewRuleBook {
@@ -250,6 +254,7 @@ impl Replay<'_> {
                 artifacts: &artifacts,
                 by: &book.by,
                 round: None,
+                doubted: doubted.as_ref(),
                 at: row.received_at,
             },
             None,
@@ -261,6 +266,26 @@ impl Replay<'_> {
         });
         self.replayed.rule_books += 1;
         Ok(())
+    }
+
+    /// The answers that nobody believed any more when a rule book went live: those of kept instances of
+    /// the plugin that it says was found out.
+    fn doubted(&self, book: &stampcard_store::RuleBook) -> Result<Option<Doubted>, ReplayError> {
+        let Some(before) = self.store.rule_book() else {
+            return Ok(None);
+        };
+        let mut plugins = before.plugins.iter();
+        let found_out = plugins.find(|then| {
+            let mut plugins = book.plugins.iter();
+            let now = plugins.find(|now| now.is_same_as(then));
+            then.isolation == Isolation::VerifiedReuse
+                && now.is_some_and(|now| now.isolation.found_out().is_some())
+        });
+        let Some(plugin) = found_out else {
+            return Ok(None);
+        };
+        let found = doubtful(self.store, before.number, plugin)?;
+        Ok(Some(found.doubtful))
     }
 
     /// Drives the timers of every customer as far as they were driven then. Reviews that changed

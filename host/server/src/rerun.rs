@@ -7,7 +7,7 @@ use serde_json::Value;
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::change::{Answered, Explanation, RecordedCall};
 use stampcard_pipeline::event::Event;
-use stampcard_pipeline::rules::{Failure, Input, ReviewCause};
+use stampcard_pipeline::rules::{Failure, Input, Instance, ReviewCause};
 use stampcard_runtime::{Engine, EngineError, RuleBook};
 use stampcard_store::Reads;
 use stampcard_store::reads::{ExplanationRow, JournalRow};
@@ -66,6 +66,7 @@ const PLACES_MAX: usize = 8;
 
 const BY_THE_CLOCK: &str =
     "a deadline depends on the machine and not on the input, so it was not run again";
+const FROM_KEPT: &str = "a kept instance answered then, and it remembered what it was asked before; where that was found out it was asked again";
 const OTHER_VERSION: &str =
     "the input was recorded by a version of the host that this one cannot read";
 
@@ -192,9 +193,11 @@ fn again(book: &RuleBook, event: &Arc<Event>, call: &RecordedCall) -> Vec<Differ
     let now = result(&book.again(index, call.role, event, &input, fuel));
     let mut places = Vec::new();
     compare(&then, &now, String::new(), &mut places);
+    let from_kept = call.answer.usage().instance == Instance::Kept;
+    let because = from_kept.then_some(FROM_KEPT);
     places
         .into_iter()
-        .map(|(place, then, now)| difference(place, then, now, None))
+        .map(|(place, then, now)| difference(place, then, now, because))
         .collect()
 }
 

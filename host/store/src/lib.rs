@@ -40,7 +40,7 @@ pub use keys::{ApiKey, KeyRing};
 pub use orders::{Order, OrderDesk};
 pub use reads::Reads;
 pub use review_items::{Closed, Closing, ReviewItemRow};
-pub use reviews::{Affected, NewRound, Progress, Round};
+pub use reviews::{Affected, Doubted, NewRound, Progress, Round};
 pub use rule_books::{
     Artifact, ArtifactKind, By, Inbox, LivePack, NewRuleBook, Origin, PackedPlugin, PluginFiles,
     RuleBook, Signer,

@@ -10,6 +10,7 @@ mod chain;
 mod condition;
 pub(crate) mod customers;
 mod effects;
+mod kept;
 mod liability;
 mod movements;
 mod orders;
@@ -25,6 +26,7 @@ pub use customers::{
     TierRecord, TimelineRow,
 };
 pub use effects::{MessageEffect, PointsEffect, SegmentEffect, TierEffect, VersionEffect};
+pub use kept::{KeptAnswers, Look};
 pub use liability::{OpenLots, SPANS_DAYS, Standing};
 pub use movements::{Movement, SegmentMoves};
 pub use orders::OrderRow;

@@ -21,6 +21,15 @@ pub struct NewRound {
     pub everyone: bool,
 }
 
+/// Answers of a plugin that stand no more: it owes others, and a round asks for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doubted {
+    /// Its name.
+    pub plugin: String,
+    /// Each with the row of its customer.
+    pub steps: Vec<(i64, Position)>,
+}
+
 /// Customers who are asked again because a rule book went live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Round {
@@ -227,6 +236,25 @@ pub(crate) fn begin(
          VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, 0, ?6)",
         &[&rule_book, &asks, &everyone, &last, &customers, &at.0],
     )?;
+    Ok(())
+}
+
+/// Keeps that a plugin owes an answer to each of these steps.
+pub(crate) fn doubt(writer: &Writer, doubted: &Doubted) -> Result<(), Trouble> {
+    for (customer, step) in &doubted.steps {
+        // Whoever was merged since they were looked for has their steps with the other one.
+        writer.sql.run(
+            "INSERT OR IGNORE INTO missed (customer, at, source, id, plugin)
+             SELECT coalesce(merged_into, id), ?2, ?3, ?4, ?5 FROM customers WHERE id = ?1",
+            &[
+                customer,
+                &step.at.0,
+                &step.source,
+                &step.id,
+                &doubted.plugin,
+            ],
+        )?;
+    }
     Ok(())
 }
 

@@ -4,12 +4,14 @@ use crate::codec::{pack, unpack};
 use crate::error::Trouble;
 use rusqlite::Row;
 use serde::Serialize;
-use stampcard_pipeline::change::{Explanation, LotKey, LotKind, RedemptionState, TakingKind};
+use stampcard_pipeline::change::{
+    Explanation, LotKey, LotKind, RecordedCall, RedemptionState, TakingKind,
+};
 use stampcard_pipeline::currency::Currency;
 use stampcard_pipeline::event::{Channel, Event, Instant, Position};
 use stampcard_pipeline::fold::{Fold, Moved};
 use stampcard_pipeline::outcome::Outcome;
-use stampcard_pipeline::rules::OnReturn;
+use stampcard_pipeline::rules::{Instance, OnReturn};
 use stampcard_pipeline::store::StoreError;
 
 pub(crate) fn pack_json(value: &impl Serialize) -> Vec<u8> {
@@ -39,15 +41,46 @@ pub(crate) fn number_entries(outcome: &mut Outcome, first: Option<i64>) {
 /// The layout of stored explanations, their first byte. They are kept as long as the ledger, so a
 /// program that changes the layout keeps a reader for this one.
 const EXPLANATION_FORMAT: u8 = 2;
+/// The same with a byte for each call at the end, which says what it ran in. It is written where one
+/// ran in an instance that is kept.
+const EXPLANATION_WITH_INSTANCES: u8 = 3;
 
 pub(crate) fn pack_explanation(explanation: &Explanation) -> Vec<u8> {
-    let bytes = vec![EXPLANATION_FORMAT];
-    pack(&postcard::to_extend(explanation, bytes).expect("an explanation is plain data"))
+    let ran_in = |call: &RecordedCall| call.answer.usage().instance;
+    let calls = explanation.calls.iter();
+    let with_instances = calls.clone().any(|call| ran_in(call) != Instance::Fresh);
+    let bytes = vec![if with_instances {
+        EXPLANATION_WITH_INSTANCES
+    } else {
+        EXPLANATION_FORMAT
+    }];
+    let mut bytes = postcard::to_extend(explanation, bytes).expect("an explanation is plain data");
+    if with_instances {
+        bytes.extend(calls.map(|call| ran_in(call) as u8));
+    }
+    pack(&bytes)
 }
 
 pub(crate) fn explanation(packed: &[u8]) -> Result<Explanation, Trouble> {
     match unpack(packed)?.split_first() {
         Some((&EXPLANATION_FORMAT, fields)) => Ok(postcard::from_bytes(fields)?),
+        Some((&EXPLANATION_WITH_INSTANCES, bytes)) => {
+            let (mut explanation, instances): (Explanation, _) = postcard::take_from_bytes(bytes)?;
+            let (calls, said) = (explanation.calls.len(), instances.len());
+            if calls != said {
+                let problem = format!(
+                    "an explanation has {calls} calls, and says of {said} what they ran in"
+                );
+                return Err(StoreError::Corrupt(problem).into());
+            }
+            for (call, number) in explanation.calls.iter_mut().zip(instances) {
+                let known = Instance::ALL.get(usize::from(*number)).copied();
+                let instance =
+                    known.ok_or_else(|| unknown("kind of instance", &number.to_string()))?;
+                call.answer.usage_mut().instance = instance;
+            }
+            Ok(explanation)
+        }
         format => {
             let format = format.map_or(0, |(format, _)| *format);
             let problem =
@@ -185,4 +218,59 @@ pub(crate) fn word(value: &impl Serialize) -> Result<String, Trouble> {
 
 pub(crate) fn unknown(what: &str, text: &str) -> Trouble {
     StoreError::Corrupt(format!("{text:?} is not a {what}")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stampcard_pipeline::change::Answered;
+    use stampcard_pipeline::rules::{Call, PointAnswer, Role, Usage};
+
+    fn explained(ran_in: &[Instance]) -> Explanation {
+        let call = |instance: &Instance| RecordedCall {
+            plugin: 0,
+            role: Role::PointFormula,
+            input: b"an input".to_vec(),
+            answer: Answered::Points(Call {
+                result: Ok(PointAnswer::default()),
+                usage: Usage {
+                    fuel: 5_120,
+                    instance: *instance,
+                    ..Usage::default()
+                },
+            }),
+        };
+        Explanation {
+            position: Position {
+                at: Instant(1),
+                source: "till-1".into(),
+                id: "ord-1".into(),
+            },
+            journal: None,
+            is_review: false,
+            calls: ran_in.iter().map(call).collect(),
+            notes: vec!["noted".into()],
+        }
+    }
+
+    #[test]
+    fn what_each_call_ran_in_is_read_again_and_costs_nothing_where_all_are_fresh() {
+        let all = explained(&Instance::ALL);
+        assert_eq!(explanation(&pack_explanation(&all)).unwrap(), all);
+        let fresh = explained(&[Instance::Fresh; 4]);
+        let packed = pack_explanation(&fresh);
+        assert_eq!(explanation(&packed).unwrap(), fresh);
+        assert_eq!(unpack(&packed).unwrap()[0], EXPLANATION_FORMAT);
+    }
+
+    #[test]
+    fn what_no_program_of_ours_wrote_is_refused() {
+        let mut bytes = vec![EXPLANATION_WITH_INSTANCES];
+        bytes.extend(postcard::to_stdvec(&explained(&[Instance::Kept])).unwrap());
+        for bad in [vec![9], vec![9, 0], Vec::new()] {
+            let packed = pack(&[bytes.clone(), bad.clone()].concat());
+            let read = explanation(&packed);
+            assert!(read.is_err(), "{bad:?}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Rule books: what was live at once, under a number that every decision names.
 
 use crate::error::Trouble;
-use crate::reviews::{self, NewRound};
+use crate::reviews::{self, Doubted, NewRound};
 use crate::row;
 use crate::sql::Sql;
 use crate::store::Shared;
@@ -60,15 +60,19 @@ pub enum Origin {
     Quarantine,
     /// It is called again as it is.
     Release,
+    /// A kept instance of a plugin answered otherwise than a fresh one, and each of its calls has a
+    /// fresh one from now on.
+    FallBack,
 }
 
 impl Origin {
-    const ALL: [Origin; 5] = [
+    const ALL: [Origin; 6] = [
         Origin::Folder,
         Origin::Install,
         Origin::Rollback,
         Origin::Quarantine,
         Origin::Release,
+        Origin::FallBack,
     ];
 
     pub fn name(self) -> &'static str {
@@ -78,6 +82,7 @@ impl Origin {
             Origin::Rollback => "rollback",
             Origin::Quarantine => "quarantine",
             Origin::Release => "release",
+            Origin::FallBack => "fall-back",
         }
     }
 }
@@ -160,6 +165,8 @@ pub struct NewRuleBook<'a> {
     pub by: &'a By,
     /// Who is asked again, if anybody.
     pub round: Option<&'a NewRound>,
+    /// Answers that stand no more, if any.
+    pub doubted: Option<&'a Doubted>,
     pub at: Instant,
 }
 
@@ -179,6 +186,7 @@ impl<'a> NewRuleBook<'a> {
             artifacts: &[],
             by: &NOBODY,
             round: None,
+            doubted: None,
             at,
         }
     }
@@ -324,6 +332,9 @@ impl Shared {
             insert_artifacts(writer, new.artifacts)?;
             let versions = insert_book(writer, number, new)?;
             keep_inbox(writer, inbox)?;
+            if let Some(doubted) = new.doubted {
+                reviews::doubt(writer, doubted)?;
+            }
             if let Some(round) = new.round {
                 reviews::begin(writer, number, round, new.at)?;
             }

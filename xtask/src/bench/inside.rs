@@ -19,9 +19,10 @@ pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
             printed: text.clone(),
         })
     };
-    let (native, fresh, reused) = (
+    let (native, fresh, verified, reused) = (
         number("rule", "native_micros")?,
         number("rule", "fresh_micros")?,
+        number("rule", "verified_micros")?,
         number("rule", "reused_micros")?,
     );
     let (ours, sqlite) = (
@@ -40,6 +41,12 @@ pub fn measure(quick: bool) -> Result<Vec<Figure>, Failure> {
             fresh,
             "µs",
             "at most 10",
+        ),
+        Figure::new(
+            "the same rule in kept instances, one in 16 compared",
+            verified,
+            "µs",
+            "",
         ),
         Figure::new("the same rule in a kept instance", reused, "µs", ""),
         Figure::new("fresh over kept", fresh / reused, "times", ""),

@@ -140,8 +140,12 @@ impl Walk<'_> {
         })?;
         let then = &known.plugins[call.plugin as usize];
         let answer = A::from_recorded(&call.answer)?;
-        // A failure was an outcome, but a refold is the occasion to try again.
-        let missed = || matches!(&answer.result, Err(failure) if failure.counts());
+        // A failure was an outcome, but a refold is the occasion to try again; and so it is for an
+        // answer that nobody believes any more.
+        let missed = || {
+            matches!(&answer.result, Err(failure) if failure.counts())
+                || known.doubted.contains(&info.name)
+        };
         let stands = match self.stands(step) {
             Stands::Everything => true,
             Stands::WhatWasNotMissed => {
@@ -197,6 +201,7 @@ impl Walk<'_> {
             message: None,
             fuel: usage.fuel,
             micros: usage.micros,
+            instance: usage.instance.word().map(str::to_owned),
         };
         match result {
             Ok(after) => {

@@ -521,6 +521,7 @@ impl Inner {
                     .map(|(_, (plugins, explanation))| Recorded {
                         plugins: plugins.clone(),
                         explanation: explanation.clone(),
+                        doubted: Vec::new(),
                     })
                     .collect()
             },

@@ -77,6 +77,7 @@ pub fn plugin(name: &str, role: Role) -> Plugin {
         tags: Vec::new(),
         limits: Default::default(),
         quarantine: None,
+        isolation: Default::default(),
         campaigns: None,
         messages_to: None,
     }

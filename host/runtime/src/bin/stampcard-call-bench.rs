@@ -1,7 +1,7 @@
 //! Prints what a call of a point formula costs.
 //!
-//! `stampcard-call-bench RULE.wasm [RULE.toml]` measures it in a fresh instance for each call and
-//! in one that is kept, on one thread and on two. Without a manifest the rule has no configuration.
+//! `stampcard-call-bench RULE.wasm [RULE.toml]` measures it in a fresh instance for each call, in
+//! instances that are kept and compared, and in one that is kept and trusted, on one thread and on two. Without a manifest the rule has no configuration.
 
 use stampcard_pipeline::event::{Body, Channel, Event, Instant, Line, Sale, Tender};
 use stampcard_pipeline::rules::{Customer, Input, Membership, SoFar, Standing, Totals};
@@ -47,14 +47,16 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         return Err(failure.reason.to_string().into());
     }
     let (event, input) = (event(), input());
-    println!("threads  fresh/s      µs   reused/s      µs");
+    println!("threads  fresh/s      µs  verified/s      µs   reused/s      µs");
     for threads in [1, 2] {
         let it = bench::point_formula(&book, &event, &input, threads, EACH);
         let micros = |rate: f64| 1e6 * threads as f64 / rate;
         println!(
-            "{threads:7} {:8.0} {:7.2} {:10.0} {:7.2}",
+            "{threads:7} {:8.0} {:7.2} {:11.0} {:7.2} {:10.0} {:7.2}",
             it.fresh,
             micros(it.fresh),
+            it.verified,
+            micros(it.verified),
             it.reused,
             micros(it.reused)
         );

@@ -159,3 +159,29 @@ pub fn input() -> Input {
         returned: None,
     }
 }
+
+/// What reaches the operator's log meanwhile.
+pub fn logged_during(work: impl FnOnce()) -> String {
+    let written = Written::default();
+    let writer = written.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, work);
+    String::from_utf8(written.0.lock().clone()).unwrap()
+}
+
+#[derive(Clone, Default)]
+struct Written(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

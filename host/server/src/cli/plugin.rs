@@ -44,7 +44,8 @@ pub enum Plugin {
 /// List the plugins of a shop: what is live, how it does, and what could not be loaded and why.
 ///
 /// Of a shop that is open it tells what the server has live; of one that is closed, what it would have
-/// if it were opened. Exit code 1 if one cannot be loaded or is quarantined.
+/// if it were opened. Exit code 1 if one cannot be loaded, is quarantined, or was found to remember what
+/// it was asked before.
 #[derive(Args)]
 #[command(after_help = "Example:\n  stampcard plugin list shop")]
 pub struct List {
@@ -104,7 +105,8 @@ impl List {
         } else {
             say(tell(&self.dir, plugins))?
         }
-        Ok(if plugins.iter().all(|plugin| plugin["state"] == "live") {
+        let is_well = |plugin: &Value| plugin["state"] == "live" && plugin["found_out"].is_null();
+        Ok(if plugins.iter().all(is_well) {
             End::Done
         } else {
             End::Attention
@@ -132,7 +134,7 @@ fn of_closed(folder: &Folder) -> Result<Value, Box<dyn std::error::Error>> {
     let last = reads.newest_rule_book()?;
     let mut book = load(when_opened(folder, &reads)?);
     if let Some(last) = &last {
-        book = book.quarantined_as(&last.plugins);
+        book = book.judged_as(&last.plugins);
     }
     let mut books = HashMap::new();
     for number in 1..=last.as_ref().map_or(0, |last| last.number) {
@@ -178,6 +180,17 @@ fn tell(dir: &Path, plugins: &[Value]) -> String {
                     Some(signer) => format!("signed by {signer}"),
                     None => "which nobody signed".into(),
                 }
+            ));
+        }
+        if let Some(when) = plugin["found_out"].as_str() {
+            told.push_str(&format!(
+                "\n\n{name} remembers what it was asked before, so each of its calls has a fresh instance: {when}\n\
+                 Install a mended version, or write `isolation = \"fresh\"`, or: stampcard plugin release {} {name}",
+                dir.display()
+            ));
+        } else if plugin["isolation"] == "verified-reuse" {
+            told.push_str(&format!(
+                "\n\n{name} keeps its instances between calls; some of its answers are compared with those of a fresh one"
             ));
         }
         if plugin["state"] == "quarantined" {

@@ -7,6 +7,7 @@ use crate::disk;
 use crate::http::auth::Role;
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::event::Instant;
+use stampcard_pipeline::rules::Isolation;
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::RuleBook;
 use stampcard_store::reads::{Condition, Counters};
@@ -77,6 +78,10 @@ pub(super) fn look(
     checks.push(match reads.owed() {
         Ok(owed) => answers(folder, &owed),
         Err(error) => damaged("answers", &error),
+    });
+    checks.push(match reads.newest_rule_book() {
+        Ok(book) => isolation(folder, book.as_deref()),
+        Err(error) => damaged("isolation", &error),
     });
     checks.push(room(folder, &counters, &condition));
     checks.push(log(folder, &counters));
@@ -155,6 +160,42 @@ fn answers(folder: &Folder, owed: &[(String, u64)]) -> Finding {
             "stampcard plugin list {}; see docs/runbooks/bad-plugin.md",
             folder.dir().display()
         ),
+    )
+}
+
+/// Which plugins were found to remember what they were asked before.
+fn isolation(folder: &Folder, book: Option<&stampcard_store::RuleBook>) -> Finding {
+    const NAME: &str = "isolation";
+    let plugins = book.map_or(&[][..], |book| book.plugins.as_slice());
+    let found_out = plugins.iter().filter_map(|plugin| {
+        let when = plugin.isolation.found_out()?;
+        Some(format!("{}: {when}", plugin.name))
+    });
+    let found_out: Vec<String> = found_out.collect();
+    if !found_out.is_empty() {
+        return bad(
+            NAME,
+            State::Warn,
+            found_out.join("; "),
+            format!(
+                "stampcard plugin list {}; see docs/runbooks/bad-plugin.md",
+                folder.dir().display()
+            ),
+        );
+    }
+    let kept = plugins
+        .iter()
+        .filter(|plugin| plugin.isolation == Isolation::VerifiedReuse);
+    ok(
+        NAME,
+        match kept.count() as u64 {
+            0 => "each call has a fresh instance".into(),
+            some => format!(
+                "{} of {} plugins keep their instances, and none was found to remember",
+                count(some),
+                count(plugins.len() as u64)
+            ),
+        },
     )
 }
 

@@ -62,6 +62,10 @@ pub struct CallView {
     pub fuel_limit: u64,
     pub memory_bytes: u64,
     pub micros: u64,
+    /// What it ran in, where that was not an instance of its own: `kept`, `compared` where a kept one
+    /// and a fresh one answered alike, `differed` where they did not and the fresh one counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<&'static str>,
 }
 
 /// The customer as the plugin saw them, in short.
@@ -219,6 +223,7 @@ fn call_view(call: &RecordedCall, plugin: Option<&Plugin>) -> CallView {
         fuel_limit: usage.fuel_limit,
         memory_bytes: usage.memory_bytes,
         micros: usage.micros,
+        instance: usage.instance.word(),
     }
 }
 

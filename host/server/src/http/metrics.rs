@@ -19,7 +19,7 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 use stampcard_pipeline::event::Instant;
 use stampcard_pipeline::rules::Rules;
-use stampcard_runtime::LibraryFigures;
+use stampcard_runtime::{KeptFigures, LibraryFigures};
 use stampcard_store::Round;
 use stampcard_store::reads::{Backlog, Counters, PriceCheck, Recent};
 use std::collections::{BTreeMap, HashMap};
@@ -127,6 +127,7 @@ pub async fn show(State(door): State<Arc<Door>>) -> Result<Response, Problem> {
     let mut page = Text::default();
     if door.alone {
         library(&mut page, door.merchant.library());
+        kept(&mut page, door.merchant.kept());
         page.shop(door.merchant.name());
         page.open(true);
     }
@@ -139,6 +140,7 @@ pub async fn show(State(door): State<Arc<Door>>) -> Result<Response, Problem> {
 pub async fn show_all(front: &Arc<Front>) -> Response {
     let mut page = Text::default();
     library(&mut page, front.merchants.shared().engine.figures());
+    kept(&mut page, front.merchants.shared().engine.kept());
     page.http(&front.lobby.meters);
     for (name, shop) in front.merchants.all() {
         page.shop(&name);
@@ -217,7 +219,10 @@ impl Gathered {
         let round = round.as_ref().filter(|round| round.ended_at.is_none());
         let rules = condition::RulesCondition {
             not_loaded: live.book.not_loaded().len() as u64,
-            quarantined: plugins.filter(|it| it.quarantine.is_some()).count() as u64,
+            quarantined: plugins.clone().filter(|it| it.quarantine.is_some()).count() as u64,
+            found_out: plugins
+                .filter(|it| it.isolation.found_out().is_some())
+                .count() as u64,
             owed: owed.iter().map(|(_, customers)| customers).sum(),
             reviews_left: round.map_or(0, |round| {
                 round.customers.saturating_sub(round.progress.asked)
@@ -241,6 +246,57 @@ fn library(page: &mut Text, figures: LibraryFigures) {
         "Plugins whose code is in memory, each once for all shops.",
     );
     page.sample(&[], figures.in_memory);
+}
+
+fn kept(page: &mut Text, figures: KeptFigures) {
+    let metrics = [
+        (
+            "stampcard_kept_instances",
+            "gauge",
+            "Instances of plugins that wait for their next call.",
+            figures.instances,
+        ),
+        (
+            "stampcard_kept_instances_bytes",
+            "gauge",
+            "Bytes of their memories.",
+            figures.bytes,
+        ),
+        (
+            "stampcard_kept_calls_total",
+            "counter",
+            "Calls that a kept instance answered.",
+            figures.calls,
+        ),
+        (
+            "stampcard_kept_calls_compared_total",
+            "counter",
+            "Of them, those that a fresh instance was asked as well.",
+            figures.compared,
+        ),
+        (
+            "stampcard_kept_calls_differed_total",
+            "counter",
+            "Of these, those that it answered otherwise.",
+            figures.differed,
+        ),
+        (
+            "stampcard_kept_calls_repeated_total",
+            "counter",
+            "Calls that a kept instance could not answer, and that a fresh one was asked.",
+            figures.repeated,
+        ),
+        (
+            "stampcard_kept_instances_recycled_total",
+            "counter",
+            "Kept instances that were ended: after their last call, grown too large, or in favour of others.",
+            figures.recycled,
+        ),
+    ];
+    for (name, kind, help, value) in metrics {
+        page.metric(name, kind, help);
+        page.sample(&[], value);
+    }
 }
 
 fn ready(page: &mut Text, health: &Health) {

@@ -80,7 +80,8 @@ impl From<Round> for Reviews {
 /// Who brought rules live, and why.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ByView {
-    /// `folder`, `install`, `rollback`, `quarantine` or `release`.
+    /// `folder`, `install`, `rollback`, `quarantine`, `release`, or `fall-back`: a kept instance of a
+    /// plugin answered otherwise than a fresh one.
     pub origin: &'static str,
     /// Empty for what the folder brought.
     pub actor: String,
@@ -134,8 +135,14 @@ pub struct PluginInfo {
     /// Why it is quarantined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<String>,
-    /// Customers to whom it owes an answer, because it failed or was not called. They are asked about
-    /// again when it is mended or released.
+    /// What its calls run in: `fresh` instances, `verified-reuse` of kept ones, or `found-out`: it was
+    /// to have kept ones and has fresh ones, because of what `found_out` says.
+    pub isolation: &'static str,
+    /// When a kept instance answered otherwise than a fresh one, and what becomes of its answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found_out: Option<String>,
+    /// Customers to whom it owes an answer, because it failed, was not called, or gave one that nobody
+    /// believes any more. They are asked about again when it is mended or released.
     pub owed: u64,
     /// `unknown` before its first call, `ok`, `recovering` (it failed, and its calls went well
     /// since), `failing` or `quarantined`.
@@ -228,6 +235,8 @@ fn plugin_info(
     PluginInfo {
         state: state(plugin),
         quarantine: plugin.quarantine.clone(),
+        isolation: plugin.isolation.name(),
+        found_out: plugin.isolation.found_out().map(str::to_owned),
         owed: 0,
         from: None,
         health: match plugin.quarantine {

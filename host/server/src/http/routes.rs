@@ -251,7 +251,7 @@ pub fn all() -> Vec<Route> {
             .in_path("name", "The plugin's name.").body::<installing::ChangeAsked>()
             .answers::<Installed>().problems(&[404, 409, 413, 415, 422]),
         Route::post("/v1/plugins/{name}/release", "releasePlugin", installing::release).may(ORDERS_RULES)
-            .about("Lets a quarantined plugin be called again as it is, and asks again for what it missed.")
+            .about("Lets a quarantined plugin be called again as it is, and asks again for what it missed; or lets one keep its instances again that was found to remember.")
             .in_path("name", "The plugin's name.").body::<installing::ChangeAsked>()
             .answers::<Installed>().problems(&[404, 409, 413, 415, 422]),
         Route::post("/v1/plugins/{name}/preview", "previewPlugin", installing::preview).may(ORDERS_RULES)

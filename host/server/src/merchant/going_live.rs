@@ -14,7 +14,7 @@ use stampcard_pipeline::shop::Shop;
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::{Candidate, Engine, NotLoaded, RuleBook};
 use stampcard_store::{
-    Artifact, By, Inbox, LivePack, NewRuleBook, Origin, PluginFiles, Reads, SqliteStore,
+    Artifact, By, Doubted, Inbox, LivePack, NewRuleBook, Origin, PluginFiles, Reads, SqliteStore,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub enum NotLive {
         "{name} {version} is the first version of it that was live: there is none to go back to"
     )]
     NoEarlier { name: String, version: String },
-    #[error("{name} is not quarantined")]
+    #[error("{name} is not quarantined, and was not found to remember")]
     NotQuarantined { name: String },
     #[error(transparent)]
     Recorded(#[from] RecordedError),
@@ -100,7 +100,7 @@ impl Merchant {
     }
 
     fn take_folder(&self) -> Result<Reloaded, NotLive> {
-        let _changing = self.changing.lock();
+        let _changing = self.begin_change();
         let folder = |error: crate::config::ConfigError| NotLive::Folder(error.to_string());
         let shop = self.folder.shop().map_err(folder)?;
         let candidates = self.folder.candidates().map_err(folder)?;
@@ -180,7 +180,7 @@ impl Merchant {
     }
 
     fn put(&self, chosen: Chosen, by: &By) -> Result<Installed, NotLive> {
-        let _changing = self.changing.lock();
+        let _changing = self.begin_change();
         self.put_held(chosen, by)
     }
 
@@ -392,6 +392,8 @@ pub(super) struct Going {
     chosen: HashMap<String, Chosen>,
     /// The packs of the shop, as far as their plugins are live; `None` if they are those of before.
     pub packs: Option<Vec<LivePack>>,
+    /// Answers that stand no more.
+    pub doubted: Option<Doubted>,
 }
 
 impl Going {
@@ -405,7 +407,7 @@ impl Going {
         let candidates = chosen.iter().map(|it| it.candidate.clone()).collect();
         let mut book = RuleBook::load(engine, &shop, candidates, &pack::packs(), before);
         if let Some(last) = store.rule_book() {
-            book = book.quarantined_as(&last.plugins);
+            book = book.judged_as(&last.plugins);
         }
         let chosen = chosen.into_iter();
         Going {
@@ -415,6 +417,7 @@ impl Going {
             shop,
             book,
             packs: None,
+            doubted: None,
         }
     }
 
@@ -425,6 +428,7 @@ impl Going {
             book,
             chosen: HashMap::new(),
             packs: None,
+            doubted: None,
         }
     }
 
@@ -485,6 +489,7 @@ impl Going {
             artifacts: &artifacts,
             by,
             round: round.as_ref(),
+            doubted: self.doubted.as_ref(),
             at: clock::now(),
         };
         let number = store.save_rule_book(&book, found.as_ref())?.number;

@@ -108,7 +108,7 @@ impl Merchant {
     ) -> Result<InstalledPack, PackNotLive> {
         let trusted = self.folder.trusted_keys()?;
         let (pack, signer) = admit(file, &trusted, terms.allow_unsigned)?;
-        let _changing = self.changing.lock();
+        let _changing = self.begin_change();
         let last = self.desk.store.rule_book();
         let now = |book: &RuleBook| {
             let found = book.packs.iter().find(|it| it.name == pack.about.name);
@@ -182,7 +182,7 @@ impl Merchant {
         actor: &str,
         reason: &str,
     ) -> Result<RemovedPack, PackNotLive> {
-        let _changing = self.changing.lock();
+        let _changing = self.begin_change();
         let last = self.desk.store.rule_book();
         let packs = last.as_ref().map_or(&[][..], |book| &book.packs);
         let pack = packs.iter().find(|pack| pack.name == name);

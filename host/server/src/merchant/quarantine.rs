@@ -5,7 +5,7 @@ use super::going_live::Going;
 use super::{Installed, Merchant, NotLive};
 use crate::chores::Chores;
 use crate::failing::Verdict;
-use stampcard_pipeline::rules::Rules;
+use stampcard_pipeline::rules::{Isolation, Rules};
 use stampcard_pipeline::shop::{Shop, ThenWhat};
 use stampcard_store::{By, Origin};
 use std::sync::Arc;
@@ -20,16 +20,22 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Does with plugins that fail what the shop's policy says, for as long as the shop is open.
 pub(super) fn judge_while_open(chores: &mut Chores, merchant: &Arc<Merchant>) {
     let merchant = Arc::downgrade(merchant);
+    let mut has_looked_back = false;
     chores.every(BEAT, "judge of plugins", move |_| {
         if let Some(merchant) = merchant.upgrade() {
+            if !std::mem::replace(&mut has_looked_back, true) {
+                merchant.look_back();
+            }
             merchant.judge();
         }
     });
 }
 
 impl Merchant {
-    /// Does what the shop's policy says with plugins that failed too often.
+    /// Does what the shop's policy says with plugins that failed too often, and lets those fall back
+    /// whose kept instances remember.
     pub(crate) fn judge(&self) {
+        self.judge_kept();
         for verdict in self.desk.failing.verdicts() {
             let Verdict { plugin, reason, .. } = &verdict;
             let policy = self.live().shop.file.failures.then;
@@ -110,14 +116,17 @@ impl Merchant {
         })
     }
 
-    /// Lets a quarantined plugin be called again as it is. What it missed is asked for again.
+    /// Lets a quarantined plugin be called again as it is, and one that was found out keep instances
+    /// again. What it missed is asked for again.
     pub fn release(&self, name: &str, actor: &str, reason: &str) -> Result<Installed, NotLive> {
-        let _changing = self.changing.lock();
+        let _changing = self.begin_change();
         let live = self.live();
         let mut plugins = live.book.plugins().iter();
         match plugins.find(|plugin| plugin.name == name) {
             None => return Err(self.no_plugin(name)),
-            Some(plugin) if plugin.quarantine.is_none() => {
+            Some(plugin)
+                if plugin.quarantine.is_none() && plugin.isolation.found_out().is_none() =>
+            {
                 return Err(NotLive::NotQuarantined { name: name.into() });
             }
             Some(_) => {}
@@ -138,8 +147,15 @@ impl Merchant {
         by: &By,
     ) -> Result<Installed, NotLive> {
         let live = self.live();
+        let is_release = quarantine.is_none();
         let book = live.book.with_quarantine(name, quarantine);
-        let book = book.ok_or_else(|| self.no_plugin(name))?;
+        let mut book = book.ok_or_else(|| self.no_plugin(name))?;
+        let mut plugins = book.plugins().iter();
+        let is_found_out = plugins.any(|it| it.name == name && it.isolation.found_out().is_some());
+        if is_release && is_found_out {
+            let again = book.with_isolation(name, Isolation::VerifiedReuse);
+            book = again.ok_or_else(|| self.no_plugin(name))?;
+        }
         let shop =
             Shop::new(live.shop.file.clone()).map_err(crate::recorded::RecordedError::Shop)?;
         let going = Going::as_it_is(shop, book);

@@ -43,7 +43,9 @@ pub(super) fn round_between(
         let is_new = then.is_none_or(|then| !plugin.is_just_like(then));
         let is_placing = |role| plugin.roles.contains(&role);
         let other_tiers = tiers_differ && is_placing(Role::TierRule);
-        if is_new || is_released || other_tiers {
+        let is_found_out = plugin.isolation.found_out().is_some()
+            && then.is_some_and(|then| then.isolation.found_out().is_none());
+        if is_new || is_released || is_found_out || other_tiers {
             round.asks.push(plugin.name.clone());
         }
         round.everyone |= other_tiers

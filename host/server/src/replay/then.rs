@@ -1,14 +1,16 @@
 //! The rules of then: a call that failed then fails again, and what a call used is what it used
-//! then, whatever this machine would make of it.
+//! then, whatever this machine would make of it. What a kept instance answered that remembered others
+//! is answered again, because what it remembered is nowhere.
 
 use parking_lot::Mutex;
 use stampcard_pipeline::change::Answered;
 use stampcard_pipeline::event::{Event, EventName, Position};
 use stampcard_pipeline::rules::{
-    Call, Failure, FollowUpAnswer, Input, Plugin, PointAnswer, Role, Rules, SegmentAnswer,
-    TierAnswer, Usage,
+    Call, Failure, FollowUpAnswer, Input, Instance, Plugin, PointAnswer, Role, Rules,
+    SegmentAnswer, TierAnswer, Usage,
 };
 use stampcard_pipeline::store::StoreError;
+use stampcard_pipeline::walk::Answer;
 use stampcard_runtime::RuleBook;
 use stampcard_store::Reads;
 use std::collections::HashMap;
@@ -24,23 +26,19 @@ pub(super) struct AsThen<'a> {
 }
 
 impl AsThen<'_> {
-    fn call<A>(
+    fn call<A: Answer>(
         &self,
         plugin: usize,
-        role: Role,
         event: &Event,
         call: impl FnOnce() -> Call<A>,
     ) -> Call<A> {
         let key = (
             event.position(),
             self.book.plugins()[plugin].name.clone(),
-            role,
+            A::ROLE,
         );
-        if let Some((failure, usage)) = self.then.failure(&key) {
-            return Call {
-                result: Err(failure),
-                usage,
-            };
+        if let Some(call) = self.then.taken_again::<A>(&key) {
+            return call;
         }
         let call = call();
         Call {
@@ -61,21 +59,19 @@ impl Rules for AsThen<'_> {
         event: &Arc<Event>,
         input: &Input,
     ) -> Call<SegmentAnswer> {
-        self.call(plugin, Role::SegmentRule, event, || {
+        self.call(plugin, event, || {
             self.book.segment_rule(plugin, event, input)
         })
     }
 
     fn point_formula(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<PointAnswer> {
-        self.call(plugin, Role::PointFormula, event, || {
+        self.call(plugin, event, || {
             self.book.point_formula(plugin, event, input)
         })
     }
 
     fn tier_rule(&self, plugin: usize, event: &Arc<Event>, input: &Input) -> Call<TierAnswer> {
-        self.call(plugin, Role::TierRule, event, || {
-            self.book.tier_rule(plugin, event, input)
-        })
+        self.call(plugin, event, || self.book.tier_rule(plugin, event, input))
     }
 
     fn follow_up_trigger(
@@ -84,7 +80,7 @@ impl Rules for AsThen<'_> {
         event: &Arc<Event>,
         input: &Input,
     ) -> Call<FollowUpAnswer> {
-        self.call(plugin, Role::FollowUpTrigger, event, || {
+        self.call(plugin, event, || {
             self.book.follow_up_trigger(plugin, event, input)
         })
     }
@@ -95,16 +91,16 @@ type CallKey = (Position, String, Role);
 
 /// What was recorded of the calls then.
 pub(super) struct Then {
-    /// The calls that failed. There are few: a failure is an event of its own for whoever watches.
-    failures: HashMap<CallKey, Vec<Failed>>,
+    /// The calls that failed, and what kept instances answered of plugins that were found out. There
+    /// are few: either is an event of its own for whoever watches.
+    to_take: HashMap<CallKey, Vec<ToTake>>,
     now: Mutex<Now>,
 }
 
-struct Failed {
+struct ToTake {
     /// On whose arrival; `None` for a review that the journal does not hold.
     caused_by: Option<EventName>,
-    failure: Failure,
-    usage: Usage,
+    answer: Answered,
 }
 
 /// The event that is being decided.
@@ -120,8 +116,9 @@ struct Now {
 
 impl Then {
     pub fn find(reads: &Reads) -> Result<Then, StoreError> {
-        let mut failures: HashMap<_, Vec<Failed>> = HashMap::new();
+        let mut to_take: HashMap<_, Vec<ToTake>> = HashMap::new();
         let mut books = Books::default();
+        let found_out = found_out(reads)?;
         let mut after = 0;
         loop {
             let page = reads.all_explanations(after, PAGE)?;
@@ -129,27 +126,26 @@ impl Then {
             after = last.number;
             for row in page {
                 let plugins = books.plugins(reads, row.rule_book)?;
-                for call in &row.explanation.calls {
-                    let (Some(failure), usage) = came_to(&call.answer) else {
-                        continue;
-                    };
+                for call in row.explanation.calls {
                     let Some(plugin) = plugins.get(call.plugin as usize) else {
                         continue;
                     };
-                    let failed = Failed {
-                        caused_by: row.caused_by.clone(),
-                        failure,
-                        usage,
-                    };
-                    failures
-                        .entry((row.position.clone(), plugin.name.clone(), call.role))
-                        .or_default()
-                        .push(failed);
+                    // A rule that says no says so again.
+                    let failed = call.answer.failure().is_some_and(Failure::counts);
+                    let remembered = call.answer.usage().instance == Instance::Kept
+                        && found_out.iter().any(|found| found.is_same_as(plugin));
+                    if failed || remembered {
+                        let key = (row.position.clone(), plugin.name.clone(), call.role);
+                        to_take.entry(key).or_default().push(ToTake {
+                            caused_by: row.caused_by.clone(),
+                            answer: call.answer,
+                        });
+                    }
                 }
             }
         }
         Ok(Then {
-            failures,
+            to_take,
             now: Mutex::default(),
         })
     }
@@ -169,7 +165,7 @@ impl Then {
                 };
                 usage.insert(
                     (row.position.clone(), plugin.name.clone(), call.role),
-                    came_to(&call.answer).1,
+                    call.answer.usage(),
                 );
             }
         }
@@ -177,18 +173,15 @@ impl Then {
         Ok(())
     }
 
-    /// How this call failed then, if it did.
-    fn failure(&self, key: &CallKey) -> Option<(Failure, Usage)> {
-        let failed = self.failures.get(key)?;
+    /// What this call came to then, if that is to be taken.
+    fn taken_again<A: Answer>(&self, key: &CallKey) -> Option<Call<A>> {
+        let to_take = self.to_take.get(key)?;
         let mut now = self.now.lock();
-        let found = failed.iter().find(|failed| {
-            failed
-                .caused_by
-                .as_ref()
-                .is_none_or(|by| *by == now.arrived)
-        })?;
-        now.taken += 1;
-        Some((found.failure.clone(), found.usage))
+        let found = to_take
+            .iter()
+            .find(|it| it.caused_by.as_ref().is_none_or(|by| *by == now.arrived))?;
+        now.taken += u64::from(!found.answer.is_ok());
+        A::from_recorded(&found.answer).cloned()
     }
 
     fn usage(&self, key: &CallKey) -> Option<Usage> {
@@ -217,23 +210,20 @@ impl Books {
     }
 }
 
-/// How a call failed, if it did, and what it used.
-fn came_to(answer: &Answered) -> (Option<Failure>, Usage) {
-    fn of<A>(call: &Call<A>) -> (Option<Failure>, Usage) {
-        // A rule that says no says so again.
-        (
-            call.result
-                .as_ref()
-                .err()
-                .filter(|failure| failure.counts())
+/// The plugins that were found to remember, as they were then.
+fn found_out(reads: &Reads) -> Result<Vec<Plugin>, StoreError> {
+    let newest = reads.newest_rule_book()?.map_or(0, |book| book.number);
+    let mut found = Vec::new();
+    for number in 1..=newest {
+        let Some(book) = reads.rule_book(number)? else {
+            continue;
+        };
+        let plugins = book.plugins.iter();
+        found.extend(
+            plugins
+                .filter(|it| it.isolation.found_out().is_some())
                 .cloned(),
-            call.usage,
-        )
+        );
     }
-    match answer {
-        Answered::Segments(call) => of(call),
-        Answered::Points(call) => of(call),
-        Answered::Tier(call) => of(call),
-        Answered::FollowUps(call) => of(call),
-    }
+    Ok(found)
 }

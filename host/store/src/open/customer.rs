@@ -43,6 +43,8 @@ pub(super) struct RecordedRow {
     rule_book: i64,
     journal: Option<i64>,
     body: Vec<u8>,
+    /// JSON list: the plugins that owe an answer to the step.
+    owed: String,
 }
 
 pub(super) fn read_customer(
@@ -605,12 +607,22 @@ pub(super) fn recorded(
 ) -> Result<Vec<RecordedRow>, Trouble> {
     let last = &start.last;
     Ok(writer.sql.all(
-        "SELECT rule_book, journal, body FROM explanations WHERE number IN (
+        "SELECT rule_book, journal, body,
+             (SELECT json_group_array(m.plugin) FROM missed m
+              WHERE m.customer = x.customer AND m.at = x.at AND m.source = x.source AND m.id = x.id)
+         FROM explanations x WHERE number IN (
              SELECT max(number) FROM explanations
              WHERE customer = ?1 AND (at, source, id) > (?2, ?3, ?4) AND NOT (source = '' AND at <= ?5)
              GROUP BY at, source, id)",
         &[&customer, &last.at.0, &last.source, &last.id, &start.clock.0],
-        |row| Ok(RecordedRow { rule_book: row.get(0)?, journal: row.get(1)?, body: row.get(2)? }),
+        |row| {
+            Ok(RecordedRow {
+                rule_book: row.get(0)?,
+                journal: row.get(1)?,
+                body: row.get(2)?,
+                owed: row.get(3)?,
+            })
+        },
     )?)
 }
 
@@ -665,6 +677,8 @@ pub(super) fn unpack_recorded(
         recorded.push(Recorded {
             plugins: book.plugins.clone(),
             explanation,
+            // Whoever failed there has no answer that could stand; whoever has one is doubted.
+            doubted: serde_json::from_str(&row.owed)?,
         });
     }
     Ok(recorded)

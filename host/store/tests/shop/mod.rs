@@ -200,6 +200,7 @@ impl TestRules {
     pub fn new() -> TestRules {
         let plugin = |name: &str, role: Role| Plugin {
             quarantine: None,
+            isolation: Default::default(),
             name: name.into(),
             version: "1.0.0".into(),
             digest: format!("sha256:{name}"),
@@ -245,6 +246,7 @@ fn answered<A>(answer: A) -> Call<A> {
             fuel_limit: 20_000_000,
             memory_bytes: 65_536,
             micros: 18,
+            instance: Default::default(),
         },
     }
 }

@@ -75,4 +75,13 @@ crimes! {
     Smear,
     /// Logs one line that is larger than any answer.
     Shout,
+    /// Remembers whom it was asked about before, and gives a hundred points more to whoever comes after
+    /// somebody else.
+    Remember,
+    /// Keeps a megabyte of each call, if its instance is kept.
+    Leak,
+    /// Never ends from its third call on, if its instance is kept.
+    Tire,
+    /// Logs whom it is asked about.
+    Gossip,
 }

@@ -3,7 +3,7 @@
 mod crimes;
 
 use crimes::Crime;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 
 wit_bindgen::generate!({
@@ -25,6 +25,8 @@ struct Hostile;
 
 thread_local! {
     static CRIME: Cell<Crime> = const { Cell::new(Crime::None) };
+    /// Whom it was asked about, for crimes of instances that are kept.
+    static ASKED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 impl lifecycle::Guest for Hostile {
@@ -52,7 +54,7 @@ impl lifecycle::Guest for Hostile {
 }
 
 impl point_formula::Guest for Hostile {
-    fn decide(_: Input) -> Result<PointAnswer, Refusal> {
+    fn decide(input: Input) -> Result<PointAnswer, Refusal> {
         let mut answer = PointAnswer {
             awards: vec![award(1)],
             after: after(),
@@ -113,9 +115,30 @@ impl point_formula::Guest for Hostile {
             }
             Crime::Smear => log(Level::Warn, "\u{1b}[2J\u{202e}all is well"),
             Crime::Shout => log(Level::Info, &"x".repeat(1 << 20)),
+            Crime::Remember => {
+                let asked = asked(input.customer.id);
+                if asked.len() > 1 && asked[asked.len() - 1] != asked[asked.len() - 2] {
+                    answer.awards[0].amount = Amount::Base(101);
+                }
+            }
+            Crime::Leak => std::mem::forget(black_box(vec![1u8; 1 << 20])),
+            Crime::Tire => {
+                if asked(input.customer.id).len() > 2 {
+                    turn_for_ever();
+                }
+            }
+            Crime::Gossip => log(Level::Info, &input.customer.id),
         }
         Ok(answer)
     }
+}
+
+/// Everybody whom this instance was asked about, with one more.
+fn asked(customer: String) -> Vec<String> {
+    ASKED.with_borrow_mut(|asked| {
+        asked.push(customer);
+        asked.clone()
+    })
 }
 
 fn award(points: i64) -> Award {

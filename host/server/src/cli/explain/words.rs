@@ -10,7 +10,8 @@ use stampcard_pipeline::person::hide;
 use stampcard_pipeline::returns;
 use stampcard_pipeline::rules::{
     After, Amount, Award, Call, DiscountOffer, DiscountValue, Failure, FollowUpAnswer, Input,
-    Moment, Placement, PointAnswer, Recipient, SegmentAnswer, TierAnswer, Usage, WINDOW_DAYS,
+    Instance, Moment, Placement, PointAnswer, Recipient, SegmentAnswer, TierAnswer, Usage,
+    WINDOW_DAYS,
 };
 use stampcard_pipeline::shop::Shop;
 
@@ -281,10 +282,16 @@ fn lines<A>(
 fn usage(usage: &Usage) -> String {
     let share = usage.fuel as f64 * 100.0 / usage.fuel_limit.max(1) as f64;
     format!(
-        "{} fuel ({share:.2} % of its limit), {} KiB, {} µs",
+        "{} fuel ({share:.2} % of its limit), {} KiB, {} µs{}",
         number(usage.fuel as i64),
         usage.memory_bytes >> 10,
-        usage.micros
+        usage.micros,
+        match usage.instance {
+            Instance::Fresh => "",
+            Instance::Kept => ", in a kept instance",
+            Instance::Compared => "; a kept instance answered the same",
+            Instance::Differed => "; a kept instance answered otherwise, which did not count",
+        }
     )
 }
 

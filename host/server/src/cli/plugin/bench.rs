@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 use stampcard_pipeline::rules::Role;
+use stampcard_runtime::limits::SAMPLE_ONE_IN;
 use stampcard_runtime::trial::{Question, Trial};
 use stampcard_sdk::cases::{self, Case, NoAnswer};
 use std::error::Error;
@@ -17,8 +18,9 @@ use std::time::Duration;
 
 /// Measure what a plugin's calls cost: fuel, time and memory of each question of its cases.
 ///
-/// A fresh instance for each call is what a shop has. Fuel is exact and the same on every machine of
-/// this version; times are of this machine as it is now.
+/// A fresh instance for each call is what a shop has, unless its operator writes `isolation =
+/// "verified-reuse"` beside `[config]`; what that would save is told. Fuel is exact and the same on
+/// every machine of this version; times are of this machine as it is now.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  stampcard plugin bench\n  stampcard plugin bench double-weekend --calls 2000 --json"
@@ -43,6 +45,16 @@ struct Figures {
     engine: String,
     calls: u32,
     questions: Vec<Asked>,
+    /// What is recommended to operators; absent where no case asks anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recommended: Option<Recommended>,
+}
+
+/// What a plugin's calls should run in, and why.
+#[derive(Debug, PartialEq, Serialize)]
+struct Recommended {
+    isolation: &'static str,
+    because: String,
 }
 
 /// One question of a case.
@@ -56,7 +68,7 @@ struct Asked {
     memory_bytes: u64,
     /// In a fresh instance for each call.
     fresh: Times,
-    /// In one that is kept; absent where a call has no answer.
+    /// In one that is kept; absent where a call has no answer, or not that of a fresh instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     reused: Option<Times>,
 }
@@ -93,6 +105,7 @@ impl Bench {
             digest: trial.about().digest.clone(),
             engine: engine.fingerprint().to_owned(),
             calls: self.calls,
+            recommended: recommended(&questions),
             questions,
         };
         if self.json {
@@ -122,6 +135,57 @@ impl Bench {
             reused: is_whole.then(|| Times::of(timed.reused)),
         })
     }
+}
+
+/// What a call must cost in a fresh instance before anything is worth doing about it, in nanoseconds. A
+/// sale takes twenty times as long to reach the disk.
+const WORTH_IT_NS: u64 = 100_000;
+/// How many times cheaper it must get: there is no saving without a risk.
+const CHEAPER_MIN: u64 = 2;
+
+/// What the questions say about keeping instances.
+fn recommended(questions: &[Asked]) -> Option<Recommended> {
+    let count = questions.len() as u64;
+    if count == 0 {
+        return None;
+    }
+    let fresh = |because| {
+        Some(Recommended {
+            isolation: "fresh",
+            because,
+        })
+    };
+    if let Some(asked) = questions.iter().find(|asked| asked.reused.is_none()) {
+        return fresh(format!(
+            "an instance that is kept does not answer {} step {} as a fresh one does",
+            asked.case, asked.step
+        ));
+    }
+    let of_fresh = questions
+        .iter()
+        .map(|asked| asked.fresh.p50_ns)
+        .sum::<u64>()
+        / count;
+    let reused = questions.iter().filter_map(|asked| asked.reused);
+    let of_kept = reused.map(|times| times.p50_ns).sum::<u64>() / count;
+    let compared = of_kept + of_fresh / SAMPLE_ONE_IN;
+    let (now, then) = (micros(of_fresh), micros(compared));
+    if of_fresh < WORTH_IT_NS {
+        return fresh(format!(
+            "a call costs {now} µs, and with kept instances it would be {then} µs: nobody would notice"
+        ));
+    }
+    if compared * CHEAPER_MIN > of_fresh {
+        return fresh(format!(
+            "a call costs {now} µs, and with kept instances it would be {then} µs: too little is saved"
+        ));
+    }
+    Some(Recommended {
+        isolation: "verified-reuse",
+        because: format!(
+            "a call would cost {then} µs instead of {now} µs, with one in {SAMPLE_ONE_IN} answers compared"
+        ),
+    })
 }
 
 /// What a case asks, step by step, with what each step before remembered.
@@ -213,12 +277,19 @@ fn tell(figures: &Figures) -> String {
         ("p99", Side::Right),
     ];
     let rows: Vec<_> = figures.questions.iter().map(row).collect();
+    let recommended = figures.recommended.as_ref().map(|it| {
+        format!(
+            "\n\nRecommended: isolation = \"{}\", because {}.",
+            it.isolation, it.because
+        )
+    });
     format!(
-        "{}\n\nThe component has {} bytes. Each question was asked {} times; fuel is that of {}.",
+        "{}\n\nThe component has {} bytes. Each question was asked {} times; fuel is that of {}.{}",
         table(&heads, &rows),
         number(figures.bytes as i64),
         number(figures.calls.into()),
         figures.engine,
+        recommended.unwrap_or_default(),
     )
 }
 
@@ -235,5 +306,46 @@ mod tests {
         };
         assert_eq!(Times::of(times), expected);
         assert_eq!(micros(1_234_567), "1,234.5");
+    }
+
+    /// A question with these times in nanoseconds.
+    fn asked(fresh: u64, reused: Option<u64>) -> Asked {
+        let times = |ns| Times {
+            p50_ns: ns,
+            p99_ns: ns,
+        };
+        Asked {
+            case: "a sale".into(),
+            step: 1,
+            fuel: 1,
+            fuel_limit: 1,
+            memory_bytes: 1,
+            fresh: times(fresh),
+            reused: reused.map(times),
+        }
+    }
+
+    #[test]
+    fn keeping_instances_is_recommended_where_it_saves_much_and_changes_nothing() {
+        let told = |questions: &[Asked]| recommended(questions).expect("there are questions");
+        let is = |questions: &[Asked], isolation, words: &str| {
+            let told = told(questions);
+            assert_eq!(told.isolation, isolation, "{told:?}");
+            assert!(told.because.contains(words), "{told:?}");
+        };
+        is(&[asked(8_000, Some(2_000))], "fresh", "nobody would notice");
+        is(
+            &[asked(300_000, Some(200_000))],
+            "fresh",
+            "too little is saved",
+        );
+        let of_two = [asked(190_000, Some(26_000)), asked(210_000, Some(34_000))];
+        is(&of_two, "verified-reuse", "42.5 µs instead of 200.0 µs");
+        is(
+            &[asked(1_300_000, Some(35_000)), asked(1, None)],
+            "fresh",
+            "does not answer a sale step 1",
+        );
+        assert_eq!(recommended(&[]), None);
     }
 }

@@ -57,7 +57,8 @@ pub struct Rollback {
     json: bool,
 }
 
-/// Let a quarantined plugin be called again as it is, and ask again for what it missed.
+/// Let a quarantined plugin be called again as it is, and ask again for what it missed; or let one
+/// keep its instances again that was found to remember.
 ///
 /// The shop may be open. A plugin that is mended is released by installing it.
 #[derive(Args)]

@@ -10,6 +10,7 @@ use stampcard_store::reads::{Backlog, Counters, Recent};
 pub(super) struct RulesCondition {
     pub not_loaded: u64,
     pub quarantined: u64,
+    pub found_out: u64,
     pub owed: u64,
     pub reviews_left: u64,
 }
@@ -95,6 +96,11 @@ pub(super) fn text(
             "stampcard_plugins_quarantined",
             "Plugins that failed for too many customers and are not called.",
             rules.quarantined,
+        ),
+        (
+            "stampcard_plugins_found_out",
+            "Plugins whose kept instance answered otherwise than a fresh one, and which have fresh ones since.",
+            rules.found_out,
         ),
         (
             "stampcard_plugins_owe",
