@@ -11,6 +11,7 @@ pub mod disk;
 pub mod event;
 pub mod every_kind;
 pub mod generated;
+pub mod js_builder;
 pub mod markdown;
 pub mod matching;
 pub mod neighbours;

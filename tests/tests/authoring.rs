@@ -5,6 +5,7 @@ use jiff::civil::date;
 use serde_json::{Value, json};
 use stampcard_tests::binary::{self, Ran, root, target};
 use stampcard_tests::generated::{Generated, Size};
+use stampcard_tests::js_builder::{self, js_builder};
 use stampcard_tests::markdown::blocks;
 use stampcard_tests::reader::Reader;
 use stampcard_tests::{Shop, sale};
@@ -374,7 +375,11 @@ fn what_javascript_answers_is_held_to_the_contract_and_a_mistake_names_the_autho
     npm_install(&dir);
     let report = desk.tested("strict");
     assert!(report["passed"].as_u64() > Some(30), "{report}");
+    a_mistake_names_its_line(&desk);
+}
 
+fn a_mistake_names_its_line(desk: &Desk) {
+    let dir = desk.path("strict");
     // What is not expected is shown with the place in the source.
     let case = json!({"role": "point-formula", "cases": [
         {"name": "it", "config": {"do": "a mistake"}, "expect": {}}
@@ -392,6 +397,38 @@ fn what_javascript_answers_is_held_to_the_contract_and_a_mistake_names_the_autho
         assert!(problem.contains(words), "{problem}");
     }
     assert!(!problem.contains("stampcard-sdk"), "{problem}");
+}
+
+/// What the real builder makes decides as what npm's makes, and names the same lines.
+#[test]
+#[ignore = "cargo xtask soak"]
+fn what_is_built_without_npm_decides_a_season_as_what_npm_builds_and_is_held_to_the_same_contract()
+{
+    assert!(js_builder::is_real(), "cargo xtask soak names it");
+    let with_npm = season(&every_role_passes("js"));
+    for language in ["js", "ts"] {
+        let desk = Desk::new();
+        for role in ROLES {
+            let new = [
+                "plugin",
+                "new",
+                role,
+                "--role",
+                role,
+                "--language",
+                language,
+            ];
+            desk.run("", &new).ok();
+            let report = desk.tested(role);
+            assert!(report["passed"].as_u64() >= Some(3), "{role}: {report}");
+        }
+        same(&season(&desk), &with_npm);
+    }
+    let desk = Desk::new();
+    copy(&root().join("sdk/js/tests/strict"), &desk.path("strict"));
+    let report = desk.tested("strict");
+    assert!(report["passed"].as_u64() > Some(30), "{report}");
+    a_mistake_names_its_line(&desk);
 }
 
 /// The same for Python.
@@ -603,6 +640,16 @@ fn a_rule_that_is_saved_is_live_in_an_open_shop_and_one_that_fails_its_cases_is_
 #[test]
 fn what_is_missing_on_the_machine_is_told_in_one_line_with_how_to_get_it() {
     let desk = Desk::new();
+    // Where `stampcard-js` is not beside it, as it may be in the folder in which it was built.
+    let program = desk.path("stampcard");
+    fs::copy(binary::path(), &program).expect("a copy");
+    let alone = || {
+        let mut build = Command::new(&program);
+        build
+            .args(["plugin", "build"])
+            .env_remove(js_builder::VARIABLE);
+        build
+    };
     for (language, words) in [
         (
             "rust",
@@ -622,9 +669,8 @@ fn what_is_missing_on_the_machine_is_told_in_one_line_with_how_to_get_it() {
             language,
         ];
         desk.run("", &new).ok();
-        let mut build = binary::command(["plugin", "build"]);
         let ran = finish(
-            build
+            alone()
                 .current_dir(desk.path(language))
                 .env("PATH", "/nowhere")
                 .env_remove("CARGO"),
@@ -634,8 +680,7 @@ fn what_is_missing_on_the_machine_is_told_in_one_line_with_how_to_get_it() {
         assert!(line.contains(words), "{language}: {}", ran.stderr);
     }
     npm_install(&desk.path("js"));
-    let mut build = binary::command(["plugin", "build"]);
-    let ran = finish(build.current_dir(desk.path("js")).env("PATH", "/nowhere"));
+    let ran = finish(alone().current_dir(desk.path("js")).env("PATH", "/nowhere"));
     assert!(ran.stderr.contains("https://nodejs.org"), "{}", ran.stderr);
 }
 
@@ -677,19 +722,33 @@ fn the_guide_to_a_first_rule_runs_as_it_is_written() {
     let guide = fs::read_to_string(root().join("docs/first-rule.md")).expect("the guide");
     let blocks = blocks(&guide);
     let reader = Reader::new();
-    let commands = blocks.iter().filter(|block| block.info == "sh run");
-    let printed: Vec<String> = commands.map(|block| reader.run(&block.text)).collect();
-    assert!(printed[0].contains("5 passed, 0 failed"), "{}", printed[0]);
-    assert!(
-        printed[1].contains("is live with rule book"),
-        "{}",
-        printed[1]
+    let prelude = fs::read_to_string(reader.path("prelude.sh")).expect("the prelude");
+    let builder = js_builder().display().to_string();
+    let variable = js_builder::VARIABLE;
+    reader.write(
+        "prelude.sh",
+        &format!("{prelude}export {variable}={builder}\n"),
     );
-    assert!(
-        printed[2].contains("15 points: 3 × coffee"),
-        "{}",
-        printed[2]
-    );
+    let mut printed = Vec::new();
+    let mut open = None;
+    for block in &blocks {
+        match block.info.as_str() {
+            "sh run" => printed.push(reader.run(&block.text)),
+            "sh server" => open = Some(reader.serve(&block.text)),
+            _ => {}
+        }
+    }
+    assert!(open.is_some(), "the guide opens a shop");
+    for (number, words) in [
+        (1, "is live now"),
+        (1, "extra-coffee is built from extra-coffee.js"),
+        (2, "5 passed, 0 failed"),
+        (3, "is live with rule book"),
+        (4, "15 points: 3 × coffee"),
+    ] {
+        let printed = &printed[number];
+        assert!(printed.contains(words), "{printed}");
+    }
 
     let shown = blocks
         .iter()

@@ -30,6 +30,8 @@ struct Cli {
 enum Command {
     /// Build target/release/stampcard, with all that this needs
     Build,
+    /// Build target/release/stampcard-js, the builder for rules that are saved as JavaScript or TypeScript
+    JsBuilder,
     /// Run a day of a three-store shop through the host and look at what came of it
     Demo(demo::Options),
     /// Build a package into a plugin and lay it into a shop
@@ -77,6 +79,7 @@ pub enum Failure {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Build => setup::binary().map(|path| println!("built {}", path.display())),
+        Command::JsBuilder => setup::js_builder().map(|path| println!("built {}", path.display())),
         Command::Demo(options) => demo::run(&options),
         Command::Plugin(options) => plugin::run(&options),
         Command::Test => gate::run(),

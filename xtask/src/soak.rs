@@ -5,6 +5,7 @@ use crate::cargo::{cargo, must, program};
 use crate::{Failure, setup};
 use clap::Args;
 use stampcard_tests::binary::root;
+use stampcard_tests::js_builder;
 
 #[derive(Args)]
 pub struct Options {
@@ -62,6 +63,8 @@ fn histories(count: u64) -> Result<(), Failure> {
 
 pub fn run(options: &Options) -> Result<(), Failure> {
     setup::binary()?;
+    let builder = setup::js_builder()?;
+    must(setup::js_builder_cargo("test"))?;
     // The busiest month of the Complete Journey, taken and compared by the example itself first.
     let work = root().join("target/soak");
     let text = work.to_str().expect("the root has a name in UTF-8");
@@ -95,6 +98,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         // Python's builder does, too, and what it builds is large.
         "--test",
         "authoring",
+        // The same with the real builder for JavaScript.
+        "--test",
+        "sources",
         // A real registry and the real minisign, which Debian has.
         "--test",
         "packs",
@@ -103,6 +109,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     command
         .env("STAMPCARD_KILLS", options.kills.to_string())
         .env("STAMPCARD_SWAPS_STRICT", "1")
+        .env(js_builder::VARIABLE, &builder)
         .env("STAMPCARD_SHUFFLES", options.shuffles.to_string())
         .env("STAMPCARD_MONTH", work.join("events.ndjson"))
         .env("STAMPCARD_LOCATIONS", work.join("locations.toml"));

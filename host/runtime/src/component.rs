@@ -259,6 +259,22 @@ fn outermost(bytes: &[u8]) -> wasmparser::Result<See> {
     Ok(seen)
 }
 
+/// A custom section of the outermost component; `None` if it has none of that name, or is no component.
+pub(crate) fn custom_section<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut depth = 0;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.ok()? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::CustomSection(section) if depth == 0 && section.name() == name => {
+                return Some(section.data());
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 /// What `engine.rs` has; wasmtime checks again when it compiles.
 fn features() -> WasmFeatures {
     WasmFeatures::WASM2

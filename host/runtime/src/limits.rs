@@ -119,6 +119,8 @@ pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
 /// The largest `NAME.toml` or JSON Schema, in bytes; the schema with the longest enumerations of
 /// categories seen has 90 KB.
 pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
+/// The largest source that stands in the place of a component, in bytes. The longest rule seen has 30 KB.
+pub const SOURCE_BYTES_MAX: usize = 1 << 20;
 
 /// Machine time that the compilation of one component may take, in seconds; Python takes 12.
 pub const COMPILE_CPU_SECONDS: u64 = 60;

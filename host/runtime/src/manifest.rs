@@ -148,6 +148,10 @@ pub enum ManifestError {
     NotAFile { written: String },
     #[error("events: `{written}` is not a kind of event; `sale.completed` and `*` are")]
     NotAKind { written: String },
+    #[error(
+        "the file names a pack, and {file} is there, too; one of them is the plugin, so remove the other"
+    )]
+    PackAndSource { file: String },
     #[error("pack: this program carries no `{written}`; it carries {}", .known.join(", "))]
     UnknownPack { written: String, known: Vec<String> },
     #[error(transparent)]
@@ -441,6 +445,19 @@ fn isolation(file: &mut Table) -> Result<Isolation, ManifestError> {
             known,
         }
     })
+}
+
+/// What a source says of itself: an author's manifest, all of it in one place.
+pub(crate) fn author_alone(text: &str) -> Result<Table, ManifestError> {
+    let file = table(text)?;
+    check_keys("", &file, &MANIFEST_KEYS)?;
+    if file.get("configuration").is_some_and(Value::is_str) {
+        return Err(ManifestError::Type {
+            key: "configuration".into(),
+            expected: "the JSON Schema itself, because a source has no file for it beside it",
+        });
+    }
+    Ok(file)
 }
 
 /// `NAME.toml` with what it takes from its pack written out.

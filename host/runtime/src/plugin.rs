@@ -18,6 +18,7 @@ use crate::manifest::{
     ManifestError, OwnedKind, PackPlugin, Personal, PluginFile, SchemaSource, pack_of, without_pack,
 };
 use crate::nearest::nearest;
+use crate::source::RuleSource;
 use serde_json::Value;
 use stampcard_pipeline::campaigns::Campaign;
 use stampcard_pipeline::rules::{self, Failure, Role};
@@ -40,13 +41,19 @@ pub struct Candidate {
     /// It was live before, and comes from the database: what manifests have had to say since then is
     /// not asked of it.
     pub was_live: bool,
+    /// The source that the component was built from, or is to be.
+    pub source: Option<RuleSource>,
 }
 
 impl Candidate {
     /// Says whether files are the same as others: `sha256:…` of them, and of what they take from a
-    /// pack.
+    /// pack. What was built of a source does not count: the source does.
     pub fn made_of(&self, packs: &[PackPlugin]) -> String {
-        self.own_digest(packs).to_string()
+        let digest = match &self.source {
+            Some(source) => source.made_of(&self.name, self.schema.as_deref()),
+            None => self.own_digest(packs),
+        };
+        digest.to_string()
     }
 
     /// The same with everything written out that it takes from a pack, so that it loads as it does
@@ -59,6 +66,7 @@ impl Candidate {
             component: Some(source.component.into_owned()),
             schema: source.schema.map(Cow::into_owned),
             was_live: self.was_live,
+            source: self.source.clone(),
         })
     }
 
@@ -113,6 +121,9 @@ pub(crate) struct Plugin {
 /// Why a plugin is not loaded. Each says what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    /// The sentence names the file, and the line and column where there are any.
+    #[error("{problem}")]
+    Source { problem: String },
     #[error("{name}.toml: {error}")]
     Manifest {
         name: String,
@@ -239,6 +250,9 @@ impl Plugin {
         packs: &[PackPlugin],
     ) -> Result<Plugin, LoadError> {
         let name = &candidate.name;
+        if let Some(problem) = candidate.source.as_ref().and_then(|it| it.problem.clone()) {
+            return Err(LoadError::Source { problem });
+        }
         let source = Source::of(candidate, packs)?;
         let file = &source.file;
         if !candidate.was_live {

@@ -17,6 +17,7 @@ pub mod unknown;
 pub use shops::{Place, ShopsFolder};
 
 use crate::packs::{KeyError, TrustedKey};
+use crate::sources;
 use serde::{Deserialize, Serialize};
 use stampcard_pipeline::shop::{Shop, ShopError, ShopFile};
 use stampcard_runtime::Candidate;
@@ -295,8 +296,9 @@ impl Folder {
         }
     }
 
-    /// What the folder has for plugins: each `NAME.toml`, with its `NAME.wasm` and its schema.
-    /// A component without a `NAME.toml` is a candidate too, so that it is listed as not loaded.
+    /// What the folder has for plugins: each `NAME.toml`, with its `NAME.wasm` and its schema, and each
+    /// source, which is not built yet. A component without a `NAME.toml` is a candidate too, so that it is
+    /// listed as not loaded.
     pub fn candidates(&self) -> Result<Vec<Candidate>, ConfigError> {
         let dir = self.plugins();
         let entries = match fs::read_dir(&dir) {
@@ -314,9 +316,8 @@ impl Folder {
                 .path();
             let ending = path.extension().and_then(|ending| ending.to_str());
             let name = path.file_stem().and_then(|name| name.to_str());
-            if let (Some("toml" | "wasm"), Some(name)) = (ending, name)
-                && !name.starts_with('.')
-            {
+            let is_ours = matches!(ending, Some("toml" | "wasm")) || sources::is_source(&path);
+            if let Some(name) = name.filter(|name| is_ours && !name.starts_with('.')) {
                 names.insert(name.to_owned());
             }
         }
@@ -339,9 +340,10 @@ impl Folder {
         for entry in entries {
             let path = entry.map_err(failed)?.path();
             let ending = path.extension().and_then(|ending| ending.to_str());
-            if let (Some("toml" | "wasm" | "json"), Some(name)) =
-                (ending, path.file_name().and_then(|name| name.to_str()))
-                && !name.starts_with('.')
+            let name = path.file_name().and_then(|name| name.to_str());
+            let is_ours =
+                matches!(ending, Some("toml" | "wasm" | "json")) || sources::is_source(&path);
+            if let Some(name) = name.filter(|name| is_ours && !name.starts_with('.'))
                 && path.is_file()
             {
                 files.push(format!("{PLUGINS}/{name}"));
@@ -354,8 +356,12 @@ impl Folder {
     fn candidate(&self, name: String) -> Result<Candidate, ConfigError> {
         let dir = self.plugins();
         let file = text(&dir.join(format!("{name}.toml")), MANIFEST_BYTES_MAX)?.unwrap_or_default();
+        let source = sources::find(&dir, &name, &file)?;
         // One byte more than may be, so that the loader sees that it is too much and says so.
-        let component = bytes(&dir.join(format!("{name}.wasm")), COMPONENT_BYTES_MAX + 1)?;
+        let component = match source {
+            Some(_) => None,
+            None => bytes(&dir.join(format!("{name}.wasm")), COMPONENT_BYTES_MAX + 1)?,
+        };
         let schema = match schema_of(&file) {
             Some(schema) => text(&dir.join(schema), MANIFEST_BYTES_MAX)?,
             None => None,
@@ -366,6 +372,7 @@ impl Folder {
             component,
             schema,
             was_live: false,
+            source,
         })
     }
 }
@@ -417,7 +424,7 @@ fn text(path: &Path, most: usize) -> Result<Option<String>, ConfigError> {
 }
 
 /// The first `most` bytes of a file; `None` if it is not there.
-fn bytes(path: &Path, most: usize) -> Result<Option<Vec<u8>>, ConfigError> {
+pub fn bytes(path: &Path, most: usize) -> Result<Option<Vec<u8>>, ConfigError> {
     let failed = |source| ConfigError::Read {
         path: path.into(),
         source,

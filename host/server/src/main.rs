@@ -3,6 +3,7 @@
 
 mod audit;
 mod backup;
+mod builder;
 mod chores;
 mod cli;
 mod clock;
@@ -34,6 +35,7 @@ mod replay;
 mod reports;
 mod rerun;
 mod sandbox;
+mod sources;
 mod table;
 mod telemetry;
 mod turns;

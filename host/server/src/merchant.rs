@@ -11,7 +11,7 @@ pub(crate) mod reviews;
 
 use going_live::at_start;
 pub use going_live::{Installed, NotLive, Reloaded, problems, state, when_opened};
-pub use packs::{Provenance, Terms, of_pack, provenance};
+pub use packs::{Provenance, Terms, of_pack, provenance, source};
 pub use reviews::Foreseen;
 
 use crate::audit::{Audit, Audited};
@@ -28,6 +28,7 @@ use crate::lanes::{Lanes, NotTaken, RETRY_AFTER_S, Reply};
 use crate::orders;
 use crate::recorded::RecordedError;
 use crate::reload::{Watch, Watched};
+use crate::sources::Sources;
 use crate::turns::Turns;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -66,6 +67,7 @@ pub struct Options {
 pub struct Shared {
     pub engine: Engine,
     pub turns: Arc<Turns>,
+    pub sources: Sources,
 }
 
 impl Shared {
@@ -74,6 +76,7 @@ impl Shared {
         Ok(Shared {
             engine: Engine::new(cache)?,
             turns: Arc::new(Turns::of_this_machine()),
+            sources: Sources::new(cache),
         })
     }
 }
@@ -136,6 +139,7 @@ pub struct Merchant {
     lanes: Arc<Lanes>,
     devices: Arc<Devices>,
     engine: Engine,
+    sources: Sources,
     reloads: Mutex<Reloads>,
     /// Held by whoever brings rules live: one after the other.
     changing: Mutex<()>,
@@ -299,7 +303,7 @@ impl Merchant {
                 error,
             })
         })?;
-        let (live, drift) = at_start(&engine, &store, shop, candidates)?;
+        let (live, drift) = at_start(&engine, &store, shop, candidates, &shared.sources)?;
         let desk = Arc::new(Desk::new(store, live));
         let merchant = Merchant {
             name,
@@ -313,6 +317,7 @@ impl Merchant {
             desk,
             devices: Arc::new(devices),
             engine,
+            sources: shared.sources.clone(),
             reloads: Mutex::new(Reloads {
                 last_problem: broken.map(|broken| broken.to_string()),
                 drift,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use stampcard_pipeline::calendar;
 use stampcard_pipeline::rules::Rules;
 use stampcard_pipeline::store::StoreError;
-use stampcard_runtime::{Candidate, RuleBook};
+use stampcard_runtime::{Candidate, RuleBook, RuleSource};
 use stampcard_store::{Grouping, OrderDesk};
 use std::error::Error;
 use std::sync::Arc;
@@ -40,6 +40,9 @@ pub enum Order {
         /// The text of `NAME.toml`.
         file: String,
         schema: Option<String>,
+        /// Of what the component was built, where it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<Source>,
         actor: String,
         reason: String,
     },
@@ -75,6 +78,16 @@ pub enum Order {
         reason: String,
     },
     Packs,
+}
+
+/// The source of a component that goes with an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Source {
+    /// The name of its file.
+    pub file: String,
+    pub text: String,
+    /// The text of `NAME.toml`, before what the source says of itself was put under it.
+    pub beside: String,
 }
 
 impl Order {
@@ -206,6 +219,7 @@ fn carry_out(
             name,
             file,
             schema,
+            source,
             actor,
             reason,
         } => {
@@ -215,6 +229,12 @@ fn carry_out(
                 component,
                 schema,
                 was_live: false,
+                source: source.map(|source| RuleSource {
+                    file: source.file,
+                    text: source.text.into_bytes(),
+                    beside: source.beside,
+                    problem: None,
+                }),
             };
             json!(merchant.install(candidate, &actor, &reason)?)
         }
@@ -235,6 +255,7 @@ fn carry_out(
                 component,
                 schema,
                 was_live: false,
+                source: None,
             };
             json!(merchant.foresee(candidate)?)
         }
@@ -287,6 +308,7 @@ fn seen_of(merchant: &Merchant, name: &str) -> Seen {
         last_failure: failures.max_by_key(|failure| failure.at).cloned(),
         drift: merchant.health().reloads.drift.contains(name),
         provenance: merchant.provenance(name),
+        source: merchant.source(name),
     }
 }
 
@@ -298,6 +320,8 @@ pub struct Seen {
     pub drift: bool,
     /// With what pack it came.
     pub provenance: Option<Provenance>,
+    /// The file of which it was built, where the folder has a source.
+    pub source: Option<String>,
 }
 
 impl Default for Seen {
@@ -307,6 +331,7 @@ impl Default for Seen {
             last_failure: None,
             drift: false,
             provenance: None,
+            source: None,
         }
     }
 }
@@ -362,12 +387,13 @@ pub fn listed(book: &RuleBook, revision: Option<i64>, seen: impl Fn(&str) -> See
             "found_out": plugin.isolation.found_out(),
             "health": if plugin.quarantine.is_some() { state(plugin) } else { seen.health },
             "last_error": seen.last_failure.as_ref().map(told), "from": seen.provenance,
+            "source": seen.source,
         })
     });
     let refused = book.not_loaded().iter().map(|failure| {
         json!({
             "name": failure.name, "version": failure.live, "revision": null, "digest": null,
-            "state": "refused", "drift": false, "from": null, "health": health(&[]),
+            "state": "refused", "drift": false, "from": null, "source": null, "health": health(&[]),
             "last_error": {"class": "load", "message": failure.reason.to_string()},
         })
     });

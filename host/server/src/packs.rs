@@ -283,6 +283,7 @@ impl Pack {
                     schema,
                     file: words.above(name, file),
                     was_live: false,
+                    source: None,
                 })
             })
             .collect()

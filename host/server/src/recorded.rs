@@ -7,7 +7,7 @@ use stampcard_pipeline::shop::{Shop, ShopError};
 use stampcard_pipeline::store::StoreError;
 use stampcard_runtime::limits::TABLE as LIMITS;
 use stampcard_runtime::{Candidate, Engine, Personal, PluginFile, RuleBook};
-use stampcard_store::{Artifact, ArtifactKind, PluginFiles, Reads};
+use stampcard_store::{Artifact, ArtifactKind, PluginFiles, Reads, SourceFile};
 use std::collections::HashMap;
 use toml::{Table, Value};
 
@@ -57,6 +57,9 @@ pub fn kept(whole: &Candidate) -> HashMap<String, Kept> {
     if let Some(schema) = &whole.schema {
         keep(ArtifactKind::Manifest, schema.clone().into_bytes());
     }
+    if let Some(source) = &whole.source {
+        keep(ArtifactKind::Manifest, source.text.clone());
+    }
     if let Ok(file) = PluginFile::read(&whole.name, &whole.file, &[])
         && let Ok(bytes) = serde_json_canonicalizer::to_vec(&file.config)
     {
@@ -71,6 +74,10 @@ pub fn files(whole: &Candidate, made_of: String) -> PluginFiles {
         made_of,
         manifest: digest(whole.file.as_bytes()),
         schema: whole.schema.as_ref().map(|text| digest(text.as_bytes())),
+        source: whole.source.as_ref().map(|source| SourceFile {
+            file: source.file.clone(),
+            digest: source.digest(),
+        }),
     }
 }
 
@@ -105,7 +112,8 @@ pub fn artifacts(
         }
     }
     for (plugin, files) in book.plugins.iter().zip(book.files.iter()) {
-        for digest in [Some(&files.manifest), files.schema.as_ref()]
+        let source = files.source.as_ref().map(|source| &source.digest);
+        for digest in [Some(&files.manifest), files.schema.as_ref(), source]
             .into_iter()
             .flatten()
         {
@@ -201,6 +209,7 @@ pub fn whole(
         )?),
         schema: files.schema.as_deref().map(text).transpose()?,
         was_live: true,
+        source: None,
     })
 }
 
@@ -226,6 +235,7 @@ fn candidate(reads: &Reads, plugin: &Plugin, purpose: For) -> Result<Candidate, 
         component: Some(component),
         schema: None,
         was_live: true,
+        source: None,
     })
 }
 

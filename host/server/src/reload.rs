@@ -5,6 +5,7 @@
 
 use crate::config::{MERCHANT_FILE, PLUGINS};
 use crate::merchant::{Merchant, NotLive, Reloaded};
+use crate::sources;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
@@ -141,7 +142,8 @@ fn folder_of(path: &Path) -> Option<&Path> {
     if name == MERCHANT_FILE {
         return Some(parent);
     }
-    let is_ours = !name.starts_with('.') && matches!(ending, Some("toml" | "wasm" | "json"));
+    let is_ours = !name.starts_with('.')
+        && (matches!(ending, Some("toml" | "wasm" | "json")) || sources::is_source(path));
     if parent.ends_with(PLUGINS) && is_ours {
         return parent.parent();
     }
@@ -238,6 +240,9 @@ mod tests {
             ("/shop/plugins/points.toml", Some("/shop")),
             ("/shop/plugins/points.wasm", Some("/shop")),
             ("/shop/plugins/points.schema.json", Some("/shop")),
+            ("/shop/plugins/points.js", Some("/shop")),
+            ("/shop/plugins/points.ts", Some("/shop")),
+            ("/shop/plugins/types.d.ts", None),
             ("/shop/plugins/.points.toml.swp", None),
             ("/shop/plugins/points.toml~", None),
             ("/shop/refused-1.ndjson", None),

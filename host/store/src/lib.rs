@@ -43,7 +43,7 @@ pub use review_items::{Closed, Closing, ReviewItemRow};
 pub use reviews::{Affected, Doubted, NewRound, Progress, Round};
 pub use rule_books::{
     Artifact, ArtifactKind, By, Inbox, LivePack, NewRuleBook, Origin, PackedPlugin, PluginFiles,
-    RuleBook, Signer,
+    RuleBook, Signer, SourceFile,
 };
 pub use schema::FORMAT;
 pub use sql::{Recorded, Recording};

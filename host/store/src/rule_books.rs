@@ -94,6 +94,17 @@ pub struct PluginFiles {
     pub made_of: String,
     pub manifest: String,
     pub schema: Option<String>,
+    /// Where the folder had a source in the place of the component.
+    pub source: Option<SourceFile>,
+}
+
+/// The file of which a plugin was built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its name, such as `extra-coffee.js`.
+    pub file: String,
+    /// `sha256:…` of its text.
+    pub digest: String,
 }
 
 /// A pack of which plugins are live.
@@ -206,7 +217,7 @@ pub enum ArtifactKind {
     Component,
     /// The canonical JSON of a plugin's configuration.
     Configuration,
-    /// What people wrote beside the component: the manifest, and the schema of the configuration.
+    /// What people wrote: the manifest, the schema of the configuration, and the source.
     Manifest,
 }
 
@@ -284,13 +295,17 @@ fn origin(name: &str) -> Origin {
 
 fn files(sql: &Sql, book: i64) -> rusqlite::Result<Vec<PluginFiles>> {
     sql.all(
-        "SELECT made_of, manifest, schema FROM rule_book_files WHERE rule_book = ?1 ORDER BY position",
+        "SELECT made_of, manifest, schema, source_file, source FROM rule_book_files WHERE rule_book = ?1 ORDER BY position",
         &[&book],
         |row| {
             Ok(PluginFiles {
                 made_of: row.get(0)?,
                 manifest: row.get(1)?,
                 schema: row.get(2)?,
+                source: match (row.get(3)?, row.get(4)?) {
+                    (Some(file), Some(digest)) => Some(SourceFile { file, digest }),
+                    _ => None,
+                },
             })
         },
     )
@@ -395,8 +410,17 @@ fn insert_book(writer: &mut Writer, number: i64, new: &NewRuleBook) -> Result<Ve
     )?;
     for (position, files) in new.files.iter().enumerate() {
         writer.sql.run(
-            "INSERT INTO rule_book_files (rule_book, position, made_of, manifest, schema) VALUES (?1, ?2, ?3, ?4, ?5)",
-            &[&number, &(position as i64), &files.made_of, &files.manifest, &files.schema],
+            "INSERT INTO rule_book_files (rule_book, position, made_of, manifest, schema, source_file, source)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            &[
+                &number,
+                &(position as i64),
+                &files.made_of,
+                &files.manifest,
+                &files.schema,
+                &files.source.as_ref().map(|source| &source.file),
+                &files.source.as_ref().map(|source| &source.digest),
+            ],
         )?;
     }
     let mut versions = Vec::with_capacity(plugins.len());

@@ -9,7 +9,7 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x5374_6d70;
 
 /// What brings an empty file to format 1, then to 2 …, each as it was released.
-const MIGRATIONS: [&str; 16] = [
+const MIGRATIONS: [&str; 17] = [
     include_str!("../schema/0001_first.sql"),
     include_str!("../schema/0002_revisions.sql"),
     include_str!("../schema/0003_acts_of_staff.sql"),
@@ -26,6 +26,7 @@ const MIGRATIONS: [&str; 16] = [
     include_str!("../schema/0015_referral.sql"),
     include_str!("../schema/0016_stock.sql"),
     include_str!("../schema/0017_kept_instances.sql"),
+    include_str!("../schema/0018_sources.sql"),
 ];
 
 /// The format that this program writes.

@@ -263,7 +263,8 @@ fn a_shop_of_an_older_version_is_backed_up_as_it_is_and_brought_up_to_date_when_
     rusqlite::Connection::open(shop.database())
         .and_then(|connection| {
             connection.execute_batch(
-                "DROP TABLE stock; DROP TABLE referrer_awards; DROP TABLE referral_codes;
+                "DROP INDEX rule_book_files_by_source; ALTER TABLE rule_book_files DROP COLUMN source_file;
+                 ALTER TABLE rule_book_files DROP COLUMN source; DROP TABLE stock; DROP TABLE referrer_awards; DROP TABLE referral_codes;
                  DROP TABLE visits; DROP INDEX outbox_by_turn; DROP INDEX outbox_dead; ALTER TABLE outbox DROP COLUMN attempts;
                  ALTER TABLE outbox DROP COLUMN next_attempt; ALTER TABLE outbox DROP COLUMN problem;
                  ALTER TABLE outbox DROP COLUMN ended_at;

@@ -102,6 +102,7 @@ impl Pack {
                 component: None,
                 schema: None,
                 was_live: false,
+                source: None,
             })
             .collect();
         let book = RuleBook::load(engine, shop, candidates, &packs, None);

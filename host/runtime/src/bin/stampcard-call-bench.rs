@@ -39,6 +39,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         component: Some(std::fs::read(component)?),
         schema: None,
         was_live: false,
+        source: None,
     };
     let shop = Shop::new(toml::from_str::<ShopFile>(SHOP)?)?;
     let engine = Engine::new(&std::env::temp_dir().join("stampcard-call-bench"))?;

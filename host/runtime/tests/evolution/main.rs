@@ -222,6 +222,7 @@ fn the_host_of_this_release_refuses_the_second_version_by_its_name() {
         component: Some(next()),
         schema: None,
         was_live: false,
+        source: None,
     });
     let told = refused.expect_err("it speaks 0.1").to_string();
     assert!(told.contains("0.2.0") && told.contains("0.1"), "{told}");

@@ -76,6 +76,7 @@ pub fn candidate(name: &str, guest: &'static str, role: &str, more: &str) -> Can
         component: Some(component(guest)),
         schema: None,
         was_live: false,
+        source: None,
     }
 }
 

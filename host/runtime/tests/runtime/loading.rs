@@ -337,6 +337,7 @@ fn a_pack_is_its_own_manifest_with_the_operators_file_above_it() {
         component: None,
         schema: None,
         was_live: false,
+        source: None,
     };
     let book = RuleBook::load(engine(), &shop(), vec![candidate], &[pack], None);
     assert!(book.not_loaded().is_empty(), "{:?}", book.not_loaded());

@@ -13,9 +13,10 @@ mod watch;
 
 use super::{End, Run, say, say_json};
 use crate::config::Folder;
-use crate::merchant::{provenance, when_opened};
+use crate::merchant::{provenance, source, when_opened};
 use crate::orders::{self, Order};
 use crate::pack;
+use crate::sources::Sources;
 use crate::table::{Side, table};
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -120,19 +121,24 @@ const PAGE_CACHE_KIB: u32 = 1 << 10;
 /// What a closed shop would come to.
 fn of_closed(folder: &Folder) -> Result<Value, Box<dyn std::error::Error>> {
     let shop = folder.shop()?;
-    let engine = Engine::new(&folder.cache()?)?;
+    let cache = folder.cache()?;
+    let engine = Engine::new(&cache)?;
+    let sources = Sources::new(&cache);
     let load = |candidates| RuleBook::load(&engine, &shop, candidates, &pack::packs(), None);
     let reads = match Reads::open(&folder.database(), 1, PAGE_CACHE_KIB) {
         Ok(reads) => reads,
         // It has its folder alone, as far as can be read without changing anything.
         Err(OpenError::Missing { .. } | OpenError::NotMigrated { .. }) => {
             let unknown = |_: &str| orders::Seen::default();
-            return Ok(orders::listed(&load(folder.candidates()?), None, unknown));
+            let candidates = folder.candidates()?.into_iter();
+            let candidates = candidates.map(|it| sources.whole(it, None));
+            let book = load(candidates.collect::<Result<_, _>>()?);
+            return Ok(orders::listed(&book, None, unknown));
         }
         Err(error) => return Err(error.into()),
     };
     let last = reads.newest_rule_book()?;
-    let mut book = load(when_opened(folder, &reads)?);
+    let mut book = load(when_opened(folder, &reads, &sources)?);
     if let Some(last) = &last {
         book = book.judged_as(&last.plugins);
     }
@@ -144,6 +150,7 @@ fn of_closed(folder: &Folder) -> Result<Value, Box<dyn std::error::Error>> {
         provenance: last
             .as_deref()
             .and_then(|last| provenance(last, name, |number| books.get(&number).cloned())),
+        source: last.as_deref().and_then(|last| source(last, name)),
         ..orders::Seen::default()
     }))
 }
@@ -192,6 +199,9 @@ fn tell(dir: &Path, plugins: &[Value]) -> String {
             told.push_str(&format!(
                 "\n\n{name} keeps its instances between calls; some of its answers are compared with those of a fresh one"
             ));
+        }
+        if let Some(source) = plugin["source"].as_str() {
+            told.push_str(&format!("\n\n{name} is built from {source}"));
         }
         if plugin["state"] == "quarantined" {
             let why = text(plugin, "quarantine");

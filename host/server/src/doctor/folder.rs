@@ -2,24 +2,31 @@
 //! and whether the rules load.
 
 use super::{Finding, State, bad, count, ok, own};
+use crate::builder;
 use crate::config::{Folder, MERCHANT_FILE, SERVER_FILE};
 use crate::disk;
 use crate::pack;
+use crate::sources::{Sources, is_source};
 use stampcard_pipeline::rules::Rules;
 use stampcard_runtime::{Engine, RuleBook};
+use stampcard_store::Reads;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+/// Pages that are read of the database, in KiB: it is asked for a few components.
+const PAGE_CACHE_KIB: u32 = 1 << 10;
+
 pub(super) fn look(folder: &Folder) -> (Vec<Finding>, Option<RuleBook>) {
     let (plugins, book) = plugins(folder);
-    let checks = vec![
+    let mut checks = vec![
         files(folder),
         secrecy(folder),
         writable(folder),
         configuration(folder),
         plugins,
     ];
+    checks.extend(builder(folder));
     (checks, book)
 }
 
@@ -114,6 +121,27 @@ fn configuration(folder: &Folder) -> Finding {
     }
 }
 
+/// Whether a change of a source could be taken, where the folder has any.
+fn builder(folder: &Folder) -> Option<Finding> {
+    const NAME: &str = "builder";
+    let files = folder.plugin_files().ok()?;
+    let sources = files.iter().filter(|file| is_source(Path::new(file)));
+    let sources: Vec<&str> = sources.map(String::as_str).collect();
+    let first = sources.first()?;
+    Some(match builder::path() {
+        Ok(path) => ok(
+            NAME,
+            format!("{} builds {} sources", path.display(), sources.len()),
+        ),
+        Err(error) => bad(
+            NAME,
+            State::Warn,
+            format!("a change of {first} could not be taken: {error}"),
+            "lay stampcard-js beside stampcard; what is live stays live",
+        ),
+    })
+}
+
 fn plugins(folder: &Folder) -> (Finding, Option<RuleBook>) {
     const NAME: &str = "plugins";
     let list = format!("stampcard plugin list {}", folder.dir().display());
@@ -122,6 +150,14 @@ fn plugins(folder: &Folder) -> (Finding, Option<RuleBook>) {
         let cache = folder.cache().map_err(|error| error.to_string())?;
         let engine = Engine::new(&cache).map_err(|error| error.to_string())?;
         let candidates = folder.candidates().map_err(|error| error.to_string())?;
+        let sources = Sources::new(&cache);
+        // What a source became is in the database, if there is one that can be read.
+        let reads = Reads::open(&folder.database(), 1, PAGE_CACHE_KIB).ok();
+        let candidates = candidates
+            .into_iter()
+            .map(|candidate| sources.whole(candidate, reads.as_ref()))
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.to_string())?;
         Ok::<_, String>(RuleBook::load(
             &engine,
             &shop,

@@ -46,6 +46,7 @@ impl NewPlugin {
             component,
             schema: self.schema,
             was_live: false,
+            source: None,
         })
     }
 }

@@ -130,6 +130,9 @@ pub struct PluginInfo {
     /// With which pack it came, and who signed that. Absent for one that came by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Provenance>,
+    /// The file of which it was built, such as `extra-coffee.js`. Absent for what came as a component.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// `live`, or `quarantined`: it failed for too many customers and is not called.
     pub state: &'static str,
     /// Why it is quarantined.
@@ -204,6 +207,7 @@ pub async fn plugins(State(door): State<Arc<Door>>) -> Result<Json<Plugins>, Pro
     let plugins = plugins.map(|(index, plugin)| PluginInfo {
         owed: owed.get(&plugin.name).copied().unwrap_or_default(),
         from: merchant.provenance(&plugin.name),
+        source: merchant.source(&plugin.name),
         ..plugin_info(plugin, live.book.limits(index).fuel, &figures)
     });
     Ok(Json(Plugins {
@@ -239,6 +243,7 @@ fn plugin_info(
         found_out: plugin.isolation.found_out().map(str::to_owned),
         owed: 0,
         from: None,
+        source: None,
         health: match plugin.quarantine {
             Some(_) => state(plugin),
             None => health(&seen),

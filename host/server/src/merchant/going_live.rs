@@ -8,6 +8,7 @@ use crate::clock;
 use crate::config::Folder;
 use crate::pack;
 use crate::recorded::{self, Kept, RecordedError};
+use crate::sources::Sources;
 use serde::Serialize;
 use stampcard_pipeline::rules::{Plugin, Rules};
 use stampcard_pipeline::shop::Shop;
@@ -122,6 +123,7 @@ impl Merchant {
             &store.reads().inbox()?,
             store.rule_book().as_deref(),
             store.reads(),
+            &self.sources,
         )?;
         let going = Going::new(&self.engine, store, shop, chosen, Some(&before.book));
         let problems = problems(&going.book);
@@ -347,27 +349,28 @@ pub(super) fn at_start(
     store: &SqliteStore,
     shop: Shop,
     candidates: Vec<Candidate>,
+    sources: &Sources,
 ) -> Result<(Live, BTreeSet<String>), NotLive> {
     let last = store.rule_book();
-    let choose = || {
-        inbox::choose(
-            candidates.clone(),
-            &pack::packs(),
-            &store.reads().inbox()?,
-            last.as_deref(),
-            store.reads(),
-        )
-    };
-    let choice = choose()?;
-    let (found, drift) = (choice.found, choice.drift);
-    let mut going = Going::new(engine, store, shop, choice.chosen, None);
+    let Choice {
+        chosen,
+        found,
+        drift,
+    } = inbox::choose(
+        candidates,
+        &pack::packs(),
+        &store.reads().inbox()?,
+        last.as_deref(),
+        store.reads(),
+        sources,
+    )?;
+    let mut going = Going::new(engine, store, shop, chosen.clone(), None);
     if !going.book.not_loaded().is_empty()
         && let Some(last) = &last
     {
         let before = Shop::new(last.shop.clone()).map_err(RecordedError::Shop)?;
         let all_live = inbox::all_live(last, store.reads())?;
         let before = Going::new(engine, store, before, all_live, None);
-        let chosen = choose()?.chosen;
         going = Going::new(engine, store, going.shop, chosen, Some(&before.book));
     }
     Ok((going.record(store, &By::default(), Some(found))?, drift))
@@ -375,11 +378,16 @@ pub(super) fn at_start(
 
 /// What a shop that is closed would load if it were opened, from its folder and from a database that is
 /// only read.
-pub fn when_opened(folder: &Folder, reads: &Reads) -> Result<Vec<Candidate>, OpenError> {
+pub fn when_opened(
+    folder: &Folder,
+    reads: &Reads,
+    sources: &Sources,
+) -> Result<Vec<Candidate>, OpenError> {
     let last = reads.newest_rule_book().map_err(NotLive::from)?;
     let seen = reads.inbox().map_err(NotLive::from)?;
     let candidates = folder.candidates()?;
-    let choice = inbox::choose(candidates, &pack::packs(), &seen, last.as_deref(), reads);
+    let packs = pack::packs();
+    let choice = inbox::choose(candidates, &packs, &seen, last.as_deref(), reads, sources);
     let chosen = choice.map_err(NotLive::from)?.chosen.into_iter();
     Ok(chosen.map(|chosen| chosen.candidate).collect())
 }

@@ -4,19 +4,24 @@
 //! the folder was last looked at. One that is not live and has not changed since was rolled back, or
 //! another version was installed: taking it again would undo what somebody ordered. A file that is
 //! gone takes its plugin with it.
+//!
+//! A source that is live already is not built again, and neither is one that is left alone.
 
 use crate::recorded::{self, RecordedError};
+use crate::sources::Sources;
 use stampcard_runtime::{Candidate, PackPlugin};
 use stampcard_store::{Inbox, PluginFiles, Reads, RuleBook};
 use std::collections::BTreeSet;
 
 /// What is to go live.
+#[derive(Clone)]
 pub struct Chosen {
     pub candidate: Candidate,
     /// What the rule book says of its files.
     pub files: Files,
 }
 
+#[derive(Clone)]
 pub enum Files {
     /// New to the database.
     New { made_of: String },
@@ -63,6 +68,7 @@ pub fn choose(
     seen: &Inbox,
     live: Option<&RuleBook>,
     reads: &Reads,
+    sources: &Sources,
 ) -> Result<Choice, RecordedError> {
     let mut choice = Choice {
         chosen: Vec::with_capacity(folder.len()),
@@ -73,7 +79,11 @@ pub fn choose(
         let (name, made_of) = (candidate.name.clone(), candidate.made_of(packs));
         let now_live = live.and_then(|book| as_live(book, &name));
         let is_live = now_live.is_some_and(|(_, files)| files.made_of == made_of);
-        if is_live || seen.get(&name) != Some(&made_of) {
+        if let (Some(book), Some((index, files)), Some(_)) = (live, now_live, &candidate.source)
+            && is_live
+        {
+            choice.chosen.push(Chosen::live(book, index, files, reads)?);
+        } else if is_live || seen.get(&name) != Some(&made_of) {
             choice.chosen.push(Chosen {
                 files: match now_live {
                     Some((_, files)) if is_live => Files::AsLive(files.clone()),
@@ -81,7 +91,7 @@ pub fn choose(
                         made_of: made_of.clone(),
                     },
                 },
-                candidate,
+                candidate: sources.whole(candidate, Some(reads))?,
             });
         } else {
             if let (Some(book), Some((index, files))) = (live, now_live) {

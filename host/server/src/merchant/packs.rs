@@ -226,6 +226,18 @@ impl Merchant {
             store.rule_book_at(number)
         })
     }
+
+    /// The file of which a plugin was built, where the folder had a source.
+    pub fn source(&self, name: &str) -> Option<String> {
+        source(&*self.desk.store.rule_book()?, name)
+    }
+}
+
+/// The same for a plugin of any rule book.
+pub fn source(live: &RuleBook, name: &str) -> Option<String> {
+    let index = live.plugins.iter().position(|plugin| plugin.name == name)?;
+    let source = live.files.get(index)?.source.as_ref()?;
+    Some(source.file.clone())
 }
 
 /// With what a plugin of a rule book came; `at` knows the rule books before it.

@@ -44,6 +44,20 @@ impl Reads {
         })
     }
 
+    /// The components that a source became, by their digests, the newest first. `source` is its own.
+    pub fn built_from(&self, source: &str) -> Result<Vec<String>, StoreError> {
+        self.read(|sql| {
+            Ok(sql.all(
+                "SELECT v.digest FROM rule_book_files f
+                 JOIN rule_book_plugins p ON p.rule_book = f.rule_book AND p.position = f.position
+                 JOIN plugin_versions v ON v.id = p.plugin_version
+                 WHERE f.source = ?1 GROUP BY v.digest ORDER BY max(f.rule_book) DESC",
+                &[&source],
+                |row| row.get(0),
+            )?)
+        })
+    }
+
     /// Keys the hashes that the line makes. A replay needs it, to make the same customers.
     pub fn secret(&self) -> Result<Secret, StoreError> {
         self.read(|sql| {

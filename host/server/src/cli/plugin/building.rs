@@ -5,6 +5,7 @@
 
 use super::super::{End, Run, say, say_json};
 use super::project::{Language, Project, read};
+use crate::builder;
 use crate::table::number;
 use clap::Args;
 use serde::Serialize;
@@ -52,8 +53,13 @@ pub enum NotBuilt {
     Rust(BuildError),
     #[error("Node.js is not on this machine; get version 20 or later at https://nodejs.org")]
     NoNode,
-    #[error("the builder for JavaScript is not there yet; type: npm install --prefix {}", .dir.display())]
+    #[error(
+        "the builder for JavaScript is not there yet; type: npm install --prefix {}; or lay stampcard-js beside stampcard, which needs no npm",
+        .dir.display()
+    )]
     NoPackages { dir: PathBuf },
+    #[error(transparent)]
+    Builder(builder::NotBuilt),
     #[error(
         "the builder for Python is not there yet; type: cd {} && python3 -m venv .venv && .venv/bin/pip install --requirement requirements.txt",
         .dir.display()
@@ -164,15 +170,15 @@ fn rust(project: &Project) -> Result<Vec<u8>, NotBuilt> {
 /// The SDK's builder for JavaScript and TypeScript, which npm brings into the project.
 const BUILDER: &str = "node_modules/stampcard-sdk/build.mjs";
 
+/// With what npm has installed, because that bundles packages and checks types, too; else with
+/// `stampcard-js`.
 fn javascript(project: &Project) -> Result<Vec<u8>, Box<dyn Error>> {
     let builder = project.dir.join(BUILDER);
     // The builder's own dependencies are installed together with it.
     let is_there = |package: &str| project.dir.join("node_modules").join(package).is_dir();
     if !builder.is_file() || !is_there("componentize-qjs") || !is_there("esbuild") {
-        return Err(NotBuilt::NoPackages {
-            dir: project.dir.clone(),
-        }
-        .into());
+        let dir = project.dir.clone();
+        return without_npm(project, NotBuilt::NoPackages { dir });
     }
     let made = tempfile::Builder::new().suffix(".wasm").tempfile()?;
     let mut node = Command::new("node");
@@ -183,13 +189,16 @@ fn javascript(project: &Project) -> Result<Vec<u8>, Box<dyn Error>> {
         .arg("--output")
         .arg(made.path())
         .stdin(Stdio::null());
-    let ran = node.output().map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => NotBuilt::NoNode,
-        _ => NotBuilt::Program {
-            program: "node",
-            source,
-        },
-    })?;
+    let ran = match node.output() {
+        Ok(ran) => ran,
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {
+            return without_npm(project, NotBuilt::NoNode);
+        }
+        Err(source) => {
+            let program = "node";
+            return Err(NotBuilt::Program { program, source }.into());
+        }
+    };
     let said = String::from_utf8_lossy(&ran.stderr);
     if !ran.status.success() {
         return Err(NotBuilt::Source(said.trim_end().to_owned()).into());
@@ -199,6 +208,21 @@ fn javascript(project: &Project) -> Result<Vec<u8>, Box<dyn Error>> {
         eprintln!("{}", said.trim_end());
     }
     Ok(read(made.path())?)
+}
+
+/// With `stampcard-js`, if it is on this machine; `otherwise` says what else would do.
+fn without_npm(project: &Project, otherwise: NotBuilt) -> Result<Vec<u8>, Box<dyn Error>> {
+    if let Err(builder::NotBuilt::NoBuilder { .. }) = builder::path() {
+        return Err(otherwise.into());
+    }
+    eprintln!("building {} with stampcard-js", project.name);
+    let rule = project.dir.join(project.language.source());
+    let room = tempfile::tempdir()?;
+    let built = builder::build(&rule, &project.roles(), room.path());
+    Ok(built.map_err(|error| match error {
+        builder::NotBuilt::Source(said) => NotBuilt::Source(said),
+        error => NotBuilt::Builder(error),
+    })?)
 }
 
 /// The file from which the builder for Python begins.

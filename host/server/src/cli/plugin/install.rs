@@ -1,28 +1,34 @@
 //! `stampcard plugin install`, `rollback` and `apply`: what is live changes by order.
 
 use super::super::{End, Run, say, say_json};
-use super::building::build_if_stale;
+use super::building::{NotBuilt, build_if_stale};
 use super::project::{Project, read, text};
 use crate::config::Folder;
-use crate::orders::{self, Order};
+use crate::orders::{self, Order, Source};
+use crate::sources::{self, Sources, is_source};
 use crate::table::{Side, number, table};
 use clap::Args;
 use serde_json::Value;
+use stampcard_runtime::Candidate;
+use std::borrow::Cow;
+use std::error::Error;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Bring a plugin live, in the place of its earlier version if there is one.
 ///
-/// FILE.toml beside it is its manifest. It is loaded and configured first; if it cannot be, nothing
+/// FILE.toml beside it is its manifest; a source, FILE.js or FILE.ts, is built first, and may say its
+/// manifest itself. It is loaded and configured first; if it cannot be, nothing
 /// changes. The shop may be open: the next event has it. The shop's folder stays as it is.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  stampcard plugin install shop double-weekend.wasm --reason 'the spring sale'\n  stampcard plugin install shop double-weekend.wasm --config spring.toml --json\n  stampcard plugin install shop double-weekend.wasm --preview\n  stampcard plugin install ../shop"
+    after_help = "Examples:\n  stampcard plugin install shop double-weekend.wasm --reason 'the spring sale'\n  stampcard plugin install shop double-weekend.wasm --config spring.toml --json\n  stampcard plugin install shop double-weekend.wasm --preview\n  stampcard plugin install shop double-weekend.js\n  stampcard plugin install ../shop"
 )]
 pub struct Install {
     /// The shop's folder.
     dir: PathBuf,
-    /// The component; its manifest is the file beside it that ends in .toml. The one of the project
-    /// in this folder if none is named.
+    /// The component, or a source in one file; its manifest is the file beside it that ends in .toml. The
+    /// one of the project in this folder if none is named.
     file: Option<PathBuf>,
     /// Its configuration, as TOML or JSON, instead of [config] in the manifest.
     #[arg(long)]
@@ -101,7 +107,7 @@ enum BadFile {
 
 impl Install {
     pub fn run(self) -> Run {
-        let component = match self.file {
+        let given = match self.file {
             Some(file) => file,
             None => {
                 let project = Project::at(Path::new("."))?;
@@ -109,17 +115,26 @@ impl Install {
                 project.component()
             }
         };
-        let manifest_path = component.with_extension("toml");
-        let component = read(&component)?;
-        let mut manifest = read_table(&manifest_path)?;
+        let folder = Folder::of_one(&self.dir)?;
+        let manifest_path = given.with_extension("toml");
+        // A source may say all of it itself.
+        let is_alone = is_source(&given) && !manifest_path.exists();
         // As it is written, unless something in it is replaced.
-        let mut file = text(&manifest_path)?;
+        let (mut manifest, mut file) = match is_alone {
+            true => Default::default(),
+            false => (read_table(&manifest_path)?, text(&manifest_path)?),
+        };
         if let Some(path) = &self.config {
             manifest.insert("config".into(), configuration(path)?);
             file = manifest.to_string();
         }
-        let name = manifest.get("name").and_then(toml::Value::as_str);
-        let name = name.ok_or_else(|| BadFile::NoName {
+        let named = manifest.get("name").and_then(toml::Value::as_str);
+        let stem = given.file_stem().map(|stem| stem.to_string_lossy());
+        let named = match is_source(&given) {
+            true => named.map(str::to_owned).or(stem.map(Cow::into_owned)),
+            false => named.map(str::to_owned),
+        };
+        let name = named.ok_or_else(|| BadFile::NoName {
             path: manifest_path.clone(),
         })?;
         let schema = manifest
@@ -127,8 +142,14 @@ impl Install {
             .and_then(toml::Value::as_str)
             .map(|file| text(&manifest_path.with_file_name(file)))
             .transpose()?;
-        let name = name.to_owned();
-        let folder = Folder::of_one(&self.dir)?;
+        let (component, source) = match is_source(&given) {
+            true => {
+                let (built, source) = of_source(&folder, &given, &name, &file)?;
+                file = built.file;
+                (built.component.unwrap_or_default(), Some(source))
+            }
+            false => (read(&given)?, None),
+        };
         if self.preview {
             let order = Order::Preview { name, file, schema };
             let foreseen = orders::give(&folder, &order, Some(component))?;
@@ -143,12 +164,44 @@ impl Install {
             name,
             file,
             schema,
+            source,
             actor: login(),
             reason: self.reason,
         };
         let done = orders::give(&folder, &order, Some(component))?;
         tell(&done, self.json)
     }
+}
+
+/// A source as the shop would take it from its folder: built, with the manifest that it comes to.
+fn of_source(
+    folder: &Folder,
+    path: &Path,
+    name: &str,
+    beside: &str,
+) -> Result<(Candidate, Source), Box<dyn Error>> {
+    let cache = folder.cache()?;
+    fs::create_dir_all(&cache)?;
+    let source = sources::read(path, beside)?;
+    let candidate = Candidate {
+        name: name.into(),
+        file: beside.into(),
+        component: None,
+        schema: None,
+        was_live: false,
+        source: Some(source.clone()),
+    };
+    let built = Sources::new(&cache).whole(candidate, None)?;
+    if let Some(problem) = built.source.as_ref().and_then(|it| it.problem.clone()) {
+        return Err(NotBuilt::Source(problem).into());
+    }
+    let source = Source {
+        file: source.file,
+        // It was built, so it is text.
+        text: String::from_utf8_lossy(&source.text).into_owned(),
+        beside: beside.into(),
+    };
+    Ok((built, source))
 }
 
 impl Rollback {

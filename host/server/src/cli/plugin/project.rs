@@ -228,6 +228,7 @@ pub fn candidate(dir: &Path, name: &str) -> Result<Candidate, ReadError> {
         schema: schema.map(|schema| text(&schema)).transpose()?,
         file,
         was_live: false,
+        source: None,
     })
 }
 
