@@ -313,13 +313,14 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// The first answer of an instance, which is `None` where there was none to ask.
+    /// The first answer of an instance. It is `None` where none was configured that could be asked
+    /// again.
     pub fn first<D: Decided>(
         &mut self,
         input: &wit::Input,
     ) -> (Option<Instance>, Result<D::Answer, Failure>) {
         let (instance, asked) = match self.ask::<D>(input) {
-            Ok((instance, answer)) => (Some(instance), Ok(answer)),
+            Ok((instance, answer)) => (instance, Ok(answer)),
             Err(error) => (None, Err(error)),
         };
         let answer = self.came_to(asked);
@@ -364,15 +365,11 @@ impl<'a> Running<'a> {
     fn ask<D: Decided>(
         &mut self,
         input: &wit::Input,
-    ) -> wasmtime::Result<(Instance, Result<D, wit::Refusal>)> {
-        let (instance, configured) = self.configured()?;
-        Ok((
-            instance,
-            match configured {
-                Ok(()) => self.decide_in(&instance, input)?,
-                Err(refusal) => Err(refusal),
-            },
-        ))
+    ) -> wasmtime::Result<(Option<Instance>, Result<D, wit::Refusal>)> {
+        match self.configured()? {
+            (instance, Ok(())) => Ok((Some(instance), self.decide_in(&instance, input)?)),
+            (_, Err(refusal)) => Ok((None, Err(refusal))),
+        }
     }
 
     fn decide_in<D: Decided>(

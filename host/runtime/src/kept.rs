@@ -191,8 +191,9 @@ impl Keeping {
         self.found_out.lock().clone()
     }
 
-    /// Instances may be kept again.
+    /// Instances may be kept again, but none that was asked when it was found out.
     pub fn forgive(&self) {
+        self.shelf.clear(self.owner);
         *self.found_out.lock() = None;
     }
 

@@ -52,6 +52,8 @@ pub struct Timed {
     /// In one instance that is kept. There are fewer if a call has no answer, or not that of a fresh
     /// instance.
     pub reused: Vec<Duration>,
+    /// Whether a fresh instance has an answer at all.
+    pub is_answered: bool,
 }
 
 fn time<D: Decided>(subject: &Subject, input: &wit::Input, times: usize) -> Timed {
@@ -65,6 +67,7 @@ fn time<D: Decided>(subject: &Subject, input: &wit::Input, times: usize) -> Time
         answer = call.result.ok();
     }
     if let Some(answer) = answer {
+        timed.is_answered = true;
         timed.reused = call::time_reused::<D>(subject, input, &answer, times);
     }
     timed

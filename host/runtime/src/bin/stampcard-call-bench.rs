@@ -1,7 +1,8 @@
 //! Prints what a call of a point formula costs.
 //!
 //! `stampcard-call-bench RULE.wasm [RULE.toml]` measures it in a fresh instance for each call, in
-//! instances that are kept and compared, and in one that is kept and trusted, on one thread and on two. Without a manifest the rule has no configuration.
+//! instances that are kept and compared, and in one that is kept and trusted, on one thread and on
+//! two. Without a manifest the rule has no configuration.
 
 use stampcard_pipeline::event::{Body, Channel, Event, Instant, Line, Sale, Tender};
 use stampcard_pipeline::rules::{Customer, Input, Membership, SoFar, Standing, Totals};

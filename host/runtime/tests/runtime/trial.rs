@@ -98,10 +98,12 @@ fn fresh_instances_and_one_that_is_kept_are_timed_call_by_call() {
             input: &case(),
         };
         let timed = trial.time(question, 5).unwrap();
-        (timed.fresh.len(), timed.reused.len())
+        (timed.fresh.len(), timed.reused.len(), timed.is_answered)
     };
-    assert_eq!(times(json!({})), (5, 5));
-    assert_eq!(times(json!({"crime": "Panic"})), (5, 0));
+    assert_eq!(times(json!({})), (5, 5, true));
+    assert_eq!(times(json!({"crime": "Panic"})), (5, 0, false));
+    // The second answer is not what a fresh instance would say.
+    assert_eq!(times(json!({"crime": "Whisper"})), (5, 1, true));
 }
 
 /// A whole input, as the SDK completes the sparse ones that authors write.

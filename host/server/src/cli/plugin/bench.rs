@@ -45,7 +45,7 @@ struct Figures {
     engine: String,
     calls: u32,
     questions: Vec<Asked>,
-    /// What is recommended to operators; absent where no case asks anything.
+    /// What is recommended to operators; absent where no question has an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     recommended: Option<Recommended>,
 }
@@ -71,6 +71,9 @@ struct Asked {
     /// In one that is kept; absent where a call has no answer, or not that of a fresh instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     reused: Option<Times>,
+    /// A fresh instance has an answer. What it refuses says nothing about instances that are kept.
+    #[serde(skip)]
+    is_answered: bool,
 }
 
 /// Of many calls, in nanoseconds.
@@ -133,6 +136,7 @@ impl Bench {
             memory_bytes: timed.usage.memory_bytes,
             fresh: Times::of(timed.fresh),
             reused: is_whole.then(|| Times::of(timed.reused)),
+            is_answered: timed.is_answered,
         })
     }
 }
@@ -143,9 +147,10 @@ const WORTH_IT_NS: u64 = 100_000;
 /// How many times cheaper it must get: there is no saving without a risk.
 const CHEAPER_MIN: u64 = 2;
 
-/// What the questions say about keeping instances.
+/// What the questions say about keeping instances; `None` if none of them has an answer.
 fn recommended(questions: &[Asked]) -> Option<Recommended> {
-    let count = questions.len() as u64;
+    let answered = || questions.iter().filter(|asked| asked.is_answered);
+    let count = answered().count() as u64;
     if count == 0 {
         return None;
     }
@@ -155,18 +160,14 @@ fn recommended(questions: &[Asked]) -> Option<Recommended> {
             because,
         })
     };
-    if let Some(asked) = questions.iter().find(|asked| asked.reused.is_none()) {
+    if let Some(asked) = answered().find(|asked| asked.reused.is_none()) {
         return fresh(format!(
             "an instance that is kept does not answer {} step {} as a fresh one does",
             asked.case, asked.step
         ));
     }
-    let of_fresh = questions
-        .iter()
-        .map(|asked| asked.fresh.p50_ns)
-        .sum::<u64>()
-        / count;
-    let reused = questions.iter().filter_map(|asked| asked.reused);
+    let of_fresh = answered().map(|asked| asked.fresh.p50_ns).sum::<u64>() / count;
+    let reused = answered().filter_map(|asked| asked.reused);
     let of_kept = reused.map(|times| times.p50_ns).sum::<u64>() / count;
     let compared = of_kept + of_fresh / SAMPLE_ONE_IN;
     let (now, then) = (micros(of_fresh), micros(compared));
@@ -322,6 +323,7 @@ mod tests {
             memory_bytes: 1,
             fresh: times(fresh),
             reused: reused.map(times),
+            is_answered: true,
         }
     }
 
@@ -346,6 +348,10 @@ mod tests {
             "fresh",
             "does not answer a sale step 1",
         );
-        assert_eq!(recommended(&[]), None);
+        let refused = Asked {
+            is_answered: false,
+            ..asked(1, None)
+        };
+        assert_eq!(recommended(&[refused]), None, "nothing is asked");
     }
 }
