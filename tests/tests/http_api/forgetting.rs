@@ -64,7 +64,12 @@ fn whoever_is_deleted_is_found_by_nothing_and_the_ledger_adds_up() {
     for field in ["identities", "addresses", "tags", "segments"] {
         assert_eq!(gone.body[field], json!([]), "{field}");
     }
-    assert_eq!(gone.body["balance"], before["balance"]);
+    // Nobody can spend the points any more; the ledger says where they went.
+    assert_eq!(gone.body["balance"], 0);
+    let ledger = server.get(&format!("{path}/ledger"));
+    let last = &ledger["items"][0];
+    assert_eq!(last["kind"], "forfeit", "{ledger}");
+    assert_eq!(last["amount"].as_i64(), before["balance"].as_i64().map(|all| -all));
     assert_eq!(gone.body["orders"], 1);
     assert_eq!(gone.body["consents"][0]["granted"], false);
     for query in [

@@ -197,7 +197,8 @@ fn who_is_live_is_asked_while_a_bomb_is_being_compiled_and_stays_when_it_is_refu
         ..Room::default()
     };
     let engine = engine_in(cache.path(), room);
-    let live = book(vec![hostile("None", "")]);
+    // A machine that compiles a bomb beside other tests has little time for anybody.
+    let live = book(vec![hostile("None", "deadline_ms = 2_000")]);
     let asked = std::thread::scope(|scope| {
         let (bomb, _) = file_and_words(Forgery::CompileTime);
         let (engine, live) = (&engine, &live);
