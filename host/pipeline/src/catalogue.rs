@@ -76,7 +76,7 @@ kinds! {
         r#"{"keep":"cus_a","other":"cus_b","actor":"staff-7","reason":"father and son"}"#;
     "customer.archived", NotYet, "staff", "A profile is not used any more.",
         r#"{"customer":"cus_a"}"#;
-    "customer.deleted", Processed, "staff", "A person wants to be forgotten: what is known of them is deleted, and the ledger stays under a name that says nothing.",
+    "customer.deleted", Processed, "staff", "A person wants to be forgotten: what is known of them is deleted, their points are forfeited, and the ledger stays under a name that says nothing.",
         r#"{"customer":{"email":"ana@example.com"},"actor":"staff-7","reason":"asked for it"}"#;
     "ticket.opened", Processed, "help desk", "The customer asked for help; what about is kept where they asked.",
         r#"{"customer":{"email":"ana@example.com"},"channel":"online","ticket":{"system":"desk","id":"T-9"},"topic":"repair"}"#;
