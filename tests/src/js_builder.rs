@@ -1,7 +1,6 @@
 //! The builder for JavaScript that shops run in tests.
 
 use crate::binary::{root, target};
-use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::PermissionsExt;
@@ -82,7 +81,7 @@ fn install(home: &Path, package: &str) {
 }
 
 fn which(program: &str) -> PathBuf {
-    let search = std::env::var_os("PATH").unwrap_or_else(OsString::new);
+    let search = std::env::var_os("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&search).map(|dir| dir.join(program));
     let found = places.find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("{program} is needed"))
