@@ -59,6 +59,7 @@ fn is_of_a_shop(path: &str) -> bool {
         "pack.toml",
         "plugins/NAME.toml",
         "plugins/NAME.wasm",
+        "plugins/NAME.js",
         "shop/plugins",
         "examples/my-rule",
         "my-rule.toml",

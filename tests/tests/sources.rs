@@ -347,7 +347,7 @@ fn what_is_no_rule_is_refused_by_name_and_says_what_to_do() {
             "endless",
             "js",
             with("for (;;);"),
-            "endless.js: building it took more machine time",
+            "is there a loop at its top level that does not end?",
         ),
         ("packed", "js", good.clone(), "packed.js is there, too"),
     ];
