@@ -50,6 +50,24 @@ export interface Rule<Config = any, Made = Config> {
   followUps?(input: Input, made: Made): FollowUpAnswer | void;
 }
 
+/**
+ * What a rule that is one file says of itself: `export const manifest = { … }`. It is read without running
+ * the file, so it holds plain values. More keys are those of a plugin's manifest.
+ */
+export interface Manifest {
+  /** What the rule decides; it has a function for each. */
+  roles: ("segment-rule" | "point-formula" | "tier-rule" | "follow-up-trigger")[];
+  /** The kinds of events that it is asked about, such as `sale.completed`; `*` is every kind. */
+  events: string[];
+  /** That of the file, if none is written. */
+  name?: string;
+  /** It follows from the text, if none is written. */
+  version?: string;
+  /** The JSON Schema of what the shop sets in `NAME.toml`. */
+  configuration?: object;
+  [key: string]: unknown;
+}
+
 /** A rule, as it is given: this only tells the editor what it is. */
 export function rule<Config = any, Made = Config>(rule: Rule<Config, Made>): Rule<Config, Made>;
 

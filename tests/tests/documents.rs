@@ -52,13 +52,14 @@ fn every_path_that_a_document_names_exists() {
 }
 
 fn is_of_a_shop(path: &str) -> bool {
-    const FILES: [&str; 12] = [
+    const FILES: [&str; 13] = [
         "merchant.toml",
         "stampcard.toml",
         "story.toml",
         "pack.toml",
         "plugins/NAME.toml",
         "plugins/NAME.wasm",
+        "plugins/NAME.js",
         "shop/plugins",
         "examples/my-rule",
         "my-rule.toml",

@@ -242,8 +242,12 @@ fn a_restart_with_the_same_sources_makes_no_new_rule_book_and_builds_nothing() {
     // What it throws in the shop names the author's own line.
     let outcome = server.outcome(&coffees("many", 10));
     assert!(outcome.to_string().contains("fault"), "{outcome}");
-    let explained = server.get("/v1/events?source=till-1&id=many").to_string();
-    assert!(explained.contains("extra.ts:21"), "{explained}");
+    let explained = run(&["explain", shop.text(), "till-1", "many"]);
+    assert!(
+        explained.stdout.contains("extra.ts:21"),
+        "{}",
+        explained.stdout
+    );
     // Another one is ordered, and the folder is left alone.
     let rolled = run(&["plugin", "rollback", shop.text(), "extra"]);
     assert_eq!(rolled.code, 0, "{}", rolled.stderr);
@@ -343,7 +347,7 @@ fn what_is_no_rule_is_refused_by_name_and_says_what_to_do() {
             "endless",
             "js",
             with("for (;;);"),
-            "endless.js: building it took more machine time",
+            "is there a loop at its top level that does not end?",
         ),
         ("packed", "js", good.clone(), "packed.js is there, too"),
     ];

@@ -45,7 +45,9 @@ pub enum NotBuilt {
         "building it took more machine time than a rule may; is there a loop at its top level that does not end?"
     )]
     TooLong,
-    #[error("building it was given up after {WALL_SECONDS} s; is the machine very busy?")]
+    #[error(
+        "building it was given up after {WALL_SECONDS} s; is there a loop at its top level that does not end? If not, the machine is very busy: save it again"
+    )]
     TooSlow,
     #[error("building it ended with {how}; most likely it wanted too much memory{said}")]
     Died { how: ExitStatus, said: String },

@@ -131,7 +131,11 @@ fn builder(folder: &Folder) -> Option<Finding> {
     Some(match builder::path() {
         Ok(path) => ok(
             NAME,
-            format!("{} builds {} sources", path.display(), sources.len()),
+            format!(
+                "{} builds sources; the folder has {}",
+                path.display(),
+                sources.len()
+            ),
         ),
         Err(error) => bad(
             NAME,

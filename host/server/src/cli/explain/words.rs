@@ -273,7 +273,14 @@ fn lines<A>(
             }
         }
         Err(failure @ Failure::Rejected { .. }) => lines.push(("refused", failure.to_string())),
-        Err(failure) => lines.push(("failed", failure.to_string())),
+        Err(failure) => {
+            lines.push(("failed", failure.to_string()));
+            // The author's own file and line, as far as the SDK knows them.
+            if let Failure::Fault { trace, .. } = failure {
+                let frames = trace.lines().map(|frame| frame.trim().to_owned());
+                lines.extend(frames.map(|frame| ("where", frame)));
+            }
+        }
     }
     lines.push(("used", usage(&call.usage)));
     lines
