@@ -69,7 +69,10 @@ fn whoever_is_deleted_is_found_by_nothing_and_the_ledger_adds_up() {
     let ledger = server.get(&format!("{path}/ledger"));
     let last = &ledger["items"][0];
     assert_eq!(last["kind"], "forfeit", "{ledger}");
-    assert_eq!(last["amount"].as_i64(), before["balance"].as_i64().map(|all| -all));
+    assert_eq!(
+        last["amount"].as_i64(),
+        before["balance"].as_i64().map(|all| -all)
+    );
     assert_eq!(gone.body["orders"], 1);
     assert_eq!(gone.body["consents"][0]["granted"], false);
     for query in [
