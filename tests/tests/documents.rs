@@ -52,7 +52,7 @@ fn every_path_that_a_document_names_exists() {
 }
 
 fn is_of_a_shop(path: &str) -> bool {
-    const FILES: [&str; 13] = [
+    const FILES: [&str; 14] = [
         "merchant.toml",
         "stampcard.toml",
         "story.toml",
@@ -63,6 +63,7 @@ fn is_of_a_shop(path: &str) -> bool {
         "shop/plugins",
         "examples/my-rule",
         "my-rule.toml",
+        "extra-coffee.toml",
         "plugins/starter-tiers.toml",
         "src/lib.rs",
         "data/stampcard.db",

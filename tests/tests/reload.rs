@@ -160,6 +160,12 @@ fn rules_are_swapped_under_load_and_no_event_is_lost_or_decided_by_half_of_them(
                 listed["rule_book"].as_i64() > book
             });
         }
+        // Each till sends its next sale when the one before is answered: by then some were begun under
+        // the last rules.
+        let before = sent.load(Ordering::Relaxed);
+        while sent.load(Ordering::Relaxed) < before + 2 * tills.len() as u64 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         done.store(true, Ordering::Relaxed);
         tills
             .into_iter()

@@ -119,8 +119,7 @@ fn granted(done: usize, is_there: bool) -> Granted {
 impl Shared {
     /// Grants a wish. It is on disk when this returns.
     pub fn grant(&self, id: i64, wish: &Wish, now: Instant) -> Result<Granted, StoreError> {
-        let mut writer = self.group.lock();
-        let (granted, _ticket) = self.group.change(&mut writer, |writer| {
+        self.group.change_on_disk(|writer| {
             let done = writer
                 .sql
                 .run(wish.text(), &[&id, &now.0, &wish.problem()])?;
@@ -129,9 +128,7 @@ impl Shared {
                 writer.cache.forget_plans(customer);
             }
             Ok(granted(done, customer.is_some()))
-        })?;
-        self.group.flush(&mut writer)?;
-        Ok(granted)
+        })
     }
 
     /// Notes what became of a follow-up. What was cancelled while it was on its way was sent all the same.

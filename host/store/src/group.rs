@@ -169,6 +169,21 @@ impl Group {
         }
     }
 
+    /// Adds one change to the open group and waits until it is on disk, without the writer: others go on
+    /// meanwhile.
+    pub fn change_on_disk<T>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        let (done, ticket) = {
+            let mut writer = self.lock();
+            self.change(&mut writer, work)?
+        };
+        self.hurry();
+        ticket.wait()?;
+        Ok(done)
+    }
+
     /// Opens a group, if none is open, for reads that a change will follow: inside a transaction
     /// each of them is spared its own locks.
     pub fn begin(&self, writer: &mut Writer) -> Result<(), StoreError> {

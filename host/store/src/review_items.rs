@@ -103,8 +103,7 @@ fn item(row: &Row) -> rusqlite::Result<ReviewItemRow> {
 impl Shared {
     /// Closes an item. It is on disk when this returns.
     pub fn close_item(&self, id: i64, with: &Closed) -> Result<Closing, StoreError> {
-        let mut writer = self.group.lock_to_commit();
-        let (closing, _ticket) = self.group.change(&mut writer, |writer| {
+        self.group.change_on_disk(|writer| {
             let before = writer.sql.first(items!("r.id = ?1"), &[&id], item)?;
             match before.map(|item| item.closed) {
                 None => return Ok(Closing::NotThere),
@@ -116,8 +115,6 @@ impl Shared {
                 &[&id, &with.at.0, &with.by, &with.because],
             )?;
             Ok(Closing::Done)
-        })?;
-        self.group.flush(&mut writer)?;
-        Ok(closing)
+        })
     }
 }

@@ -267,8 +267,7 @@ impl Shared {
         progress: &Progress,
         ended_at: Option<Instant>,
     ) -> Result<(), StoreError> {
-        let mut writer = self.group.lock_to_commit();
-        self.group.change(&mut writer, |writer| {
+        self.group.change_on_disk(|writer| {
             writer.sql.run(
                 "UPDATE rule_reviews SET done_to = ?2, asked = ?3, changed = ?4, failed = ?5, ended_at = ?6
                  WHERE rule_book = ?1 AND ended_at IS NULL",
@@ -282,7 +281,6 @@ impl Shared {
                 ],
             )?;
             Ok(())
-        })?;
-        self.group.flush(&mut writer)
+        })
     }
 }

@@ -1,12 +1,12 @@
 //! Rule books: what was live at once, under a number that every decision names.
 
-use crate::error::Trouble;
+use crate::error::{Trouble, store_error};
 use crate::reviews::{self, Doubted, NewRound};
 use crate::row;
 use crate::sql::Sql;
 use crate::store::Shared;
 use crate::writer::Writer;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use stampcard_pipeline::admit::HOST_SOURCE;
@@ -235,7 +235,10 @@ impl ArtifactKind {
 pub(crate) const RULE_BOOK_CHANGED: &str = "rule-book.changed";
 
 /// The rule books in memory: there are few, and every commit needs one.
-pub(crate) struct Books(RwLock<HashMap<i64, Arc<RuleBook>>>);
+pub(crate) struct Books {
+    all: RwLock<HashMap<i64, Arc<RuleBook>>>,
+    saving: Mutex<()>,
+}
 
 impl Books {
     pub fn load(sql: &Sql) -> Result<Books, Trouble> {
@@ -249,15 +252,18 @@ impl Books {
                 Ok(())
             },
         )?;
-        Ok(Books(RwLock::new(books)))
+        Ok(Books {
+            all: RwLock::new(books),
+            saving: Mutex::new(()),
+        })
     }
 
     pub fn get(&self, number: i64) -> Option<Arc<RuleBook>> {
-        self.0.read().get(&number).cloned()
+        self.all.read().get(&number).cloned()
     }
 
     pub fn newest(&self) -> Option<Arc<RuleBook>> {
-        self.0
+        self.all
             .read()
             .values()
             .max_by_key(|book| book.number)
@@ -327,7 +333,10 @@ impl Shared {
         new: &NewRuleBook,
         inbox: Option<&Inbox>,
     ) -> Result<Arc<RuleBook>, StoreError> {
-        let mut writer = self.group.lock_to_commit();
+        // One at a time, because the next one has the next number.
+        let _saving = self.books.saving.lock();
+        // What is large is packed before anybody has to wait for the writer.
+        let artifacts = self.packed(new.artifacts)?;
         let newest = self.books.newest();
         if let Some(newest) = newest
             .as_ref()
@@ -335,16 +344,15 @@ impl Shared {
             .filter(|book| new.files.is_empty() || *book.files == new.files)
             .filter(|book| *book.packs == new.packs)
         {
-            self.group.change(&mut writer, |writer| {
-                insert_artifacts(writer, new.artifacts)?;
+            self.group.change_on_disk(|writer| {
+                insert_artifacts(writer, &artifacts)?;
                 keep_inbox(writer, inbox)
             })?;
-            self.group.flush(&mut writer)?;
             return Ok(newest.clone());
         }
         let number = newest.map_or(1, |book| book.number + 1);
-        let (versions, _) = self.group.change(&mut writer, |writer| {
-            insert_artifacts(writer, new.artifacts)?;
+        let versions = self.group.change_on_disk(|writer| {
+            insert_artifacts(writer, &artifacts)?;
             let versions = insert_book(writer, number, new)?;
             keep_inbox(writer, inbox)?;
             if let Some(doubted) = new.doubted {
@@ -355,7 +363,6 @@ impl Shared {
             }
             Ok(versions)
         })?;
-        self.group.flush(&mut writer)?;
         let book = Arc::new(RuleBook {
             number,
             created_at: new.at,
@@ -366,9 +373,40 @@ impl Shared {
             packs: Arc::new(new.packs.to_vec()),
             versions,
         });
-        self.books.0.write().insert(number, book.clone());
+        self.books.all.write().insert(number, book.clone());
         Ok(book)
     }
+
+    /// Those of the artifacts that are not in the file, as they are kept there.
+    fn packed<'a>(&self, artifacts: &'a [Artifact]) -> Result<Vec<Packed<'a>>, StoreError> {
+        let mut missing = Vec::new();
+        {
+            let writer = self.group.lock();
+            for artifact in artifacts {
+                let known = writer.sql.first(
+                    "SELECT 1 FROM artifacts WHERE digest = ?1",
+                    &[&artifact.digest],
+                    |_| Ok(()),
+                );
+                if known.map_err(store_error)?.is_none() {
+                    missing.push(artifact);
+                }
+            }
+        }
+        let packed = missing.into_iter().map(|artifact| Packed {
+            digest: artifact.digest,
+            kind: artifact.kind,
+            body: crate::codec::pack(artifact.bytes),
+        });
+        Ok(packed.collect())
+    }
+}
+
+/// An artifact as it is kept.
+struct Packed<'a> {
+    digest: &'a str,
+    kind: ArtifactKind,
+    body: Vec<u8>,
 }
 
 /// What the folder has now takes the place of what it had.
@@ -505,15 +543,11 @@ fn plugin_version(writer: &Writer, plugin: &Plugin) -> Result<i64, Trouble> {
     Ok(id.ok_or(rusqlite::Error::QueryReturnedNoRows)?)
 }
 
-fn insert_artifacts(writer: &Writer, artifacts: &[Artifact]) -> Result<(), Trouble> {
+fn insert_artifacts(writer: &Writer, artifacts: &[Packed]) -> Result<(), Trouble> {
     for artifact in artifacts {
         writer.sql.run(
             "INSERT OR IGNORE INTO artifacts (digest, kind, body) VALUES (?1, ?2, ?3)",
-            &[
-                &artifact.digest,
-                &artifact.kind.name(),
-                &crate::codec::pack(artifact.bytes),
-            ],
+            &[&artifact.digest, &artifact.kind.name(), &artifact.body],
         )?;
     }
     Ok(())
